@@ -1,0 +1,184 @@
+import type { Dockerfile } from "../dockerfile/instruction.ts";
+import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
+import type { Emit } from "./events.ts";
+
+/**
+ * What a verb works with. Each verb is a function `verb(engine, …)` in a file of its own in this folder; a command imports just that file.
+ * Verbs return values, emit events, print nothing, and throw `SlipwayError`.
+ */
+export interface Engine {
+  readonly store: Store;
+  readonly config: EngineConfig;
+  readonly emit: Emit;
+  /** Aborted by Ctrl-C: a verb then stops at once, cleans up and throws the signal's reason. */
+  readonly signal: AbortSignal;
+}
+
+/** `/etc/slipway/config.json`, then `$XDG_CONFIG_HOME/slipway/config.json` ($SLIPWAY_CONFIG wins), environment, flags. */
+export interface EngineConfig {
+  root: string;
+  /** `crun`, `runc` or a path; undefined: the probe chooses. */
+  runtime?: string;
+  /** Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway). */
+  registries: Record<string, { mirrors?: string[]; http?: boolean }>;
+}
+
+// build.ts --------------------------------------------------------------------------------------------------------------
+
+export interface BuildOptions {
+  /** Context directory; `-` is resolved by the command. */
+  context: string;
+  /** Path of the Dockerfile; `<context>/Dockerfile` where absent. `dockerfileText` wins. */
+  file?: string;
+  dockerfileText?: string;
+  tags: string[];
+  target?: string;
+  buildArgs: Record<string, string | undefined>;
+  labels: Record<string, string>;
+  noCache: boolean;
+  noCacheFilter: string[];
+  pull: boolean;
+  platform?: string;
+  network?: string;
+  addHosts: string[];
+  jobs?: number;
+  secrets: { id: string; source?: string; env?: string }[];
+}
+
+export interface BuildResult {
+  imageID: Digest;
+  manifestDigest: Digest;
+  tags: string[];
+  dockerfile: Dockerfile;
+}
+/** build(engine, options): Promise<BuildResult> */
+
+// pull.ts ---------------------------------------------------------------------------------------------------------------
+
+export interface PullOptions {
+  platform?: string;
+}
+export interface PullResult {
+  /** Canonical: `docker.io/library/alpine:latest`. */
+  reference: string;
+  /** Digest of what the registry gave for the reference: index or manifest. */
+  digest: Digest;
+  imageID: Digest;
+  /** False when the store had it all. */
+  updated: boolean;
+}
+/** pull(engine, reference, options): Promise<PullResult> */
+
+// images.ts -------------------------------------------------------------------------------------------------------------
+
+export interface ImageSummary {
+  id: Digest;
+  /** Familiar names with tag (`alpine:latest`); empty: dangling. */
+  tags: string[];
+  repoDigests: string[];
+  created: number;
+  size: number;
+  containers: number;
+}
+export interface ImageHistory extends HistoryEntry {
+  /** Image ID for the top entry and for entries that are an image of the store; undefined is shown as `<missing>`. */
+  id?: Digest;
+  tags: string[];
+  size: number;
+  diffID?: Digest;
+}
+export interface RemovedImage {
+  untagged: string[];
+  deleted: Digest[];
+}
+/**
+ * images(engine, {all?, reference?, filters?}): ImageSummary[]          newest first
+ * resolveImage(engine, nameOrId): ImageRecord                           SlipwayError IMAGE_NOT_FOUND, AMBIGUOUS_ID
+ * inspectImage(engine, nameOrId): object                                Docker's shape (`docker image inspect`)
+ * history(engine, nameOrId): ImageHistory[]                             newest first
+ * tagImage(engine, source, target): void
+ * removeImage(engine, nameOrId, {force}): RemovedImage                  IMAGE_IN_USE names the container
+ */
+export type { ContainerRecord, ImageConfig, ImageRecord };
+
+// containers ------------------------------------------------------------------------------------------------------------
+
+export interface CreateOptions {
+  image: string;
+  name?: string;
+  /** Replaces the image's Cmd. */
+  command: string[];
+  /** Replaces the image's Entrypoint; `[]` or [""] clears it. */
+  entrypoint?: string[];
+  env: string[];
+  workdir?: string;
+  user?: string;
+  hostname?: string;
+  tty: boolean;
+  /** Keep stdin open. */
+  interactive: boolean;
+  autoRemove: boolean;
+  network: string;
+  readOnly: boolean;
+  privileged: boolean;
+  capAdd: string[];
+  capDrop: string[];
+  /** `-v` as given: `host:container[:ro]`, `name:container`, `/container`. */
+  volumes: string[];
+  labels: Record<string, string>;
+  addHosts: string[];
+  stopSignal?: string;
+  stopTimeout?: number;
+  init: boolean;
+  shmSize?: number;
+  /** `missing` (default), `always`, `never`. */
+  pull: "missing" | "always" | "never";
+  platform?: string;
+  securityOpt: string[];
+  tmpfs: string[];
+}
+
+/** Where a foreground process's streams go. The engine puts a terminal into raw mode itself when `tty` and `terminal` are given. */
+export interface Streams {
+  stdin?: number;
+  stdout: (bytes: Uint8Array) => void;
+  stderr: (bytes: Uint8Array) => void;
+  /** Descriptor of the user's terminal. */
+  terminal?: number;
+}
+
+export interface ExecOptions {
+  command: string[];
+  env: string[];
+  user?: string;
+  workdir?: string;
+  tty: boolean;
+  interactive: boolean;
+  privileged: boolean;
+  detach: boolean;
+}
+
+export interface ContainerSummary extends ContainerRecord {
+  /** Shown in COMMAND, without quotes. */
+  commandText: string;
+  /** "Up 3 minutes", "Exited (0) 2 seconds ago", "Created". */
+  statusText: string;
+}
+
+export interface Change {
+  kind: "A" | "C" | "D";
+  path: string;
+}
+/**
+ * createContainer(engine, options): Promise<ContainerRecord>
+ * startContainer(engine, id): Promise<void>                             detached
+ * runForeground / attachContainer(engine, id, streams): Promise<number> starts (if asked) and attaches; exit code
+ * execContainer(engine, id, options, streams): Promise<number>
+ * stopContainer(engine, id, {timeout?, signal?}), killContainer(engine, id, signal), removeContainer(engine, id, {force, volumes})
+ * listContainers(engine, {all}): ContainerSummary[]                     newest first, states made true first
+ * logs(engine, id, {follow, tail, timestamps, since, until}, streams), diffContainer(engine, id): Change[]
+ * commitContainer(engine, id, {reference?, author?, message?, changes}): Promise<Digest>
+ * inspectContainer(engine, id): object                                  Docker's shape
+ */

@@ -1,0 +1,36 @@
+import type { Digest } from "../oci/digest.ts";
+import type { SourceRange } from "../oci/SlipwayError.ts";
+
+/** What the verbs tell while they work. Times are milliseconds since the epoch, sizes bytes. The engine itself prints nothing. */
+export type EngineEvent = PullEvent | BuildEvent | { type: "warning"; message: string; range?: SourceRange };
+
+export type PullEvent =
+  | { type: "pull.start"; reference: string }
+  | {
+      type: "pull.layer";
+      digest: Digest;
+      status: "waiting" | "downloading" | "verifying" | "extracting" | "done" | "exists";
+      current?: number;
+      total?: number;
+    }
+  | { type: "pull.done"; reference: string; digest: Digest /** False when the store had it all. */; updated: boolean };
+
+/** One vertex is one numbered step of the progress display. */
+export type BuildEvent =
+  | { type: "step.plan"; steps: { id: string; name: string; stage?: string }[] }
+  | { type: "step.start"; id: string; name: string; time: number }
+  | { type: "step.log"; id: string; stream: 1 | 2; data: Uint8Array; time: number }
+  | {
+      type: "step.status";
+      id: string;
+      key: string;
+      text: string;
+      current?: number;
+      total?: number;
+      time: number;
+      done?: boolean;
+    }
+  | { type: "step.done"; id: string; time: number; cached: boolean; reason?: string }
+  | { type: "step.error"; id: string; time: number; message: string; canceled?: boolean };
+
+export type Emit = (event: EngineEvent) => void;

@@ -1,0 +1,18 @@
+import type { Digest } from "../oci/digest.ts";
+
+/**
+ * One layer of an image, wherever it lies. A source gives the least it can; the rest is derived in `partial.ts`.
+ * Every stream may be taken any number of times and is verified while it is read: a reader that came to the end without
+ * an error has seen the bytes that the digest names.
+ */
+export interface Layer {
+  /** Of the compressed form. */
+  readonly mediaType: string;
+  /** Digest of the uncompressed tar (image-spec, config.md "Layer DiffID"). */
+  diffID(): Promise<Digest>;
+  /** Digest and size (bytes) of the compressed form, as a manifest names it. */
+  digest(): Promise<Digest>;
+  size(): Promise<number>;
+  compressed(): Promise<ReadableStream<Uint8Array>>;
+  uncompressed(): Promise<ReadableStream<Uint8Array>>;
+}

@@ -1,0 +1,138 @@
+/** What a file is, as statx(2) says. Times are whole seconds and nanoseconds, so that nothing is rounded. */
+export interface Stat {
+  /** Device of the file system: a number of its own per device. */
+  dev: number;
+  ino: number;
+  /** Type and permission bits, `S_IFMT` included. */
+  mode: number;
+  nlink: number;
+  uid: number;
+  gid: number;
+  /** Bytes. */
+  size: number;
+  /** 512-byte blocks in use. */
+  blocks: number;
+  /** For device nodes. */
+  rdevMajor: number;
+  rdevMinor: number;
+  mtimeSec: number;
+  mtimeNsec: number;
+  ctimeSec: number;
+  ctimeNsec: number;
+}
+
+export interface DirEntry {
+  name: string;
+  /** `S_IFMT` bits, or 0 where the file system does not say. */
+  type: number;
+}
+
+export interface OpenHow {
+  flags: number;
+  mode?: number;
+  /** `RESOLVE_*`. */
+  resolve?: number;
+}
+
+/** Seconds and nanoseconds since the epoch; seconds may be negative. */
+export interface Timespec {
+  sec: number;
+  nsec: number;
+}
+
+export interface WindowSize {
+  rows: number;
+  columns: number;
+}
+
+/**
+ * The kernel, as far as the runtime's own library does not reach. Every call is synchronous and throws {@link LinuxError}.
+ * Paths are strings of `decodePath` (see pathBytes.ts). `dirfd` may be `AT_FDCWD`. Descriptors are closed by the caller,
+ * and are close-on-exec unless said. A call works on the calling thread only where the kernel says so (`unshare`, `setns`):
+ * processes spawned from that thread inherit it, file calls on other threads do not.
+ */
+export interface Linux {
+  openat(dirfd: number, path: string, flags: number, mode?: number): number;
+  openat2(dirfd: number, path: string, how: OpenHow): number;
+  close(fd: number): void;
+  /** Not close-on-exec: a child that is spawned inherits it. */
+  dup(fd: number): number;
+  /** Returns the number of bytes; 0 at the end. */
+  read(fd: number, into: Uint8Array): number;
+  pread(fd: number, into: Uint8Array, offset: number): number;
+  /** Writes all of `bytes`. */
+  write(fd: number, bytes: Uint8Array): void;
+  lseek(fd: number, offset: number, whence: number): number;
+  ftruncate(fd: number, size: number): void;
+  fsync(fd: number): void;
+  fdatasync(fd: number): void;
+  /** Writes back the whole file system that `fd` lies on. */
+  syncfs(fd: number): void;
+  /** Copies up to `length` bytes inside the kernel from the descriptors' own offsets; returns how many. */
+  copyFileRange(from: number, to: number, length: number): number;
+  /** Shares the extents of `from` with `to` (FICLONE); false where the file system cannot. */
+  reflink(from: number, to: number): boolean;
+
+  /** Of the file itself, links not followed. `path` "" means `dirfd` itself. */
+  statat(dirfd: number, path: string): Stat;
+  /** The same, undefined where nothing is there. */
+  statatOrUndefined(dirfd: number, path: string): Stat | undefined;
+  /** All entries of the directory but `.` and `..`, in no order. `dirfd`'s offset is rewound first. */
+  readdir(dirfd: number): DirEntry[];
+  readlinkat(dirfd: number, path: string): string;
+  mkdirat(dirfd: number, path: string, mode: number): void;
+  mknodat(dirfd: number, path: string, mode: number, major: number, minor: number): void;
+  symlinkat(target: string, dirfd: number, path: string): void;
+  /** Links of `fromPath` are not followed. */
+  linkat(fromDirfd: number, fromPath: string, toDirfd: number, toPath: string): void;
+  /** `directory` for rmdir. */
+  unlinkat(dirfd: number, path: string, directory?: boolean): void;
+  renameat2(fromDirfd: number, fromPath: string, toDirfd: number, toPath: string, flags?: number): void;
+  /** Links not followed. `path` "" means `dirfd` itself. */
+  fchownat(dirfd: number, path: string, uid: number, gid: number): void;
+  fchmod(fd: number, mode: number): void;
+  /** Follows a link at the end: call it only on what is known to be none. */
+  fchmodat(dirfd: number, path: string, mode: number): void;
+  /** Sets the modification and access time; links not followed. `path` "" means the open file `dirfd`. */
+  utimensat(dirfd: number, path: string, time: Timespec): void;
+
+  /** Extended attributes of `path` under `dirfd`, links not followed; `path` "" means `dirfd` itself. Sorted by name. */
+  xattrs(dirfd: number, path: string): [name: string, value: Uint8Array][];
+  getxattr(dirfd: number, path: string, name: string): Uint8Array | undefined;
+  setxattr(dirfd: number, path: string, name: string, value: Uint8Array): void;
+  removexattr(dirfd: number, path: string, name: string): void;
+
+  /** False where `LOCK_NB` was asked and another holds it. */
+  flock(fd: number, operation: number): boolean;
+
+  mount(source: string, target: string, type: string, flags: number, data?: string): void;
+  umount(target: string, flags?: number): void;
+  fsopen(type: string): number;
+  fsconfigString(fsfd: number, key: string, value: string): void;
+  fsconfigFlag(fsfd: number, key: string): void;
+  fsconfigFd(fsfd: number, key: string, fd: number): void;
+  fsconfigCreate(fsfd: number): void;
+  /** What the file system said about the last failure on `fsfd`, one message a line. */
+  fsMessages(fsfd: number): string;
+  /** A detached mount (an O_PATH descriptor: `openat(fd, ".")` to list it): usable as a `dirfd` by every thread, gone when closed unless `moveMount` attached it. `attributes`: `MOUNT_ATTR_*`. */
+  fsmount(fsfd: number, attributes: number): number;
+  /** Attaches the mount `mountfd` at `target` in the calling thread's mount namespace. */
+  moveMount(mountfd: number, target: string): void;
+  /** A detached copy of the mount at `path`. */
+  openTree(dirfd: number, path: string, recursive?: boolean): number;
+  unshare(flags: number): void;
+  setns(fd: number, flags: number): void;
+
+  pidfdOpen(pid: number): number;
+  /** Waits until one of `fds` is readable, or the time is over (-1: for ever). Returns the indices that are. Blocks the thread. */
+  poll(fds: number[], timeoutMs: number): number[];
+  /** Connects a SOCK_SEQPACKET unix socket; `path` may be of any length. */
+  connectSeqpacket(path: string): number;
+  /** Makes orphans of our descendants our children (PR_SET_CHILD_SUBREAPER). */
+  setSubreaper(): void;
+  setWindowSize(fd: number, size: WindowSize): void;
+  getWindowSize(fd: number): WindowSize;
+  /** Both ends of a pipe, read end first. `cloexec` false lets a child inherit both. */
+  pipe(cloexec?: boolean): [number, number];
+  mkfifo(path: string, mode: number): void;
+}

@@ -1,0 +1,27 @@
+import { constants } from "node:os";
+
+const names = new Map<number, string>();
+for (const [name, value] of Object.entries(constants.errno)) if (!names.has(value)) names.set(value, name);
+
+/** A system call that failed. `code` is the errno's name (`ENOENT`), as in Node's own errors. */
+export class LinuxError extends Error {
+  readonly code: string;
+  readonly errno: number;
+  readonly syscall: string;
+  readonly path: string | undefined;
+
+  constructor(syscall: string, errno: number, path?: string) {
+    const code = names.get(errno) ?? `errno ${errno}`;
+    super(`${syscall}${path === undefined ? "" : ` ${JSON.stringify(path)}`}: ${code}`);
+    this.name = "LinuxError";
+    this.code = code;
+    this.errno = errno;
+    this.syscall = syscall;
+    this.path = path;
+  }
+}
+
+/** True when `error` carries one of these errno names, whichever library threw it. */
+export function isErrno(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && codes.includes((error as { code?: string }).code ?? "");
+}

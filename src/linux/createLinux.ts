@@ -1,0 +1,403 @@
+import { dlopen, FFIType, ptr, read as readMemory } from "bun:ffi";
+import { constants } from "node:os";
+import {
+  AT_EMPTY_PATH,
+  AT_SYMLINK_NOFOLLOW,
+  AT_REMOVEDIR,
+  AT_RECURSIVE,
+  FICLONE,
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_FD,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_STRING,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  LOCK_NB,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+  O_CLOEXEC,
+  O_PATH,
+  AT_FDCWD,
+  POLLIN,
+  SEEK_SET,
+  S_IFIFO,
+  TIOCGWINSZ,
+  TIOCSWINSZ,
+} from "./constants.ts"; // prettier-ignore
+import type { DirEntry, Linux, OpenHow, Stat } from "./Linux.ts";
+import { LinuxError } from "./LinuxError.ts";
+import { decodePath, encodePath, encodePathInto } from "./pathBytes.ts";
+import { type Syscall, syscallNumbers } from "./syscallNumbers.ts";
+
+const PATH_BYTES = 4097; // PATH_MAX with its NUL, plus one so that "too long" is the kernel's own ENAMETOOLONG
+const DIRENT_BYTES = 64 * 1024;
+const STATX_BASIC_STATS = 0x7ff;
+const { EAGAIN, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY } = constants.errno;
+
+/** The running kernel, by way of libc's syscall(2). Opens libc at the first call of this function; keep what it returns. */
+export function createLinux(): Linux {
+  const word = FFIType.i64_fast;
+  const libc = dlopen("libc.so.6", {
+    syscall: { args: [word, word, word, word, word, word, word], returns: word },
+    __errno_location: { args: [], returns: FFIType.ptr },
+  });
+  const raw = libc.symbols.syscall as unknown as (...words: number[]) => number;
+  const errnoAt = libc.symbols.__errno_location() as Parameters<typeof readMemory.i32>[0];
+  const numbers = syscallNumbers(process.arch);
+
+  // Fixed memory: its address never changes, so a call needs no allocation.
+  const pathA = new Uint8Array(PATH_BYTES);
+  const pathB = new Uint8Array(PATH_BYTES);
+  const text = new Uint8Array(64 * 1024);
+  const statBytes = new Uint8Array(256);
+  const statView = new DataView(statBytes.buffer);
+  const dirents = new Uint8Array(DIRENT_BYTES);
+  const direntView = new DataView(dirents.buffer);
+  const small = new Uint8Array(256);
+  const smallView = new DataView(small.buffer);
+  const at = {
+    a: ptr(pathA),
+    b: ptr(pathB),
+    text: ptr(text),
+    stat: ptr(statBytes),
+    dirents: ptr(dirents),
+    small: ptr(small),
+  };
+
+  function errno(): number {
+    return readMemory.i32(errnoAt, 0);
+  }
+
+  /** One call, tried again when a signal came in between. */
+  function attempt(name: Syscall, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0): number {
+    for (;;) {
+      const result = raw(numbers[name], a, b, c, d, e, f);
+      if (result !== -1) return result;
+      const code = errno();
+      if (code !== EINTR || name === "close") return -code;
+    }
+  }
+
+  function call(name: Syscall, path: string | undefined, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0): number {
+    const result = attempt(name, a, b, c, d, e, f);
+    if (result < 0) throw new LinuxError(name, -result, path);
+    return result;
+  }
+
+  function setPath(path: string, into: Uint8Array, address: number): number {
+    if (path.includes("\0")) throw new LinuxError("path", EINVAL, path);
+    if (encodePathInto(path, into) < 0) throw new LinuxError("path", ENAMETOOLONG, path);
+    return address;
+  }
+  const first = (path: string): number => setPath(path, pathA, at.a);
+  const second = (path: string): number => setPath(path, pathB, at.b);
+
+  function optionText(value: string): number {
+    if (encodePathInto(value, text) < 0) throw new LinuxError("option", ENAMETOOLONG, value);
+    return at.text;
+  }
+
+  function decodeStat(): Stat {
+    const view = statView;
+    return {
+      mode: view.getUint16(0x1c, true),
+      nlink: view.getUint32(0x10, true),
+      uid: view.getUint32(0x14, true),
+      gid: view.getUint32(0x18, true),
+      ino: unsigned64(view, 0x20),
+      size: unsigned64(view, 0x28),
+      blocks: unsigned64(view, 0x30),
+      ctimeSec: signed64(view, 0x60),
+      ctimeNsec: view.getUint32(0x68, true),
+      mtimeSec: signed64(view, 0x70),
+      mtimeNsec: view.getUint32(0x78, true),
+      rdevMajor: view.getUint32(0x80, true),
+      rdevMinor: view.getUint32(0x84, true),
+      dev: view.getUint32(0x88, true) * 0x100000 + view.getUint32(0x8c, true),
+    };
+  }
+
+  function statx(dirfd: number, path: string): number {
+    const flags = AT_SYMLINK_NOFOLLOW | (path === "" ? AT_EMPTY_PATH : 0);
+    return attempt("statx", dirfd, first(path), flags, STATX_BASIC_STATS, at.stat);
+  }
+
+  /** A path by which the calls that know no dirfd reach the file. The final link is not followed by the l-calls. */
+  function viaProc(dirfd: number, path: string): string {
+    if (dirfd === AT_FDCWD || path.startsWith("/")) return path;
+    return path === "" ? `/proc/self/fd/${dirfd}` : `/proc/self/fd/${dirfd}/${path}`;
+  }
+
+  function openat(dirfd: number, path: string, flags: number, mode = 0): number {
+    return call("openat", path, dirfd, first(path), flags | O_CLOEXEC, mode);
+  }
+
+  function readdir(dirfd: number): DirEntry[] {
+    const entries: DirEntry[] = [];
+    call("lseek", undefined, dirfd, 0, SEEK_SET);
+    for (;;) {
+      const length = call("getdents64", undefined, dirfd, at.dirents, DIRENT_BYTES);
+      if (length === 0) return entries;
+      for (let offset = 0; offset < length; ) {
+        const record = direntView.getUint16(offset + 16, true);
+        const start = offset + 19;
+        const end = dirents.indexOf(0, start);
+        const dots = end - start <= 2 && dirents[start] === 0x2e && (end - start === 1 || dirents[start + 1] === 0x2e);
+        if (!dots) {
+          entries.push({
+            name: decodePath(dirents.subarray(start, end)),
+            type: (dirents[offset + 18] as number) << 12, // DT_* is S_IFMT shifted
+          });
+        }
+        offset += record;
+      }
+    }
+  }
+
+  // A descriptor's own attributes are reached through /proc/self/fd/N, whose magic link must be followed.
+  function getxattr(dirfd: number, path: string, name: string): Uint8Array | undefined {
+    const follow = path === "";
+    const result = attempt(
+      follow ? "getxattr" : "lgetxattr",
+      first(viaProc(dirfd, path)),
+      second(name),
+      at.text,
+      text.length,
+    );
+    if (result === -ENODATA || result === -EOPNOTSUPP) return undefined;
+    if (result < 0) throw new LinuxError("lgetxattr", -result, path);
+    return text.slice(0, result);
+  }
+
+  return {
+    openat,
+    openat2(dirfd: number, path: string, how: OpenHow): number {
+      smallView.setBigUint64(0, BigInt(how.flags | O_CLOEXEC), true);
+      smallView.setBigUint64(8, BigInt(how.mode ?? 0), true);
+      smallView.setBigUint64(16, BigInt(how.resolve ?? 0), true);
+      // EAGAIN: a rename raced with the walk and the kernel could not prove that it stayed inside (openat2(2)).
+      for (let tries = 0; ; tries++) {
+        const result = attempt("openat2", dirfd, first(path), at.small, 24);
+        if (result >= 0) return result;
+        if (result !== -EAGAIN || tries >= 64) throw new LinuxError("openat2", -result, path);
+      }
+    },
+    close: (fd) => void call("close", undefined, fd),
+    dup: (fd) => call("dup", undefined, fd),
+    read(fd, into) {
+      if (into.length === 0) return 0;
+      return call("read", undefined, fd, ptr(into), into.length);
+    },
+    pread: (fd, into, offset) =>
+      into.length === 0 ? 0 : call("pread64", undefined, fd, ptr(into), into.length, offset),
+    write(fd, bytes) {
+      for (let done = 0; done < bytes.length; ) {
+        done += call("write", undefined, fd, ptr(bytes) + done, bytes.length - done);
+      }
+    },
+    lseek: (fd, offset, whence) => call("lseek", undefined, fd, offset, whence),
+    ftruncate: (fd, size) => void call("ftruncate", undefined, fd, size),
+    fsync: (fd) => void call("fsync", undefined, fd),
+    fdatasync: (fd) => void call("fdatasync", undefined, fd),
+    syncfs: (fd) => void call("syncfs", undefined, fd),
+    copyFileRange: (from, to, length) => call("copy_file_range", undefined, from, 0, to, 0, length),
+    reflink(from, to) {
+      const result = attempt("ioctl", to, FICLONE, from);
+      if (result === 0) return true;
+      if (result === -EOPNOTSUPP || result === -EXDEV || result === -EINVAL || result === -ENOTTY) return false;
+      throw new LinuxError("ioctl FICLONE", -result);
+    },
+
+    statat(dirfd, path) {
+      const result = statx(dirfd, path);
+      if (result < 0) throw new LinuxError("statx", -result, path);
+      return decodeStat();
+    },
+    statatOrUndefined(dirfd, path) {
+      const result = statx(dirfd, path);
+      if (result === -ENOENT) return undefined;
+      if (result < 0) throw new LinuxError("statx", -result, path);
+      return decodeStat();
+    },
+    readdir,
+    readlinkat(dirfd, path) {
+      const length = call("readlinkat", path, dirfd, first(path), at.text, text.length);
+      return decodePath(text.subarray(0, length));
+    },
+    mkdirat: (dirfd, path, mode) => void call("mkdirat", path, dirfd, first(path), mode),
+    mknodat: (dirfd, path, mode, major, minor) =>
+      void call("mknodat", path, dirfd, first(path), mode, makedev(major, minor)),
+    symlinkat: (target, dirfd, path) => void call("symlinkat", path, first(target), dirfd, second(path)),
+    linkat: (fromDirfd, fromPath, toDirfd, toPath) =>
+      void call("linkat", toPath, fromDirfd, first(fromPath), toDirfd, second(toPath), 0),
+    unlinkat: (dirfd, path, directory) =>
+      void call("unlinkat", path, dirfd, first(path), directory === true ? AT_REMOVEDIR : 0),
+    renameat2: (fromDirfd, fromPath, toDirfd, toPath, flags = 0) =>
+      void call("renameat2", toPath, fromDirfd, first(fromPath), toDirfd, second(toPath), flags),
+    fchownat: (dirfd, path, uid, gid) =>
+      void call(
+        "fchownat",
+        path,
+        dirfd,
+        first(path),
+        uid,
+        gid,
+        AT_SYMLINK_NOFOLLOW | (path === "" ? AT_EMPTY_PATH : 0),
+      ),
+    fchmod: (fd, mode) => void call("fchmod", undefined, fd, mode),
+    fchmodat: (dirfd, path, mode) => void call("fchmodat", path, dirfd, first(path), mode),
+    utimensat(dirfd, path, time) {
+      for (const offset of [0, 16]) {
+        smallView.setBigInt64(offset, BigInt(time.sec), true);
+        smallView.setBigInt64(offset + 8, BigInt(time.nsec), true);
+      }
+      if (path === "") call("utimensat", path, dirfd, 0, at.small, 0);
+      else call("utimensat", path, dirfd, first(path), at.small, AT_SYMLINK_NOFOLLOW);
+    },
+
+    xattrs(dirfd, path) {
+      const name = path === "" ? "listxattr" : "llistxattr";
+      const length = attempt(name, first(viaProc(dirfd, path)), at.text, text.length);
+      if (length === -EOPNOTSUPP || length === 0) return [];
+      if (length < 0) throw new LinuxError(name, -length, path);
+      const names = decodePath(text.subarray(0, length - 1)).split("\0");
+      const found: [string, Uint8Array][] = [];
+      for (const each of names.sort()) {
+        const value = getxattr(dirfd, path, each);
+        if (value !== undefined) found.push([each, value]);
+      }
+      return found;
+    },
+    getxattr,
+    setxattr(dirfd, path, name, value) {
+      const given = value.length === 0 ? new Uint8Array(1) : value;
+      const which = path === "" ? "setxattr" : "lsetxattr";
+      call(which, path, first(viaProc(dirfd, path)), second(name), ptr(given), value.length, 0);
+    },
+    removexattr: (dirfd, path, name) =>
+      void call(path === "" ? "removexattr" : "lremovexattr", path, first(viaProc(dirfd, path)), second(name)),
+
+    flock(fd, operation) {
+      const result = attempt("flock", fd, operation);
+      if (result >= 0) return true;
+      if (result === -EAGAIN && (operation & LOCK_NB) !== 0) return false;
+      throw new LinuxError("flock", -result);
+    },
+
+    mount(source, target, type, flags, data) {
+      const typeBytes = Buffer.from(`${type}\0`);
+      call(
+        "mount",
+        target,
+        first(source),
+        second(target),
+        ptr(typeBytes),
+        flags,
+        data === undefined ? 0 : optionText(data),
+      );
+    },
+    umount: (target, flags = 0) => void call("umount2", target, first(target), flags),
+    fsopen: (type) => call("fsopen", type, first(type), FSOPEN_CLOEXEC),
+    fsconfigString: (fsfd, key, value) =>
+      void call("fsconfig", `${key}=${value}`, fsfd, FSCONFIG_SET_STRING, first(key), optionText(value), 0),
+    fsconfigFlag: (fsfd, key) => void call("fsconfig", key, fsfd, FSCONFIG_SET_FLAG, first(key), 0, 0),
+    fsconfigFd: (fsfd, key, fd) => void call("fsconfig", key, fsfd, FSCONFIG_SET_FD, first(key), 0, fd),
+    fsconfigCreate: (fsfd) => void call("fsconfig", undefined, fsfd, FSCONFIG_CMD_CREATE, 0, 0, 0),
+    fsMessages(fsfd) {
+      const lines: string[] = [];
+      for (;;) {
+        const length = attempt("read", fsfd, at.text, text.length);
+        if (length <= 0) return lines.join("\n");
+        lines.push(decodePath(text.subarray(0, length)).trimEnd());
+      }
+    },
+    fsmount: (fsfd, attributes) => call("fsmount", undefined, fsfd, FSMOUNT_CLOEXEC, attributes),
+    moveMount: (mountfd, target) =>
+      void call("move_mount", target, mountfd, first(""), AT_FDCWD, second(target), MOVE_MOUNT_F_EMPTY_PATH),
+    openTree: (dirfd, path, recursive) =>
+      call(
+        "open_tree",
+        path,
+        dirfd,
+        first(path),
+        OPEN_TREE_CLONE |
+          OPEN_TREE_CLOEXEC |
+          (recursive === true ? AT_RECURSIVE : 0) |
+          (path === "" ? AT_EMPTY_PATH : 0),
+      ),
+    unshare: (flags) => void call("unshare", undefined, flags),
+    setns: (fd, flags) => void call("setns", undefined, fd, flags),
+
+    pidfdOpen: (pid) => call("pidfd_open", undefined, pid, 0),
+    poll(fds, timeoutMs) {
+      const bytes = new Uint8Array(Math.max(1, fds.length) * 8);
+      const view = new DataView(bytes.buffer);
+      for (const [i, fd] of fds.entries()) {
+        view.setInt32(i * 8, fd, true);
+        view.setInt16(i * 8 + 4, POLLIN, true);
+      }
+      if (process.arch === "arm64") {
+        smallView.setBigInt64(0, BigInt(Math.floor(timeoutMs / 1000)), true);
+        smallView.setBigInt64(8, BigInt((timeoutMs % 1000) * 1_000_000), true);
+        call("poll", undefined, ptr(bytes), fds.length, timeoutMs < 0 ? 0 : at.small, 0, 0);
+      } else {
+        call("poll", undefined, ptr(bytes), fds.length, timeoutMs);
+      }
+      return fds.map((_, i) => i).filter((i) => view.getInt16(i * 8 + 6, true) !== 0);
+    },
+    connectSeqpacket(path) {
+      const AF_UNIX = 1;
+      const SOCK_SEQPACKET = 5;
+      const fd = call("socket", path, AF_UNIX, SOCK_SEQPACKET | O_CLOEXEC, 0);
+      // sun_path holds 107 bytes; a longer path is reached through a descriptor of its directory's.
+      const handle = call("openat", path, AT_FDCWD, first(path), O_PATH | O_CLOEXEC, 0);
+      try {
+        const name = encodePath(`/proc/self/fd/${handle}`);
+        small.fill(0, 0, 110);
+        smallView.setUint16(0, AF_UNIX, true);
+        small.set(name, 2);
+        const result = attempt("connect", fd, at.small, 2 + name.length + 1);
+        if (result < 0) {
+          attempt("close", fd);
+          throw new LinuxError("connect", -result, path);
+        }
+        return fd;
+      } finally {
+        attempt("close", handle);
+      }
+    },
+    setSubreaper() {
+      const PR_SET_CHILD_SUBREAPER = 36;
+      call("prctl", undefined, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    },
+    setWindowSize(fd, size) {
+      smallView.setBigUint64(0, 0n, true);
+      smallView.setUint16(0, size.rows, true);
+      smallView.setUint16(2, size.columns, true);
+      call("ioctl", undefined, fd, TIOCSWINSZ, at.small);
+    },
+    getWindowSize(fd) {
+      call("ioctl", undefined, fd, TIOCGWINSZ, at.small);
+      return { rows: smallView.getUint16(0, true), columns: smallView.getUint16(2, true) };
+    },
+    pipe(cloexec = true) {
+      call("pipe2", undefined, at.small, cloexec ? O_CLOEXEC : 0);
+      return [smallView.getInt32(0, true), smallView.getInt32(4, true)];
+    },
+    mkfifo: (path, mode) => void call("mknodat", path, AT_FDCWD, first(path), S_IFIFO | mode, 0),
+  };
+}
+
+/** The kernel's encoding of a device number for mknod(2), 32 bits wide. */
+function makedev(major: number, minor: number): number {
+  return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12)) >>> 0;
+}
+
+function unsigned64(view: DataView, offset: number): number {
+  return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 0x1_0000_0000;
+}
+
+function signed64(view: DataView, offset: number): number {
+  return view.getUint32(offset, true) + view.getInt32(offset + 4, true) * 0x1_0000_0000;
+}

@@ -1,0 +1,195 @@
+import type { Linux } from "../linux/Linux.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { ImageConfig } from "../oci/config.ts";
+
+/** Times are milliseconds since the epoch, sizes bytes. Every method is synchronous unless it returns a promise. */
+export interface Store {
+  readonly root: string;
+  readonly linux: Linux;
+  readonly blobs: Blobs;
+  readonly layers: Layers;
+  readonly images: Images;
+  readonly containers: Containers;
+  readonly cache: CacheRecords;
+  readonly settings: Settings;
+  /** All or nothing; nested calls join the outer one. Takes the write lock at its start. */
+  transaction<T>(work: () => T): T;
+  /**
+   * Protects what this process is about to use or has just made from gc and sweep until `release`, or until the process ends
+   * in whatever way. Every temporary path comes from a lease.
+   */
+  lease(purpose: string): Lease;
+  /**
+   * Runs `work` while no other process or caller holds `key`; waits for its turn. Freed by the kernel when the holder dies.
+   * `key` is any text: it is hashed for the file name.
+   */
+  locked<T>(key: string, work: () => Promise<T>): Promise<T>;
+  /** Removes what killed processes left: expired leases and their paths, half-made containers. Cheap when there is nothing. */
+  sweep(): void;
+  close(): void;
+}
+
+export interface Lease {
+  readonly id: string;
+  protect(kind: "blob" | "layer" | "image", digest: Digest): void;
+  /** A fresh directory of mode 0700 on the store's file system, removed with the lease unless it was renamed away. */
+  directory(): string;
+  /** Removes its temporary paths. Idempotent. */
+  release(): void;
+}
+
+export interface Blobs {
+  has(digest: Digest): boolean;
+  /** Absolute path of the immutable file. */
+  path(digest: Digest): string;
+  size(digest: Digest): number | undefined;
+  /** Whole content, verified. For manifests and configs. @throws SlipwayError `BLOB_NOT_FOUND`, `BLOB_CORRUPT` */
+  read(digest: Digest): Uint8Array;
+  /** Durable when it returns. */
+  write(bytes: Uint8Array, lease: Lease): Digest;
+  /**
+   * Streams into the store, verifying digest and size: nothing is kept of what does not match. Durable when it resolves.
+   * `onProgress` hears the bytes so far. @throws SlipwayError `DIGEST_MISMATCH`, `SIZE_MISMATCH`
+   */
+  ingest(
+    stream: ReadableStream<Uint8Array>,
+    expected: { digest: Digest; size: number },
+    options: { lease: Lease; onProgress?: (bytes: number) => void },
+  ): Promise<void>;
+  remove(digest: Digest): void;
+  list(): { digest: Digest; size: number }[];
+}
+
+export interface LayerRecord {
+  diffID: Digest;
+  /** `<root>/layers/<hex>/fs`: the tree in overlayfs's own form, immutable. */
+  path: string;
+  /** Bytes of its uncompressed tar. */
+  tarSize: number;
+  /** Sum of the sizes of its regular files, hard links once: what Docker calls the layer's size. */
+  size: number;
+  /** Digest over its content without times, see `layer/contentDigest.ts`. */
+  contentDigest: Digest;
+  /** Directories that the tar implies but does not list, relative paths: their mode and owner come from the layers below. */
+  impliedDirs: string[];
+  created: number;
+}
+
+/** What is known of a layer before it gets its place. */
+export type NewLayer = Omit<LayerRecord, "path" | "created">;
+
+export interface Layers {
+  get(diffID: Digest): LayerRecord | undefined;
+  /** @throws SlipwayError `LAYER_NOT_FOUND` */
+  require(diffID: Digest): LayerRecord;
+  /**
+   * Renames `directory` (from a lease) to its place and records it; where the layer is there already, that one is returned and
+   * `directory` is left to the lease. Content is on disk before the record is.
+   */
+  adopt(directory: string, layer: NewLayer, lease: Lease): LayerRecord;
+  /** Compressed forms of the layer that are known, best first: those whose blob is in the store, then remembered digests. */
+  blobs(diffID: Digest): Descriptor[];
+  addBlob(diffID: Digest, blob: Descriptor): void;
+  /** The diffID that a compressed blob unpacks to, when it has been seen. */
+  diffIDOf(blob: Digest): Digest | undefined;
+  /** A short path of the layer relative to the store's root (`l/<base36>`), for mount options of old kernels. */
+  shortPath(diffID: Digest): string;
+  remove(diffID: Digest): void;
+  list(): LayerRecord[];
+}
+
+export interface ImageRecord {
+  /** Digest of the config. */
+  id: Digest;
+  config: ImageConfig;
+  /** Digest of the manifest that the config came with or that we wrote for it. Blob in the store. */
+  manifest: Digest;
+  created: number;
+  /** Sum of its layers' sizes. */
+  size: number;
+}
+
+/** A name of an image: canonical reference with tag (`docker.io/library/alpine:latest`). */
+export interface Tag {
+  reference: string;
+  id: Digest;
+  /** Digest under which a registry gave or took it (index or manifest), as `images --digests` shows. */
+  repoDigest?: Digest;
+  tagged: number;
+}
+
+export interface Images {
+  get(id: Digest): ImageRecord | undefined;
+  /** By ID prefix (at least one hex digit, `sha256:` allowed). @throws SlipwayError `AMBIGUOUS_ID` */
+  find(prefix: string): ImageRecord | undefined;
+  byTag(reference: string): ImageRecord | undefined;
+  /** By `repository@digest` under which a registry gave it. */
+  byRepoDigest(repository: string, digest: Digest): ImageRecord | undefined;
+  /** Config and manifest must be blobs of the store, layers recorded. Idempotent. */
+  put(id: Digest, manifest: Digest): ImageRecord;
+  tag(reference: string, id: Digest, repoDigest?: Digest): void;
+  /** False when there was none. */
+  untag(reference: string): boolean;
+  tags(id?: Digest): Tag[];
+  addRepoDigest(repository: string, digest: Digest, id: Digest): void;
+  repoDigests(id: Digest): { repository: string; digest: Digest }[];
+  /** The record, its tags, and those layers and blobs that nothing else uses. Returns the layers that went. */
+  remove(id: Digest): Digest[];
+  list(): ImageRecord[];
+}
+
+export type ContainerStatus = "created" | "running" | "paused" | "exited" | "dead" | "removing";
+
+export interface ContainerRecord {
+  /** 64 hex digits. */
+  id: string;
+  name: string;
+  image: Digest;
+  /** The name that the image was asked for by. */
+  imageReference: string;
+  layers: Digest[];
+  created: number;
+  status: ContainerStatus;
+  /** Host pid of its first process and that process's start time (clock ticks, /proc/PID/stat field 22): together they name it for ever. */
+  pid?: number;
+  pidStart?: number;
+  conmonPid?: number;
+  started?: number;
+  finished?: number;
+  exitCode?: number;
+  error?: string;
+  autoRemove: boolean;
+  /** Options of `create`, in the engine's own shape. The store does not look inside. */
+  options: unknown;
+}
+
+export interface Containers {
+  /** `<root>/containers/<id>`: holds upper/, work/, config.json, logs. */
+  directory(id: string): string;
+  /** Makes the directory and the record. @throws SlipwayError `NAME_IN_USE`, `INVALID_NAME` */
+  create(record: ContainerRecord): void;
+  get(id: string): ContainerRecord | undefined;
+  /** By name, ID or ID prefix. @throws SlipwayError `CONTAINER_NOT_FOUND`, `AMBIGUOUS_ID` */
+  find(nameOrId: string): ContainerRecord;
+  update(id: string, changes: Partial<ContainerRecord>): ContainerRecord;
+  /** Record first, then the directory. */
+  remove(id: string): void;
+  list(): ContainerRecord[];
+}
+
+/** The solver's memory: key → value, both opaque texts, with the time of the last use. */
+export interface CacheRecords {
+  get(key: string): { value: string; created: number } | undefined;
+  put(key: string, value: string, layers: Digest[]): void;
+  /** Latest records whose `group` equals: for explaining a miss. */
+  nearest(group: string, limit: number): { key: string; value: string; created: number }[];
+  putInGroup(group: string, key: string, value: string): void;
+}
+
+/** Small facts that outlive a process: what a probe found, a file's digest by its stat. */
+export interface Settings {
+  get(key: string): string | undefined;
+  set(key: string, value: string): void;
+  delete(key: string): void;
+}
