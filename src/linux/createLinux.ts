@@ -33,7 +33,7 @@ import { type Syscall, syscallNumbers } from "./syscallNumbers.ts";
 const PATH_BYTES = 4097; // PATH_MAX with its NUL, plus one so that "too long" is the kernel's own ENAMETOOLONG
 const DIRENT_BYTES = 64 * 1024;
 const STATX_BASIC_STATS = 0x7ff;
-const { EAGAIN, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY } = constants.errno;
+const { EAGAIN, EBADF, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY } = constants.errno;
 
 /** The running kernel, by way of libc's syscall(2). Opens libc at the first call of this function; keep what it returns. */
 export function createLinux(): Linux {
@@ -155,9 +155,14 @@ export function createLinux(): Linux {
     }
   }
 
-  // A descriptor's own attributes are reached through /proc/self/fd/N, whose magic link must be followed.
+  // An O_PATH descriptor's own attributes (EBADF for the f-calls) are reached through /proc/self/fd/N, whose magic link must be followed.
   function getxattr(dirfd: number, path: string, name: string): Uint8Array | undefined {
     const follow = path === "";
+    if (follow) {
+      const direct = attempt("fgetxattr", dirfd, second(name), at.text, text.length);
+      if (direct >= 0) return text.slice(0, direct);
+      if (direct !== -EBADF) return absentOrThrow("fgetxattr", direct, path);
+    }
     const result = attempt(
       follow ? "getxattr" : "lgetxattr",
       first(viaProc(dirfd, path)),
@@ -165,9 +170,12 @@ export function createLinux(): Linux {
       at.text,
       text.length,
     );
+    return result < 0 ? absentOrThrow("lgetxattr", result, path) : text.slice(0, result);
+  }
+
+  function absentOrThrow(call: string, result: number, path: string): undefined {
     if (result === -ENODATA || result === -EOPNOTSUPP) return undefined;
-    if (result < 0) throw new LinuxError("lgetxattr", -result, path);
-    return text.slice(0, result);
+    throw new LinuxError(call, -result, path);
   }
 
   return {
@@ -258,7 +266,8 @@ export function createLinux(): Linux {
 
     xattrs(dirfd, path) {
       const name = path === "" ? "listxattr" : "llistxattr";
-      const length = attempt(name, first(viaProc(dirfd, path)), at.text, text.length);
+      let length = path === "" ? attempt("flistxattr", dirfd, at.text, text.length) : -EBADF;
+      if (length === -EBADF) length = attempt(name, first(viaProc(dirfd, path)), at.text, text.length);
       if (length === -EOPNOTSUPP || length === 0) return [];
       if (length < 0) throw new LinuxError(name, -length, path);
       const names = decodePath(text.subarray(0, length - 1)).split("\0");
@@ -272,6 +281,11 @@ export function createLinux(): Linux {
     getxattr,
     setxattr(dirfd, path, name, value) {
       const given = value.length === 0 ? new Uint8Array(1) : value;
+      if (path === "") {
+        const direct = attempt("fsetxattr", dirfd, second(name), ptr(given), value.length, 0);
+        if (direct >= 0) return;
+        if (direct !== -EBADF) throw new LinuxError("fsetxattr", -direct, name);
+      }
       const which = path === "" ? "setxattr" : "lsetxattr";
       call(which, path, first(viaProc(dirfd, path)), second(name), ptr(given), value.length, 0);
     },

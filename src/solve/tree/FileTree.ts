@@ -1,0 +1,195 @@
+import {
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  RESOLVE_NO_SYMLINKS,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+} from "../../linux/constants.ts";
+import type { Linux, Stat } from "../../linux/Linux.ts";
+import { isErrno } from "../../linux/LinuxError.ts";
+import type { StatIndex } from "./statIndex.ts";
+
+/** One file of a tree. `children` is loaded when it is asked for. */
+export interface TreeNode {
+  name: string;
+  /** Relative to the tree's root, "" for the root. */
+  path: string;
+  stat: Stat;
+  parent: TreeNode | undefined;
+}
+
+/** Decides which paths of a directory on disk belong to the tree (an ignore file). Called from the top down. */
+export interface TreeFilter<State = unknown> {
+  root(): State;
+  /** `keep`: the path is in the tree. `descend`: something below it may be, whether it is itself or not. */
+  visit(state: State, path: string): { keep: boolean; descend: boolean; state: State };
+}
+
+/**
+ * A read-only tree of files to copy from: a build context, the file system of a stage, what an ADD fetched. Directories are
+ * read once and lazily; symbolic links never lead out. The tree is what it was when it was first looked at: a file that changes
+ * while a build runs is found out by its stat when it is copied.
+ */
+export interface FileTree {
+  readonly root: TreeNode;
+  /** True where the owner of every file counts as 0:0, as for local contexts. */
+  readonly rootOwned: boolean;
+  /** The file at `path` (relative, or absolute from the tree's root); parents' links are followed, the last one when `follow`. */
+  lookup(path: string, follow: boolean): TreeNode | undefined;
+  /** Sorted by name, as bytes compare. */
+  children(node: TreeNode): readonly TreeNode[];
+  readlink(node: TreeNode): string;
+  /** A descriptor of the file or directory, to be closed by the caller. @throws where it is no longer what it was. */
+  open(node: TreeNode): number;
+  xattrs(node: TreeNode): [string, Uint8Array][];
+  /** Digests of files by their stat, where there is an index. */
+  readonly index: StatIndex | undefined;
+  close(): void;
+}
+
+const MAX_LINKS = 255;
+
+export function createFileTree<State>(
+  linux: Linux,
+  rootFd: number,
+  options: { filter?: TreeFilter<State>; rootOwned?: boolean; index?: StatIndex } = {},
+): FileTree {
+  const filter = options.filter as TreeFilter | undefined;
+  const root: TreeNode = { name: "", path: "", stat: linux.statat(rootFd, ""), parent: undefined };
+  const loaded = new Map<TreeNode, TreeNode[]>();
+  const byName = new Map<TreeNode, Map<string, TreeNode>>();
+  const states = new Map<TreeNode, unknown>([[root, filter?.root()]]);
+  const kept = new Set<TreeNode>();
+
+  function openNode(node: TreeNode, flags: number): number {
+    if (node.path === "") return linux.openat(rootFd, ".", flags | O_DIRECTORY);
+    return linux.openat2(rootFd, node.path, { flags: flags | O_NOFOLLOW, resolve: RESOLVE_NO_SYMLINKS });
+  }
+
+  function load(node: TreeNode): TreeNode[] {
+    const known = loaded.get(node);
+    if (known !== undefined) return known;
+    const found: TreeNode[] = [];
+    if ((node.stat.mode & S_IFMT) === S_IFDIR) {
+      const fd = openNode(node, O_RDONLY | O_DIRECTORY);
+      try {
+        const state = states.get(node);
+        for (const { name } of linux.readdir(fd)) {
+          const path = node.path === "" ? name : `${node.path}/${name}`;
+          const child = { name, path, parent: node } as TreeNode;
+          if (filter !== undefined) {
+            const verdict = filter.visit(state, path);
+            if (!verdict.keep && !verdict.descend) continue;
+            const stat = linux.statatOrUndefined(fd, name);
+            if (stat === undefined) continue; // removed since the directory was listed
+            child.stat = stat;
+            if ((stat.mode & S_IFMT) === S_IFDIR) {
+              states.set(child, verdict.state);
+              if (verdict.keep) kept.add(child);
+              // An ignored directory is there only as the way to an exception below it.
+              else if (load(child).length === 0) continue;
+            } else if (!verdict.keep) continue;
+          } else {
+            const stat = linux.statatOrUndefined(fd, name);
+            if (stat === undefined) continue;
+            child.stat = stat;
+          }
+          found.push(child);
+        }
+      } finally {
+        linux.close(fd);
+      }
+      found.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+    }
+    loaded.set(node, found);
+    return found;
+  }
+
+  function child(node: TreeNode, name: string): TreeNode | undefined {
+    let names = byName.get(node);
+    if (names === undefined) {
+      names = new Map(load(node).map((each) => [each.name, each]));
+      byName.set(node, names);
+    }
+    return names.get(name);
+  }
+
+  function readlink(node: TreeNode): string {
+    const slash = node.path.lastIndexOf("/");
+    if (slash < 0) return linux.readlinkat(rootFd, node.name);
+    const directory = openNode(node.parent as TreeNode, O_RDONLY | O_DIRECTORY);
+    try {
+      return linux.readlinkat(directory, node.name);
+    } finally {
+      linux.close(directory);
+    }
+  }
+
+  function lookup(path: string, follow: boolean): TreeNode | undefined {
+    const rest = path.split("/").filter((part) => part !== "" && part !== ".");
+    let node: TreeNode = root;
+    let links = 0;
+    while (rest.length > 0) {
+      const name = rest.shift() as string;
+      if (name === "..") {
+        node = node.parent ?? root;
+        continue;
+      }
+      const next = child(node, name);
+      if (next === undefined) return undefined;
+      const isLink = (next.stat.mode & S_IFMT) === S_IFLNK;
+      if (isLink && (follow || rest.length > 0)) {
+        if (++links > MAX_LINKS) return undefined;
+        const target = readlink(next);
+        if (target.startsWith("/")) node = root;
+        rest.unshift(...target.split("/").filter((part) => part !== "" && part !== "."));
+        continue;
+      }
+      node = next;
+    }
+    return node;
+  }
+
+  return {
+    root,
+    rootOwned: options.rootOwned ?? false,
+    index: options.index,
+    lookup,
+    children: load,
+    readlink,
+    open(node) {
+      const directory = (node.stat.mode & S_IFMT) === S_IFDIR;
+      const fd = openNode(node, directory ? O_RDONLY | O_DIRECTORY : O_RDONLY);
+      const now = linux.statat(fd, "");
+      if (now.ino === node.stat.ino && ((now.mode ^ node.stat.mode) & S_IFMT) === 0) return fd;
+      linux.close(fd);
+      throw new Error(`${node.path} was replaced while it was being read`);
+    },
+    xattrs(node) {
+      const type = node.stat.mode & S_IFMT;
+      if (type !== S_IFREG && type !== S_IFDIR) return [];
+      try {
+        const fd = openNode(node, O_RDONLY);
+        try {
+          return linux.xattrs(fd, "").filter(([name]) => isCopied(name));
+        } finally {
+          linux.close(fd);
+        }
+      } catch (error) {
+        if (isErrno(error, "ENOENT", "EOPNOTSUPP")) return [];
+        throw error;
+      }
+    },
+    close() {
+      linux.close(rootFd);
+    },
+  };
+}
+
+/** Extended attributes that belong to a file's content: not the labels and marks that the host's own machinery keeps in them. */
+export function isCopied(name: string): boolean {
+  return !name.startsWith("trusted.overlay.") && name !== "security.selinux" && !name.startsWith("system.");
+}

@@ -1,0 +1,130 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Stat } from "../../linux/Linux.ts";
+
+/**
+ * What was found out about the files of one context, by their stat: a file whose device, inode, size, mtime and ctime are those of
+ * the record has the recorded digest. After git's rule for racily clean entries, a file whose ctime is not older than
+ * the moment it was read (less the clock's grain) is not recorded: it may change again without its stat showing it.
+ */
+export interface StatIndex {
+  /** The 32 bytes recorded for this file, undefined when it has to be read. */
+  get(stat: Stat): Uint8Array | undefined;
+  /** `readAt`: milliseconds since the epoch, taken before the file was opened. */
+  put(stat: Stat, digest: Uint8Array, readAt: number): void;
+  /** Writes the index for the next time: files seen since it was opened. Does nothing when nothing is new. */
+  save(): void;
+}
+
+const MAGIC = 0x534c5701;
+const HEADER = 16;
+// ino, size, mtimeSec, ctimeSec: f64; mtimeNsec, ctimeNsec, dev (folded): u32; padding; digest
+const RECORD = 80;
+/** The kernel stamps files with a clock that ticks at CONFIG_HZ, 10 ms at the coarsest; twice that is safe. */
+const CLOCK_GRAIN_MS = 20;
+
+export function openStatIndex(file: string): StatIndex {
+  const old = load(file);
+  let fresh = new Uint8Array(RECORD * 64);
+  let freshView = new DataView(fresh.buffer);
+  let count = 0;
+  let changed = false;
+
+  function append(stat: Stat, digest: Uint8Array): void {
+    if ((count + 1) * RECORD > fresh.length) {
+      const larger = new Uint8Array(fresh.length * 2);
+      larger.set(fresh);
+      fresh = larger;
+      freshView = new DataView(fresh.buffer);
+    }
+    const at = count++ * RECORD;
+    freshView.setFloat64(at, stat.ino, true);
+    freshView.setFloat64(at + 8, stat.size, true);
+    freshView.setFloat64(at + 16, stat.mtimeSec, true);
+    freshView.setFloat64(at + 24, stat.ctimeSec, true);
+    freshView.setUint32(at + 32, stat.mtimeNsec, true);
+    freshView.setUint32(at + 36, stat.ctimeNsec, true);
+    freshView.setUint32(at + 40, stat.dev % 0x1_0000_0000, true);
+    fresh.set(digest, at + 48);
+  }
+
+  return {
+    get(stat) {
+      const at = find(old, stat);
+      if (at < 0) return undefined;
+      const digest = old.bytes.subarray(at + 48, at + 80);
+      append(stat, digest);
+      return digest;
+    },
+    put(stat, digest, readAt) {
+      const ctime = stat.ctimeSec * 1000 + stat.ctimeNsec / 1e6;
+      if (ctime > readAt - CLOCK_GRAIN_MS) return;
+      append(stat, digest);
+      changed = true;
+    },
+    save() {
+      if (!changed && count === old.count) return;
+      const order = new Uint32Array(count);
+      for (let i = 0; i < count; i++) order[i] = i;
+      order.sort((a, b) => freshView.getFloat64(a * RECORD, true) - freshView.getFloat64(b * RECORD, true));
+      const out = new Uint8Array(HEADER + count * RECORD);
+      const header = new DataView(out.buffer);
+      header.setUint32(0, MAGIC, true);
+      header.setUint32(4, count, true);
+      let at = HEADER;
+      for (const i of order) {
+        out.set(fresh.subarray(i * RECORD, (i + 1) * RECORD), at);
+        at += RECORD;
+      }
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      // Two builds of one context may save at once: each writes its own file, the last rename wins, both are true.
+      const aside = `${file}.${process.pid}`;
+      writeFileSync(aside, out, { mode: 0o600 });
+      renameSync(aside, file);
+    },
+  };
+}
+
+interface Loaded {
+  bytes: Uint8Array;
+  view: DataView;
+  count: number;
+}
+
+function load(file: string): Loaded {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(file);
+  } catch {
+    bytes = new Uint8Array(0); // the first build of this context
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < HEADER || view.getUint32(0, true) !== MAGIC) return { bytes, view, count: 0 };
+  const count = view.getUint32(4, true);
+  // A file that was cut short is as good as none: everything is read again.
+  return { bytes, view, count: bytes.length === HEADER + count * RECORD ? count : 0 };
+}
+
+/** Binary search by inode, then every part must agree. */
+function find({ view, count }: Loaded, stat: Stat): number {
+  let low = 0;
+  let high = count - 1;
+  while (low <= high) {
+    const middle = (low + high) >>> 1;
+    const at = HEADER + middle * RECORD;
+    const ino = view.getFloat64(at, true);
+    if (ino < stat.ino) low = middle + 1;
+    else if (ino > stat.ino) high = middle - 1;
+    else {
+      const same =
+        view.getFloat64(at + 8, true) === stat.size &&
+        view.getFloat64(at + 16, true) === stat.mtimeSec &&
+        view.getFloat64(at + 24, true) === stat.ctimeSec &&
+        view.getUint32(at + 32, true) === stat.mtimeNsec &&
+        view.getUint32(at + 36, true) === stat.ctimeNsec &&
+        view.getUint32(at + 40, true) === stat.dev % 0x1_0000_0000;
+      return same ? at : -1;
+    }
+  }
+  return -1;
+}
