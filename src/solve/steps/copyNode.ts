@@ -1,0 +1,264 @@
+import {
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_RDONLY,
+  O_WRONLY,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+} from "../../linux/constants.ts";
+import type { Linux, Stat } from "../../linux/Linux.ts";
+import { isErrno } from "../../linux/LinuxError.ts";
+import { SlipwayError } from "../../oci/SlipwayError.ts";
+import { type FileTree, isCopied, type TreeNode } from "../tree/FileTree.ts";
+import type { Selection } from "../tree/treeDigest.ts";
+import type { LayerWriter, Owner } from "./layerWriter.ts";
+
+export interface CopyAttributes {
+  /** Replaces the owner of everything that is copied. */
+  owner?: Owner;
+  /** The mode that a file or directory gets, from the one it has; symbolic links are left alone. */
+  mode?: (mode: number, directory: boolean) => number;
+  selection?: Selection;
+}
+
+export interface NodeCopier {
+  /**
+   * Copies a file, or a directory with all that is in it, to `to` (a path without links in the writer's tree; its parent exists).
+   * With `merge`, an existing directory keeps its own mode and owner, as COPY's destination does; those below it take the
+   * source's. Hard links among copied files stay links.
+   */
+  copy(node: TreeNode, to: string, merge: boolean): void;
+  /** True when a source file was changed while it was copied: what was written is not what was digested. */
+  changed(): boolean;
+}
+
+const BUFFER = 256 * 1024;
+/** From here on the kernel copies by itself; below, one read and one write are quicker. */
+const LARGE = 128 * 1024;
+
+export function createNodeCopier(
+  linux: Linux,
+  tree: FileTree,
+  writer: LayerWriter,
+  attributes: CopyAttributes,
+): NodeCopier {
+  const buffer = new Uint8Array(BUFFER);
+  const links = new Map<number, string>();
+  let reflinks = true;
+  let changed = false;
+
+  function ownerOf(stat: Stat): Owner {
+    if (attributes.owner !== undefined) return attributes.owner;
+    return tree.rootOwned ? { uid: 0, gid: 0 } : stat;
+  }
+
+  function modeOf(stat: Stat, directory: boolean): number {
+    const mode = stat.mode & 0o7777;
+    return attributes.mode === undefined ? mode : attributes.mode(mode, directory);
+  }
+
+  function bytes(from: number, to: number, size: number): void {
+    if (size >= LARGE) {
+      if (reflinks && linux.reflink(from, to)) return;
+      reflinks = false;
+      try {
+        let left = size;
+        while (left > 0) {
+          const copied = linux.copyFileRange(from, to, Math.min(left, 0x4000_0000));
+          if (copied === 0) break;
+          left -= copied;
+        }
+      } catch (error) {
+        // Across file systems, or to one that cannot: the offsets have not moved, plain reads go on from there.
+        if (!isErrno(error, "EXDEV", "EINVAL", "EOPNOTSUPP", "ENOSYS")) throw error;
+      }
+    }
+    for (;;) {
+      const length = linux.read(from, buffer);
+      if (length === 0) return;
+      linux.write(to, buffer.subarray(0, length));
+      if (size < buffer.length && length === size) return;
+    }
+  }
+
+  function file(fromDirectory: number, node: TreeNode, toDirectory: number, name: string, to: string): void {
+    const from = linux.openat(fromDirectory, node.name, O_RDONLY | O_NOFOLLOW);
+    try {
+      const { mode, nlink, size } = node.stat;
+      const wanted = modeOf(node.stat, false);
+      const fd = linux.openat(toDirectory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+      try {
+        if (size > 0) bytes(from, fd, size);
+        const owner = ownerOf(node.stat);
+        linux.fchownat(fd, "", owner.uid, owner.gid);
+        linux.fchmod(fd, wanted);
+        for (const [key, value] of linux.xattrs(from, "")) if (isCopied(key)) linux.setxattr(fd, "", key, value);
+        linux.utimensat(fd, "", { sec: node.stat.mtimeSec, nsec: node.stat.mtimeNsec });
+      } finally {
+        linux.close(fd);
+      }
+      const after = linux.statat(from, "");
+      if (
+        after.size !== size ||
+        after.mode !== mode ||
+        after.ctimeSec !== node.stat.ctimeSec ||
+        after.ctimeNsec !== node.stat.ctimeNsec
+      ) {
+        changed = true;
+      }
+      if (nlink > 1) links.set(node.stat.ino, to);
+    } finally {
+      linux.close(from);
+    }
+  }
+
+  /** Anything but a directory. The place, `name` in `toDirectory` and `to` from the writer's root, is free. */
+  function leaf(fromDirectory: number, node: TreeNode, toDirectory: number, to: string): void {
+    const name = to.slice(to.lastIndexOf("/") + 1);
+    const type = node.stat.mode & S_IFMT;
+    const earlier = node.stat.nlink > 1 ? links.get(node.stat.ino) : undefined;
+    if (earlier !== undefined) {
+      linux.linkat(writer.root, earlier, toDirectory, name);
+      return;
+    }
+    if (type === S_IFREG) {
+      file(fromDirectory, node, toDirectory, name, to);
+      return;
+    }
+    if (type === S_IFSOCK) return; // a socket has no content and no meaning without its process
+    const owner = ownerOf(node.stat);
+    if (type === S_IFLNK) {
+      linux.symlinkat(linux.readlinkat(fromDirectory, node.name), toDirectory, name);
+      linux.fchownat(toDirectory, name, owner.uid, owner.gid);
+    } else {
+      linux.mknodat(toDirectory, name, type | 0o600, node.stat.rdevMajor, node.stat.rdevMinor);
+      linux.fchownat(toDirectory, name, owner.uid, owner.gid);
+      linux.fchmodat(toDirectory, name, modeOf(node.stat, false));
+    }
+    linux.utimensat(toDirectory, name, { sec: node.stat.mtimeSec, nsec: node.stat.mtimeNsec });
+  }
+
+  function setDirectory(node: TreeNode, fd: number, fromFd: number): void {
+    const owner = ownerOf(node.stat);
+    linux.fchownat(fd, "", owner.uid, owner.gid);
+    linux.fchmod(fd, modeOf(node.stat, true));
+    for (const [key, value] of linux.xattrs(fromFd, "")) if (isCopied(key)) linux.setxattr(fd, "", key, value);
+  }
+
+  /** Into a directory that nothing is in, above or below: no look at what is there. */
+  function intoFresh(node: TreeNode, fromFd: number, toFd: number, to: string, base: string): void {
+    for (const child of tree.children(node)) {
+      const path = base === "" ? child.name : `${base}/${child.name}`;
+      const directory = (child.stat.mode & S_IFMT) === S_IFDIR;
+      if (!selects(child, path, directory)) continue;
+      if (!directory) {
+        leaf(fromFd, child, toFd, join(to, child.name));
+        continue;
+      }
+      const childFd = linux.openat(fromFd, child.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      try {
+        freshDirectory(child, childFd, toFd, join(to, child.name), path);
+      } finally {
+        linux.close(childFd);
+      }
+    }
+  }
+
+  function freshDirectory(node: TreeNode, fromFd: number, parentFd: number, to: string, base: string): void {
+    const name = to.slice(to.lastIndexOf("/") + 1);
+    linux.mkdirat(parentFd, name, 0o700);
+    const fd = linux.openat(parentFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    try {
+      intoFresh(node, fromFd, fd, to, base);
+      setDirectory(node, fd, fromFd);
+      linux.utimensat(fd, "", { sec: node.stat.mtimeSec, nsec: node.stat.mtimeNsec });
+    } finally {
+      linux.close(fd);
+    }
+  }
+
+  /** A directory counts when it is selected, or when something below it is. */
+  function selects(node: TreeNode, path: string, directory: boolean): boolean {
+    const { selection } = attributes;
+    if (selection === undefined || selection(path, directory)) return true;
+    if (!directory) return false;
+    return tree.children(node).some((child) => {
+      return selects(child, `${path}/${child.name}`, (child.stat.mode & S_IFMT) === S_IFDIR);
+    });
+  }
+
+  function merge(node: TreeNode, fromFd: number, to: string, base: string): void {
+    const taken = writer.names(to);
+    for (const child of tree.children(node)) {
+      const path = base === "" ? child.name : `${base}/${child.name}`;
+      const target = join(to, child.name);
+      const directory = (child.stat.mode & S_IFMT) === S_IFDIR;
+      if (!selects(child, path, directory)) continue;
+      if (!directory) {
+        if (taken.has(child.name)) writer.makeRoom(target);
+        leaf(fromFd, child, writer.directory(to), target);
+        continue;
+      }
+      const childFd = linux.openat(fromFd, child.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      try {
+        if (taken.has(child.name)) directoryInto(child, childFd, target, path, false);
+        else freshDirectory(child, childFd, writer.directory(to), target, path);
+      } finally {
+        linux.close(childFd);
+      }
+    }
+  }
+
+  function directoryInto(node: TreeNode, fromFd: number, to: string, base: string, keep: boolean): void {
+    const existing = writer.stat(to);
+    if (existing !== undefined && (existing.mode & S_IFMT) !== S_IFDIR) {
+      throw new SlipwayError(
+        "NOT_A_DIRECTORY",
+        `cannot copy the directory ${JSON.stringify(node.path)} to /${to}: it is not a directory there`,
+      );
+    }
+    if (existing !== undefined) {
+      const fd = writer.directory(to);
+      merge(node, fromFd, to, base);
+      if (!keep) setDirectory(node, fd, fromFd);
+      return;
+    }
+    freshDirectory(node, fromFd, writer.directory(dirname(to)), to, base);
+  }
+
+  return {
+    copy(node, to, keep) {
+      links.clear();
+      if ((node.stat.mode & S_IFMT) === S_IFDIR) {
+        const fromFd = tree.open(node);
+        try {
+          directoryInto(node, fromFd, to, "", keep);
+        } finally {
+          linux.close(fromFd);
+        }
+        return;
+      }
+      const fromFd = tree.open(node.parent as TreeNode);
+      try {
+        writer.makeRoom(to);
+        leaf(fromFd, node, writer.directory(dirname(to)), to);
+      } finally {
+        linux.close(fromFd);
+      }
+    },
+    changed: () => changed,
+  };
+}
+
+function join(directory: string, name: string): string {
+  return directory === "" ? name : `${directory}/${name}`;
+}
+
+function dirname(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}

@@ -1,0 +1,71 @@
+import { O_NONBLOCK, O_RDONLY, RESOLVE_IN_ROOT, S_IFMT, S_IFREG } from "../../linux/constants.ts";
+import type { Linux } from "../../linux/Linux.ts";
+import { isErrno } from "../../linux/LinuxError.ts";
+import { SlipwayError } from "../../oci/SlipwayError.ts";
+import type { Owner } from "./layerWriter.ts";
+
+/** Far more than any real /etc/passwd; a larger one is refused rather than read. */
+const MAX_ACCOUNT_FILE = 4 * 1024 * 1024;
+
+/** True when names have to be looked up in the base's files. */
+export function needsAccounts(spec: string | undefined): boolean {
+  return spec?.split(":").some((part) => part !== "" && !/^\d+$/.test(part));
+}
+
+/**
+ * `user[:group]` by name or number, names from /etc/passwd and /etc/group of the file system `rootFd` (undefined: empty).
+ * A number alone is the group's, too; a name alone brings its own group.
+ * @throws SlipwayError `UNKNOWN_USER`, `UNKNOWN_GROUP`
+ */
+export function lookupOwner(linux: Linux, rootFd: number | undefined, spec: string): Owner {
+  const [user = "", group] = spec.split(":");
+  let uid = 0;
+  let gid = 0;
+  if (/^\d+$/.test(user)) {
+    uid = gid = Number(user);
+  } else if (user !== "") {
+    const line = accountLine(linux, rootFd, "etc/passwd", user);
+    if (line === undefined)
+      throw new SlipwayError("UNKNOWN_USER", `user ${JSON.stringify(user)} is not in the image's /etc/passwd`);
+    uid = Number(line[2]);
+    gid = Number(line[3]);
+  }
+  if (group !== undefined && group !== "") {
+    if (/^\d+$/.test(group)) gid = Number(group);
+    else {
+      const line = accountLine(linux, rootFd, "etc/group", group);
+      if (line === undefined)
+        throw new SlipwayError("UNKNOWN_GROUP", `group ${JSON.stringify(group)} is not in the image's /etc/group`);
+      gid = Number(line[2]);
+    }
+  }
+  return { uid, gid };
+}
+
+function accountLine(linux: Linux, rootFd: number | undefined, path: string, name: string): string[] | undefined {
+  if (rootFd === undefined) return undefined;
+  let fd: number;
+  try {
+    // O_NONBLOCK: a FIFO in the file's place must not hang us.
+    fd = linux.openat2(rootFd, path, { flags: O_RDONLY | O_NONBLOCK, resolve: RESOLVE_IN_ROOT });
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return undefined;
+    throw error;
+  }
+  try {
+    const stat = linux.statat(fd, "");
+    if ((stat.mode & S_IFMT) !== S_IFREG || stat.size > MAX_ACCOUNT_FILE) {
+      throw new SlipwayError("BAD_ACCOUNT_FILE", `/${path} of the image is not a regular file of at most 4 MiB`);
+    }
+    const bytes = new Uint8Array(stat.size);
+    let length = 0;
+    for (let got = 1; got > 0 && length < bytes.length; length += got) got = linux.read(fd, bytes.subarray(length));
+    for (const line of Buffer.from(bytes.subarray(0, length)).toString("utf8").split("\n")) {
+      const fields = line.split(":");
+      if (fields[0] === name && fields.length >= 3) return fields;
+    }
+    return undefined;
+  } finally {
+    linux.close(fd);
+  }
+}
