@@ -25,6 +25,10 @@ export interface Store {
    * `key` is any text: it is hashed for the file name.
    */
   locked<T>(key: string, work: () => Promise<T>): Promise<T>;
+  /** The same in two halves: resolves when `key` is held; the function it gives frees it again. */
+  lock(key: string): Promise<() => void>;
+  /** Undefined where another holds `key`. */
+  tryLock(key: string): (() => void) | undefined;
   /** Removes what killed processes left: expired leases and their paths, half-made containers. Cheap when there is nothing. */
   sweep(): void;
   close(): void;
