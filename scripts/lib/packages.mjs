@@ -1,0 +1,46 @@
+import { existsSync } from "node:fs";
+
+/**
+ * What slipway needs of the system, by Debian's package names. A package counts as present when one of `files` is there, so that a runtime
+ * from another source than apt is as good.
+ */
+const packages = {
+  run: [
+    { names: ["crun", "runc"], files: ["crun", "runc"].flatMap(program) },
+    { names: ["conmon"], files: ["/usr/libexec/podman/conmon", "/usr/lib/podman/conmon", ...program("conmon")] },
+    { names: ["ca-certificates"], files: ["/etc/ssl/certs/ca-certificates.crt"] },
+  ],
+  // The loopback registry and the base image for it.
+  registry: [
+    { names: ["docker-registry"], files: program("docker-registry") },
+    { names: ["busybox-static"], files: ["/var/lib/dpkg/info/busybox-static.list"] },
+  ],
+  test: [
+    { names: ["git"], files: program("git") },
+    { names: ["skopeo"], files: program("skopeo") },
+    { names: ["umoci"], files: program("umoci") },
+    { names: ["mmdebstrap"], files: program("mmdebstrap") },
+    { names: ["debian-archive-keyring"], files: ["/usr/share/keyrings/debian-archive-keyring.gpg"] },
+    { names: ["xz-utils"], files: program("xz") },
+    { names: ["zstd"], files: program("zstd") },
+    { names: ["tar"], files: program("tar") },
+  ],
+};
+
+/**
+ * Names to ask apt for, first choices first: one list of alternatives per missing thing.
+ * @param {("run" | "registry" | "test")[]} groups
+ * @returns {string[][]}
+ */
+export function missingPackages(groups, exists = existsSync) {
+  return groups
+    .flatMap((group) => packages[group])
+    .filter(({ files }) => !files.some((file) => exists(file)))
+    .map(({ names }) => names);
+}
+
+function program(name) {
+  return ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(
+    (folder) => `${folder}/${name}`,
+  );
+}
