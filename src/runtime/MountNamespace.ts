@@ -1,0 +1,28 @@
+import { CLONE_NEWNS, MNT_DETACH, MS_BIND, MS_NODEV, MS_REC, MS_REMOUNT, MS_SLAVE } from "../linux/constants.ts";
+import type { Linux } from "../linux/Linux.ts";
+
+/**
+ * A mount namespace of this process's main thread, which every process spawned from now on inherits. When the last of them ends,
+ * all its mounts are gone: nothing is to be cleaned up, after whatever end. Mounts of the host keep appearing in it, its own never
+ * appear outside. File access by other threads goes on in the old namespace.
+ */
+export interface MountNamespace {
+  /** Puts a detached mount at the existing directory `target`; device nodes in it cannot be opened unless `devices`. */
+  attach(mountfd: number, target: string, options?: { devices?: boolean }): void;
+  /** Takes it away again at once, busy or not. */
+  detach(target: string): void;
+}
+
+/** Needs CAP_SYS_ADMIN. `cgroupView` shows a plain cgroup2 tree at /sys/fs/cgroup. */
+export function enterMountNamespace(linux: Linux, options: { cgroupView: boolean }): MountNamespace {
+  linux.unshare(CLONE_NEWNS);
+  linux.mount("none", "/", "", MS_REC | MS_SLAVE);
+  if (options.cgroupView) linux.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0);
+  return {
+    attach(mountfd, target, attach) {
+      linux.moveMount(mountfd, target);
+      if (attach?.devices !== true) linux.mount("none", target, "", MS_REMOUNT | MS_BIND | MS_NODEV);
+    },
+    detach: (target) => linux.umount(target, MNT_DETACH),
+  };
+}

@@ -1,0 +1,72 @@
+/** runtime-spec 1.0, config.md and config-linux.md: what slipway writes of it. */
+export interface OciSpec {
+  ociVersion: string;
+  process: OciProcess;
+  root: { path: string; readonly?: boolean };
+  hostname?: string;
+  mounts: OciMount[];
+  annotations?: Record<string, string>;
+  linux: {
+    namespaces: { type: "pid" | "network" | "ipc" | "uts" | "mount" | "cgroup"; path?: string }[];
+    resources?: {
+      devices?: { allow: boolean; type?: string; major?: number; minor?: number; access: string }[];
+    };
+    devices?: OciDevice[];
+    cgroupsPath?: string;
+    seccomp?: Seccomp;
+    maskedPaths?: string[];
+    readonlyPaths?: string[];
+    rootfsPropagation?: string;
+  };
+}
+
+export interface OciProcess {
+  terminal?: boolean;
+  user: { uid: number; gid: number; umask?: number; additionalGids?: number[] };
+  args: string[];
+  env: string[];
+  cwd: string;
+  capabilities: Record<"bounding" | "effective" | "inheritable" | "permitted" | "ambient", string[]>;
+  rlimits?: { type: string; soft: number; hard: number }[];
+  noNewPrivileges: boolean;
+  oomScoreAdj?: number;
+}
+
+export interface OciMount {
+  destination: string;
+  type?: string;
+  source?: string;
+  options?: string[];
+}
+
+export interface OciDevice {
+  path: string;
+  type: "c" | "b" | "p";
+  major: number;
+  minor: number;
+  fileMode?: number;
+  uid?: number;
+  gid?: number;
+}
+
+export interface SeccompArg {
+  index: number;
+  value: number;
+  /** For `SCMP_CMP_MASKED_EQ`: `value` is the mask and this what must come out. */
+  valueTwo?: number;
+  op: "SCMP_CMP_EQ" | "SCMP_CMP_NE" | "SCMP_CMP_MASKED_EQ";
+}
+
+export interface SeccompRule {
+  names: string[];
+  action: "SCMP_ACT_ALLOW" | "SCMP_ACT_ERRNO";
+  errnoRet?: number;
+  args?: SeccompArg[];
+}
+
+export interface Seccomp {
+  defaultAction: "SCMP_ACT_ERRNO";
+  defaultErrnoRet: number;
+  architectures: string[];
+  syscalls: SeccompRule[];
+}

@@ -1,0 +1,216 @@
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { basename } from "node:path";
+import { AT_FDCWD, CLONE_FS, CLONE_NEWNS, O_RDONLY } from "../linux/constants.ts";
+import type { Linux } from "../linux/Linux.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import type { Settings } from "../store/Store.ts";
+import { ownCapabilities } from "./capabilities.ts";
+import { enterMountNamespace } from "./MountNamespace.ts";
+import type { Runtime } from "./Runtime.ts";
+import { runDirectory, runtimeGlobals, runtimeStateDirectory } from "./runtimeCommand.ts";
+import { runtimeMessage } from "./runtimeFailure.ts";
+import { DEFAULT_SHM_SIZE, runtimeSpec } from "./spec.ts";
+import { startByFifo } from "./startByFifo.ts";
+
+const SEARCHED = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+const PROGRAM_PLACES = ["/bin", "/lib", "/lib64", "/usr", "/nix"];
+const PATIENCE_MS = 10_000; // a container's start takes tens of milliseconds; a loaded machine ten times that
+
+/**
+ * The OCI runtime that works on this host and how: each is tried with a container that prints a word, crun before runc, the plain way before
+ * the roundabout one. What was found is kept in `settings` until the programs change or the host starts anew.
+ * @throws SlipwayError `RUNTIME_MISSING`, `RUNTIME_UNUSABLE`
+ */
+export async function probeRuntime(
+  linux: Linux,
+  settings: Pick<Settings, "get" | "set">,
+  options: { runtime?: string | undefined } = {},
+): Promise<Runtime> {
+  const candidates = (options.runtime === undefined ? ["crun", "runc"] : [options.runtime]).flatMap((name) => {
+    const path = findProgram(name);
+    return path === undefined ? [] : [path];
+  });
+  if (candidates.length === 0) {
+    const named =
+      options.runtime === undefined ? "neither crun nor runc is installed" : `${options.runtime} is not there`;
+    throw new SlipwayError("RUNTIME_MISSING", `no OCI runtime: ${named}`, {
+      hint: "Install one: apt-get install crun conmon",
+      exitCode: 125,
+    });
+  }
+  const key = probeKey(candidates);
+  const known = settings.get(key);
+  if (known !== undefined) return JSON.parse(known) as Runtime;
+  const refusals: string[] = [];
+  for (const path of candidates) {
+    for (const way of waysOf(path)) {
+      const result = await tryRuntime(linux, { ...way, path, name: basename(path), version: "", startByFifo: false });
+      if (typeof result === "string") refusals.push(`${basename(path)}: ${result}`);
+      else {
+        settings.set(key, JSON.stringify(result));
+        return result;
+      }
+    }
+  }
+  throw new SlipwayError("RUNTIME_UNUSABLE", `no OCI runtime works on this host (${refusals.join("; ")})`, {
+    hint: "Containers need root, or a host that lets this user make namespaces.",
+    exitCode: 125,
+  });
+}
+
+/** Absolute path of an executable, by name from $PATH and the usual places, or by path. */
+export function findProgram(name: string): string | undefined {
+  const places = name.includes("/")
+    ? [""]
+    : [...(process.env.PATH ?? "").split(":"), ...SEARCHED].filter((dir) => dir !== "");
+  for (const place of places) {
+    const path = place === "" ? name : `${place}/${name}`;
+    try {
+      accessSync(path, constants.X_OK);
+      if (statSync(path).isFile()) return path;
+    } catch {
+      // not in this one
+    }
+  }
+  return undefined;
+}
+
+/** Everything on which the answer depends. */
+function probeKey(candidates: string[]): string {
+  const programs = candidates.map((path) => {
+    const stat = statSync(path);
+    return `${path} ${stat.mtimeMs} ${stat.size}`;
+  });
+  const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  return `runtime 1 ${boot} ${process.getuid?.()} ${programs.join(" ")}`; // 1: form of the record
+}
+
+function waysOf(path: string): Pick<Runtime, "cgroups" | "cgroupView">[] {
+  const asIs = { cgroups: true, cgroupView: false };
+  if (basename(path) !== "crun") return [asIs];
+  return [asIs, { cgroups: false, cgroupView: true }];
+}
+
+/** The runtime with what was found out, or why it does not work. */
+async function tryRuntime(linux: Linux, runtime: Runtime): Promise<Runtime | string> {
+  const id = `probe-${crypto.randomUUID()}`;
+  const directory = `${runDirectory()}/${id}`;
+  mkdirSync(`${directory}/rootfs`, { recursive: true, mode: 0o700 });
+  const cwd = process.cwd();
+  const before = linux.openat(AT_FDCWD, "/proc/thread-self/ns/mnt", O_RDONLY);
+  try {
+    enterMountNamespace(linux, runtime);
+    writeFileSync(`${directory}/config.json`, JSON.stringify(probeSpec(runtime, `${directory}/rootfs`)));
+    return await runProbe(runtime, id, directory);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    linux.unshare(CLONE_FS); // threads that began since share our root and cwd, which setns(2) refuses
+    linux.setns(before, CLONE_NEWNS);
+    linux.close(before);
+    process.chdir(cwd); // setns(2) leaves us at the namespace's root
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function probeSpec(runtime: Runtime, rootfs: string): unknown {
+  return runtimeSpec({
+    process: {
+      args: ["/bin/sh", "-c", "echo works"],
+      env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
+      cwd: "/",
+      user: { uid: 0, gid: 0, additionalGids: [] },
+      terminal: false,
+    },
+    rootfs,
+    readOnlyRoot: true,
+    hostname: "probe",
+    // The host's own programs, read-only: the one program that every host has is its shell.
+    mounts: PROGRAM_PLACES.filter(existsSync).map((path) => ({
+      target: path,
+      type: "bind",
+      source: path,
+      readOnly: true,
+    })),
+    network: "host",
+    capabilities: {
+      add: [],
+      drop: [],
+      privileged: false,
+      available: ownCapabilities(readFileSync("/proc/self/status", "utf8")),
+    },
+    privileged: false,
+    seccomp: "default",
+    noNewPrivileges: false,
+    shmSize: DEFAULT_SHM_SIZE,
+    cgroups: runtime.cgroups,
+    cgroupMount: true,
+    arch: process.arch,
+  });
+}
+
+async function runProbe(runtime: Runtime, id: string, directory: string): Promise<Runtime | string> {
+  const command = [runtime.path, ...runtimeGlobals(runtime)];
+  const log = `${directory}/log`;
+  const output = openSync(`${directory}/output`, "w");
+  try {
+    const create = Bun.spawn([...command, "--log", log, "--log-format", "json", "create", "--bundle", directory, id], {
+      cwd: directory,
+      stdin: "ignore",
+      stdout: output,
+      stderr: output,
+      timeout: PATIENCE_MS,
+    });
+    if ((await create.exited) !== 0) {
+      return runtimeMessage(readOr(log) + readOr(`${directory}/output`)) ?? `create ended with ${create.exitCode}`;
+    }
+    const byFifo = startByFifo(runtimeStateDirectory(runtime, id)) && (await printed(`${directory}/output`, 1000));
+    if (!byFifo) {
+      const start = Bun.spawn([...command, "start", id], {
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: "ignore",
+        timeout: PATIENCE_MS,
+      });
+      if ((await start.exited) !== 0 || !(await printed(`${directory}/output`, PATIENCE_MS))) {
+        return runtimeMessage(readOr(`${directory}/output`)) ?? "a container starts but does not run";
+      }
+    }
+    return { ...runtime, startByFifo: byFifo, version: await versionOf(runtime.path) };
+  } finally {
+    closeSync(output);
+    await Bun.spawn([...command, "delete", "--force", id], { stdin: "ignore", stdout: "ignore", stderr: "ignore" })
+      .exited;
+  }
+}
+
+async function printed(path: string, patienceMs: number): Promise<boolean> {
+  for (const end = performance.now() + patienceMs; performance.now() < end; await Bun.sleep(2)) {
+    if (readOr(path).includes("works")) return true;
+  }
+  return false;
+}
+
+async function versionOf(path: string): Promise<string> {
+  const text = await new Response(Bun.spawn([path, "--version"], { stdin: "ignore", stderr: "ignore" }).stdout).text();
+  return /version\s+(\S+)/.exec(text)?.[1] ?? "unknown";
+}
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // not written
+  }
+}

@@ -1,0 +1,198 @@
+import { writeFileSync, mkdirSync, readFileSync } from "node:fs";
+import type { Linux } from "../linux/Linux.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import { containerEnvironment } from "./containerEnvironment.ts";
+import type { MountNamespace } from "./MountNamespace.ts";
+import { makeDirectories, makeMountStubs, removeMountStubs } from "./mountStubs.ts";
+import { networkFiles } from "./networkFiles.ts";
+import { ownCapabilities } from "./capabilities.ts";
+import { processStart } from "./processStart.ts";
+import { resolveUser } from "./resolveUser.ts";
+import type { Runtime } from "./Runtime.ts";
+import { canLeaveOutCgroups, runtimeGlobals } from "./runtimeCommand.ts";
+import { runtimeFailure } from "./runtimeFailure.ts";
+import { DEFAULT_SHM_SIZE, runtimeSpec, type SpecMount } from "./spec.ts";
+
+/** The name of the machine in a RUN step, BuildKit's. */
+const HOSTNAME = "buildkitsandbox";
+
+export interface RunStepOptions {
+  linux: Linux;
+  runtime: Runtime;
+  /** From `enterMountNamespace(linux, runtime)`, once per process. */
+  namespace: MountNamespace;
+  /** An existing directory for this step alone (from a lease): the mount point and the runtime's files are made in it. */
+  directory: string;
+  /** The writable root file system: a detached mount, which the step attaches. The caller closes the descriptor. */
+  rootfs: number;
+  process: {
+    args: string[];
+    /** Complete but for PATH and HOME, which are added where missing. */
+    env: string[];
+    /** Absolute; made where missing. */
+    cwd: string;
+    /** As USER says; "" is root. */
+    user: string;
+  };
+  mounts: SpecMount[];
+  /** `default` is the host's. */
+  network: "default" | "host" | "none";
+  /** `name:address`. */
+  hosts: string[];
+  /** `insecure`: as a privileged container. */
+  security: "sandbox" | "insecure";
+  /** Hears the output as it comes, 1 for stdout, 2 for stderr. */
+  logs: (stream: 1 | 2, bytes: Uint8Array) => void;
+  signal?: AbortSignal;
+}
+
+/**
+ * Runs one process in the root file system and resolves with its exit code (128+n where signal n ended it), when the process and
+ * all its children are gone and the mount is taken away. What was written is in the overlay's upper directory, without the
+ * empty files that only had to be there to be mounted on. An abort kills all of them at once and rejects with the signal's reason.
+ * @throws SlipwayError `EXECUTABLE_NOT_FOUND` (exit code 127), `NOT_EXECUTABLE` (126), `USER_NOT_FOUND`, `GROUP_NOT_FOUND`,
+ * `RUNTIME_FAILED`
+ */
+export async function runStep(options: RunStepOptions): Promise<number> {
+  const { linux, runtime, directory, signal } = options;
+  signal?.throwIfAborted();
+  const user = resolveUser(linux, options.rootfs, options.process.user);
+  makeDirectories(linux, options.rootfs, options.process.cwd);
+
+  const files = networkFiles({ hostname: HOSTNAME, addHosts: options.hosts, ownHosts: false });
+  writeFileSync(`${directory}/hosts`, files.hosts);
+  writeFileSync(`${directory}/resolv.conf`, files.resolvConf);
+  const mounts: SpecMount[] = [
+    { target: "/etc/hosts", type: "bind", source: `${directory}/hosts`, readOnly: false },
+    { target: "/etc/resolv.conf", type: "bind", source: `${directory}/resolv.conf`, readOnly: false },
+    ...options.mounts,
+  ];
+  const stubs = makeMountStubs(
+    linux,
+    options.rootfs,
+    mounts.map((mount) => ({ path: mount.target, directory: mount.type === "tmpfs" || isDirectory(linux, mount) })),
+  );
+
+  const cgroups = !canLeaveOutCgroups(runtime);
+  const privileged = options.security === "insecure";
+  const spec = runtimeSpec({
+    process: {
+      args: options.process.args,
+      env: containerEnvironment({ env: options.process.env, terminal: false, home: user.home }),
+      cwd: options.process.cwd,
+      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+      terminal: false,
+    },
+    rootfs: `${directory}/rootfs`,
+    readOnlyRoot: false,
+    hostname: HOSTNAME,
+    mounts,
+    network: options.network === "none" ? "none" : "host",
+    capabilities: {
+      add: [],
+      drop: [],
+      privileged,
+      available: ownCapabilities(readFileSync("/proc/self/status", "utf8")),
+    },
+    privileged,
+    seccomp: "default",
+    noNewPrivileges: false,
+    shmSize: DEFAULT_SHM_SIZE,
+    cgroups,
+    cgroupMount: true,
+    arch: process.arch,
+  });
+  writeFileSync(`${directory}/config.json`, JSON.stringify(spec));
+  mkdirSync(`${directory}/rootfs`, { recursive: true });
+  options.namespace.attach(options.rootfs, `${directory}/rootfs`, { devices: privileged || cgroups });
+  try {
+    return await runToEnd(options, runtimeGlobals(runtime, cgroups));
+  } finally {
+    // Through the mount while it is attached or through its descriptor after: the same file system.
+    removeMountStubs(linux, options.rootfs, stubs);
+    options.namespace.detach(`${directory}/rootfs`);
+  }
+}
+
+/** The owner stands in the step's name, so that whoever comes after a `kill -9` knows whose it was, see `sweepSteps`. */
+export function stepName(): string {
+  return `step-${process.pid}-${processStart(process.pid)}-${crypto.randomUUID().slice(0, 8)}`;
+}
+
+async function runToEnd(options: RunStepOptions, globals: string[]): Promise<number> {
+  const { directory, runtime, signal } = options;
+  const log = `${directory}/runtime.log`;
+  const pidFile = `${directory}/pid`;
+  const child = Bun.spawn(
+    [
+      runtime.path,
+      ...globals,
+      "--log",
+      log,
+      "--log-format",
+      "json",
+      "run",
+      "--bundle",
+      directory,
+      "--pid-file",
+      pidFile,
+      stepName(),
+    ],
+    { cwd: directory, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+  );
+  let ended = false;
+  const kill = (): void => {
+    // No pid yet: the runtime is still at it, for some milliseconds. It is asked again until it has one or has ended.
+    if (ended || child.exitCode !== null || child.signalCode !== null) return;
+    const pid = readPid(pidFile);
+    if (pid !== undefined) killQuietly(pid);
+    setTimeout(kill, pid === undefined ? 1 : 100);
+  };
+  signal?.addEventListener("abort", kill);
+  try {
+    const [code] = await Promise.all([
+      child.exited,
+      forward(child.stdout, (bytes) => options.logs(1, bytes)),
+      forward(child.stderr, (bytes) => options.logs(2, bytes)),
+    ]);
+    signal?.throwIfAborted();
+    if (code !== 0) {
+      const failure = runtimeFailure(log, options.process.args);
+      if (failure !== undefined) throw failure;
+      if (child.signalCode !== null) {
+        throw new SlipwayError("RUNTIME_FAILED", `${runtime.name} was ended by ${child.signalCode}`, { exitCode: 125 });
+      }
+    }
+    return code;
+  } finally {
+    ended = true;
+    signal?.removeEventListener("abort", kill);
+  }
+}
+
+async function forward(stream: ReadableStream<Uint8Array>, to: (bytes: Uint8Array) => void): Promise<void> {
+  for await (const chunk of stream) to(chunk);
+}
+
+function readPid(path: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(path, "utf8").trim());
+    return pid > 0 ? pid : undefined;
+  } catch {
+    return undefined; // not written yet
+  }
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // ended by itself just now
+  }
+}
+
+function isDirectory(linux: Linux, mount: SpecMount): boolean {
+  const S_IFDIR = 0o040000;
+  const stat = linux.statatOrUndefined(-100, mount.source as string);
+  return stat !== undefined && (stat.mode & 0o170000) === S_IFDIR;
+}

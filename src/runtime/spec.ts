@@ -1,0 +1,176 @@
+import type { OciMount, OciSpec } from "./OciSpec.ts";
+import { type CapabilityOptions, containerCapabilities } from "./capabilities.ts";
+import { defaultSeccomp } from "./seccomp.ts";
+
+export interface ProcessSpec {
+  args: string[];
+  /** `K=V`, complete and in order, see {@link containerEnvironment}. */
+  env: string[];
+  /** Absolute. */
+  cwd: string;
+  user: { uid: number; gid: number; additionalGids: number[] };
+  terminal: boolean;
+}
+
+export interface SpecMount {
+  /** Absolute, inside the container. */
+  target: string;
+  type: "bind" | "tmpfs";
+  /** Absolute path on the host, for `bind`. */
+  source?: string;
+  readOnly: boolean;
+  /** Further options as the runtime-spec takes them (`size=64m`, `mode=700`, `noexec`). */
+  options?: string[];
+}
+
+export interface SpecOptions {
+  process: ProcessSpec;
+  /** Path of the mounted root file system. */
+  rootfs: string;
+  readOnlyRoot: boolean;
+  hostname: string;
+  /** After the default ones, in order: a later one covers an earlier one. */
+  mounts: SpecMount[];
+  /** `none`: a network namespace of its own, in which the runtime brings up the loopback. */
+  network: "host" | "none";
+  capabilities: CapabilityOptions;
+  privileged: boolean;
+  seccomp: "default" | "unconfined";
+  noNewPrivileges: boolean;
+  /** Bytes of /dev/shm. */
+  shmSize: number;
+  /** Whether the runtime makes a cgroup. Without it there are no device rules, and the seccomp profile takes their place. */
+  cgroups: boolean;
+  /** Whether /sys/fs/cgroup can be shown. */
+  cgroupMount: boolean;
+  /** `process.arch`. */
+  arch: string;
+  annotations?: Record<string, string>;
+}
+
+/** Docker's default. */
+export const DEFAULT_SHM_SIZE = 64 * 1024 * 1024;
+
+const MASKED_PATHS = [
+  "/proc/asound",
+  "/proc/acpi",
+  "/proc/interrupts",
+  "/proc/kcore",
+  "/proc/keys",
+  "/proc/latency_stats",
+  "/proc/timer_list",
+  "/proc/timer_stats",
+  "/proc/sched_debug",
+  "/proc/scsi",
+  "/sys/firmware",
+  "/sys/devices/virtual/powercap",
+];
+const READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/**
+ * The runtime-spec document for a container with Docker's defaults: the same record gives the same document, and nothing but the
+ * record is looked at. @throws SlipwayError `INVALID_CAPABILITY`
+ */
+export function runtimeSpec(options: SpecOptions): OciSpec {
+  const { process, privileged } = options;
+  const capabilities = containerCapabilities(options.capabilities);
+  const spec: OciSpec = {
+    ociVersion: "1.0.2",
+    process: {
+      terminal: process.terminal,
+      user: process.user,
+      args: process.args,
+      env: process.env,
+      cwd: process.cwd,
+      capabilities: {
+        bounding: capabilities,
+        effective: capabilities,
+        permitted: capabilities,
+        inheritable: [],
+        ambient: [],
+      },
+      noNewPrivileges: options.noNewPrivileges,
+    },
+    root: { path: options.rootfs, readonly: options.readOnlyRoot },
+    hostname: options.hostname,
+    mounts: [...defaultMounts(options), ...options.mounts.map(ociMount)],
+    linux: {
+      namespaces: [{ type: "mount" }, { type: "pid" }, { type: "ipc" }, { type: "uts" }],
+    },
+  };
+  if (options.network === "none") spec.linux.namespaces.push({ type: "network" });
+  if (options.annotations !== undefined) spec.annotations = options.annotations;
+  if (options.cgroups) {
+    spec.linux.namespaces.push({ type: "cgroup" });
+    // Making any node is harmless, opening one is not; the runtime adds what every container may open.
+    spec.linux.resources = {
+      devices: privileged
+        ? [{ allow: true, access: "rwm" }]
+        : [
+            { allow: false, access: "rwm" },
+            { allow: true, type: "c", access: "m" },
+            { allow: true, type: "b", access: "m" },
+          ],
+    };
+  }
+  if (!privileged) {
+    spec.linux.maskedPaths = MASKED_PATHS;
+    spec.linux.readonlyPaths = READONLY_PATHS;
+    if (options.seccomp === "default") {
+      spec.linux.seccomp = defaultSeccomp({ arch: options.arch, capabilities, deviceCgroup: options.cgroups });
+    }
+  }
+  return spec;
+}
+
+function defaultMounts(options: SpecOptions): OciMount[] {
+  const kernel = ["nosuid", "noexec", "nodev"];
+  const mounts: OciMount[] = [
+    { destination: "/proc", type: "proc", source: "proc", options: kernel },
+    {
+      destination: "/dev",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
+    },
+    {
+      destination: "/dev/pts",
+      type: "devpts",
+      source: "devpts",
+      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+    },
+    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: kernel },
+    {
+      destination: "/dev/shm",
+      type: "tmpfs",
+      source: "shm",
+      options: [...kernel, "mode=1777", `size=${options.shmSize}`],
+    },
+  ];
+  if (options.privileged) mounts.push({ destination: "/sys", type: "sysfs", source: "sysfs", options: kernel });
+  else mounts.push({ destination: "/sys", type: "sysfs", source: "sysfs", options: [...kernel, "ro"] });
+  if (options.cgroupMount) {
+    const access = options.privileged ? "rw" : "ro";
+    mounts.push({ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...kernel, access] });
+  }
+  // What the caller mounts at one of these places replaces it.
+  return mounts.filter((mount) => !options.mounts.some((other) => other.target === mount.destination));
+}
+
+function ociMount(mount: SpecMount): OciMount {
+  const access = mount.readOnly ? "ro" : "rw";
+  if (mount.type === "tmpfs") {
+    return {
+      destination: mount.target,
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "nodev", access, ...(mount.options ?? [])],
+    };
+  }
+  return {
+    destination: mount.target,
+    type: "bind",
+    source: mount.source as string,
+    options: ["rbind", "rprivate", access, ...(mount.options ?? [])],
+  };
+}
