@@ -11,6 +11,8 @@ export interface Runtime {
   cgroupView: boolean;
   /** Whether writing to `exec.fifo` in its state starts a created container, as its `start` does at the cost of a process. */
   startByFifo: boolean;
+  /** Whether it takes a compiled seccomp filter in an annotation. */
+  compiledSeccomp: boolean;
 }
 
 /** For `slipway info`, in words. */

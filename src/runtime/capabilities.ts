@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 
 /** linux/capability.h, by number. */
@@ -52,8 +53,8 @@ export function capabilitiesOfMask(hex: string): string[] {
   return CAPABILITIES.filter((_, bit) => ((mask >> BigInt(bit)) & 1n) === 1n);
 }
 
-/** What this process may pass on: its bounding set, from the text of /proc/self/status. */
-export function ownCapabilities(status: string): string[] {
+/** What this process may pass on: its bounding set. */
+export function ownCapabilities(status: string = readFileSync("/proc/self/status", "utf8")): string[] {
   const mask = /^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1];
   return mask === undefined ? CAPABILITIES : capabilitiesOfMask(mask);
 }

@@ -15,7 +15,10 @@ import { AT_FDCWD, CLONE_FS, CLONE_NEWNS, O_RDONLY } from "../linux/constants.ts
 import type { Linux } from "../linux/Linux.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Settings } from "../store/Store.ts";
-import { ownCapabilities } from "./capabilities.ts";
+import { containerCapabilities, ownCapabilities } from "./capabilities.ts";
+import { compiledSeccomp, keepCompiledSeccomp } from "./compiledSeccomp.ts";
+import type { Seccomp } from "./OciSpec.ts";
+import { defaultSeccomp } from "./seccomp.ts";
 import { enterMountNamespace } from "./MountNamespace.ts";
 import type { Runtime } from "./Runtime.ts";
 import { runDirectory, runtimeGlobals, runtimeStateDirectory } from "./runtimeCommand.ts";
@@ -24,6 +27,7 @@ import { DEFAULT_SHM_SIZE, runtimeSpec } from "./spec.ts";
 import { startByFifo } from "./startByFifo.ts";
 
 const SEARCHED = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+const WORD = "probe-works";
 const PROGRAM_PLACES = ["/bin", "/lib", "/lib64", "/usr", "/nix"];
 const PATIENCE_MS = 10_000; // a container's start takes tens of milliseconds; a loaded machine ten times that
 
@@ -55,7 +59,14 @@ export async function probeRuntime(
   const refusals: string[] = [];
   for (const path of candidates) {
     for (const way of waysOf(path)) {
-      const result = await tryRuntime(linux, { ...way, path, name: basename(path), version: "", startByFifo: false });
+      const result = await tryRuntime(linux, {
+        ...way,
+        path,
+        name: basename(path),
+        version: "",
+        startByFifo: false,
+        compiledSeccomp: false,
+      });
       if (typeof result === "string") refusals.push(`${basename(path)}: ${result}`);
       else {
         settings.set(key, JSON.stringify(result));
@@ -93,7 +104,7 @@ function probeKey(candidates: string[]): string {
     return `${path} ${stat.mtimeMs} ${stat.size}`;
   });
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  return `runtime 1 ${boot} ${process.getuid?.()} ${programs.join(" ")}`; // 1: form of the record
+  return `runtime 2 ${boot} ${process.getuid?.()} ${programs.join(" ")}`; // 2: form of the record
 }
 
 function waysOf(path: string): Pick<Runtime, "cgroups" | "cgroupView">[] {
@@ -104,15 +115,19 @@ function waysOf(path: string): Pick<Runtime, "cgroups" | "cgroupView">[] {
 
 /** The runtime with what was found out, or why it does not work. */
 async function tryRuntime(linux: Linux, runtime: Runtime): Promise<Runtime | string> {
-  const id = `probe-${crypto.randomUUID()}`;
-  const directory = `${runDirectory()}/${id}`;
-  mkdirSync(`${directory}/rootfs`, { recursive: true, mode: 0o700 });
   const cwd = process.cwd();
   const before = linux.openat(AT_FDCWD, "/proc/thread-self/ns/mnt", O_RDONLY);
   try {
     enterMountNamespace(linux, runtime);
-    writeFileSync(`${directory}/config.json`, JSON.stringify(probeSpec(runtime, `${directory}/rootfs`)));
-    return await runProbe(runtime, id, directory);
+    const capabilities = containerCapabilities({ add: [], drop: [], privileged: false, available: ownCapabilities() });
+    const profile = defaultSeccomp({ arch: process.arch, capabilities, deviceCgroup: false });
+    const first = await runProbe(runtime, capabilities, profile, profile);
+    if (typeof first === "string") return first;
+    const found: Runtime = { ...runtime, startByFifo: first.byFifo, version: await versionOf(runtime.path) };
+    const filter = compiledSeccomp({ ...found, compiledSeccomp: true }, profile);
+    if (filter === undefined) return found;
+    const second = await runProbe(found, capabilities, profile, filter);
+    return { ...found, compiledSeccomp: typeof second !== "string" && second.output.includes("Seccomp: 2") };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   } finally {
@@ -120,14 +135,57 @@ async function tryRuntime(linux: Linux, runtime: Runtime): Promise<Runtime | str
     linux.setns(before, CLONE_NEWNS);
     linux.close(before);
     process.chdir(cwd); // setns(2) leaves us at the namespace's root
+  }
+}
+
+/** One container from create to delete: what it printed and how it could be started, or why it could not. */
+async function runProbe(
+  runtime: Runtime,
+  capabilities: string[],
+  profile: Seccomp,
+  seccomp: Seccomp | string,
+): Promise<{ output: string; byFifo: boolean } | string> {
+  const id = `probe-${crypto.randomUUID()}`;
+  const directory = `${runDirectory()}/${id}`;
+  mkdirSync(`${directory}/rootfs`, { recursive: true, mode: 0o700 });
+  const command = [runtime.path, ...runtimeGlobals(runtime)];
+  const quiet = { stdin: "ignore", stdout: "ignore", stderr: "ignore", timeout: PATIENCE_MS } as const;
+  const log = `${directory}/log`;
+  const outputPath = `${directory}/output`;
+  const output = openSync(outputPath, "w");
+  try {
+    const spec = probeSpec(runtime, `${directory}/rootfs`, capabilities, seccomp);
+    writeFileSync(`${directory}/config.json`, JSON.stringify(spec));
+    const create = Bun.spawn([...command, "--log", log, "--log-format", "json", "create", "--bundle", directory, id], {
+      ...quiet,
+      cwd: directory,
+      stdout: output,
+      stderr: output,
+    });
+    if ((await create.exited) !== 0) {
+      return runtimeMessage(readOr(log) + readOr(outputPath)) ?? `create ended with ${create.exitCode}`;
+    }
+    const state = runtimeStateDirectory(runtime, id);
+    keepCompiledSeccomp(runtime, profile, state);
+    const byFifo = startByFifo(state) && (await printed(outputPath, 1000));
+    if (!byFifo) {
+      const start = Bun.spawn([...command, "start", id], quiet);
+      if ((await start.exited) !== 0 || !(await printed(outputPath, PATIENCE_MS))) {
+        return runtimeMessage(readOr(outputPath)) ?? "a container starts but does not run";
+      }
+    }
+    return { output: readOr(outputPath), byFifo };
+  } finally {
+    closeSync(output);
+    await Bun.spawn([...command, "delete", "--force", id], quiet).exited;
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-function probeSpec(runtime: Runtime, rootfs: string): unknown {
+function probeSpec(runtime: Runtime, rootfs: string, capabilities: string[], seccomp: Seccomp | string): unknown {
   return runtimeSpec({
     process: {
-      args: ["/bin/sh", "-c", "echo works"],
+      args: ["/bin/sh", "-c", `while read line; do echo $line; done </proc/self/status; echo ${WORD}`],
       env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
       cwd: "/",
       user: { uid: 0, gid: 0, additionalGids: [] },
@@ -144,60 +202,19 @@ function probeSpec(runtime: Runtime, rootfs: string): unknown {
       readOnly: true,
     })),
     network: "host",
-    capabilities: {
-      add: [],
-      drop: [],
-      privileged: false,
-      available: ownCapabilities(readFileSync("/proc/self/status", "utf8")),
-    },
+    capabilities,
     privileged: false,
-    seccomp: "default",
+    seccomp,
     noNewPrivileges: false,
     shmSize: DEFAULT_SHM_SIZE,
     cgroups: runtime.cgroups,
     cgroupMount: true,
-    arch: process.arch,
   });
-}
-
-async function runProbe(runtime: Runtime, id: string, directory: string): Promise<Runtime | string> {
-  const command = [runtime.path, ...runtimeGlobals(runtime)];
-  const log = `${directory}/log`;
-  const output = openSync(`${directory}/output`, "w");
-  try {
-    const create = Bun.spawn([...command, "--log", log, "--log-format", "json", "create", "--bundle", directory, id], {
-      cwd: directory,
-      stdin: "ignore",
-      stdout: output,
-      stderr: output,
-      timeout: PATIENCE_MS,
-    });
-    if ((await create.exited) !== 0) {
-      return runtimeMessage(readOr(log) + readOr(`${directory}/output`)) ?? `create ended with ${create.exitCode}`;
-    }
-    const byFifo = startByFifo(runtimeStateDirectory(runtime, id)) && (await printed(`${directory}/output`, 1000));
-    if (!byFifo) {
-      const start = Bun.spawn([...command, "start", id], {
-        stdin: "ignore",
-        stdout: "ignore",
-        stderr: "ignore",
-        timeout: PATIENCE_MS,
-      });
-      if ((await start.exited) !== 0 || !(await printed(`${directory}/output`, PATIENCE_MS))) {
-        return runtimeMessage(readOr(`${directory}/output`)) ?? "a container starts but does not run";
-      }
-    }
-    return { ...runtime, startByFifo: byFifo, version: await versionOf(runtime.path) };
-  } finally {
-    closeSync(output);
-    await Bun.spawn([...command, "delete", "--force", id], { stdin: "ignore", stdout: "ignore", stderr: "ignore" })
-      .exited;
-  }
 }
 
 async function printed(path: string, patienceMs: number): Promise<boolean> {
   for (const end = performance.now() + patienceMs; performance.now() < end; await Bun.sleep(2)) {
-    if (readOr(path).includes("works")) return true;
+    if (readOr(path).includes(WORD)) return true;
   }
   return false;
 }

@@ -5,12 +5,14 @@ import { containerEnvironment } from "./containerEnvironment.ts";
 import type { MountNamespace } from "./MountNamespace.ts";
 import { makeDirectories, makeMountStubs, removeMountStubs } from "./mountStubs.ts";
 import { networkFiles } from "./networkFiles.ts";
-import { ownCapabilities } from "./capabilities.ts";
+import { containerCapabilities, ownCapabilities } from "./capabilities.ts";
 import { processStart } from "./processStart.ts";
 import { resolveUser } from "./resolveUser.ts";
 import type { Runtime } from "./Runtime.ts";
 import { canLeaveOutCgroups, runtimeGlobals } from "./runtimeCommand.ts";
 import { runtimeFailure } from "./runtimeFailure.ts";
+import { compiledSeccomp } from "./compiledSeccomp.ts";
+import { defaultSeccomp } from "./seccomp.ts";
 import { DEFAULT_SHM_SIZE, runtimeSpec, type SpecMount } from "./spec.ts";
 
 /** The name of the machine in a RUN step, BuildKit's. */
@@ -75,6 +77,8 @@ export async function runStep(options: RunStepOptions): Promise<number> {
 
   const cgroups = !canLeaveOutCgroups(runtime);
   const privileged = options.security === "insecure";
+  const capabilities = containerCapabilities({ add: [], drop: [], privileged, available: ownCapabilities() });
+  const profile = privileged ? undefined : defaultSeccomp({ arch: process.arch, capabilities, deviceCgroup: cgroups });
   const spec = runtimeSpec({
     process: {
       args: options.process.args,
@@ -88,19 +92,13 @@ export async function runStep(options: RunStepOptions): Promise<number> {
     hostname: HOSTNAME,
     mounts,
     network: options.network === "none" ? "none" : "host",
-    capabilities: {
-      add: [],
-      drop: [],
-      privileged,
-      available: ownCapabilities(readFileSync("/proc/self/status", "utf8")),
-    },
+    capabilities,
     privileged,
-    seccomp: "default",
+    seccomp: profile === undefined ? undefined : (compiledSeccomp(runtime, profile) ?? profile),
     noNewPrivileges: false,
     shmSize: DEFAULT_SHM_SIZE,
     cgroups,
     cgroupMount: true,
-    arch: process.arch,
   });
   writeFileSync(`${directory}/config.json`, JSON.stringify(spec));
   mkdirSync(`${directory}/rootfs`, { recursive: true });

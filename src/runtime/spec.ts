@@ -1,6 +1,5 @@
-import type { OciMount, OciSpec } from "./OciSpec.ts";
-import { type CapabilityOptions, containerCapabilities } from "./capabilities.ts";
-import { defaultSeccomp } from "./seccomp.ts";
+import type { OciMount, OciSpec, Seccomp } from "./OciSpec.ts";
+import { SECCOMP_ANNOTATION } from "./compiledSeccomp.ts";
 
 export interface ProcessSpec {
   args: string[];
@@ -33,9 +32,11 @@ export interface SpecOptions {
   mounts: SpecMount[];
   /** `none`: a network namespace of its own, in which the runtime brings up the loopback. */
   network: "host" | "none";
-  capabilities: CapabilityOptions;
+  /** By `containerCapabilities`. */
+  capabilities: string[];
   privileged: boolean;
-  seccomp: "default" | "unconfined";
+  /** A profile, or a filter compiled from one (base64) for a runtime that takes it; undefined: unconfined. */
+  seccomp: Seccomp | string | undefined;
   noNewPrivileges: boolean;
   /** Bytes of /dev/shm. */
   shmSize: number;
@@ -43,9 +44,6 @@ export interface SpecOptions {
   cgroups: boolean;
   /** Whether /sys/fs/cgroup can be shown. */
   cgroupMount: boolean;
-  /** `process.arch`. */
-  arch: string;
-  annotations?: Record<string, string>;
 }
 
 /** Docker's default. */
@@ -69,11 +67,10 @@ const READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/pro
 
 /**
  * The runtime-spec document for a container with Docker's defaults: the same record gives the same document, and nothing but the
- * record is looked at. @throws SlipwayError `INVALID_CAPABILITY`
+ * record is looked at.
  */
 export function runtimeSpec(options: SpecOptions): OciSpec {
-  const { process, privileged } = options;
-  const capabilities = containerCapabilities(options.capabilities);
+  const { process, privileged, capabilities } = options;
   const spec: OciSpec = {
     ociVersion: "1.0.2",
     process: {
@@ -99,7 +96,6 @@ export function runtimeSpec(options: SpecOptions): OciSpec {
     },
   };
   if (options.network === "none") spec.linux.namespaces.push({ type: "network" });
-  if (options.annotations !== undefined) spec.annotations = options.annotations;
   if (options.cgroups) {
     spec.linux.namespaces.push({ type: "cgroup" });
     // Making any node is harmless, opening one is not; the runtime adds what every container may open.
@@ -116,10 +112,9 @@ export function runtimeSpec(options: SpecOptions): OciSpec {
   if (!privileged) {
     spec.linux.maskedPaths = MASKED_PATHS;
     spec.linux.readonlyPaths = READONLY_PATHS;
-    if (options.seccomp === "default") {
-      spec.linux.seccomp = defaultSeccomp({ arch: options.arch, capabilities, deviceCgroup: options.cgroups });
-    }
   }
+  if (typeof options.seccomp === "string") spec.annotations = { [SECCOMP_ANNOTATION]: options.seccomp };
+  else if (options.seccomp !== undefined) spec.linux.seccomp = options.seccomp;
   return spec;
 }
 
