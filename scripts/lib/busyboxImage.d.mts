@@ -1,0 +1,1 @@
+export function busyboxImage(): { layers: Uint8Array[]; config: object };

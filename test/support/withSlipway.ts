@@ -1,0 +1,125 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { startHub } from "./hub.ts";
+import { type TerminalSession, withTerminal } from "./terminal.ts";
+
+export const repository = resolve(import.meta.dir, "../..");
+export const slipwayPath = process.env.SLIPWAY_BIN ?? join(repository, "dist", "slipway");
+
+export interface Ran {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunOptions {
+  input?: string | Uint8Array;
+  env?: Record<string, string>;
+  cwd?: string;
+  /** Exit code that is asked for: anything else throws with both outputs. `any` takes all. */
+  exit?: number | "any";
+}
+
+/** The executable, with a store of its own. */
+export interface Slipway {
+  /** $SLIPWAY_ROOT. */
+  readonly root: string;
+  /** An empty folder for build contexts and the like. */
+  readonly directory: string;
+  /** Registry that answers for docker.io. */
+  readonly hub: { url: string; host: string };
+  readonly env: Record<string, string>;
+  /** Resolves when the process has ended and both outputs are read. */
+  run(args: string[], options?: RunOptions): Promise<Ran>;
+  /** Trimmed standard output of a command that must succeed. */
+  text(...args: string[]): Promise<string>;
+  terminal<T>(args: string[], work: (session: TerminalSession) => Promise<T>): Promise<T>;
+}
+
+/**
+ * Runs `work` with dist/slipway on an empty store, whose docker.io is a loopback registry (see hub.ts). Afterwards its containers are
+ * removed, the registry is ended and the store deleted.
+ */
+export async function withSlipway(
+  work: (slipway: Slipway) => Promise<void>,
+  options: { debian?: boolean } = {},
+): Promise<void> {
+  const hub = await startHub(options);
+  const base = mkdtempSync(join(storeParent(), "slipway-e2e-"));
+  const root = join(base, "store");
+  const directory = join(base, "work");
+  mkdirSync(directory);
+  const config = join(base, "config.json");
+  writeFileSync(config, JSON.stringify({ registries: { "docker.io": { mirrors: [hub.url] } } }));
+  const env = {
+    PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin",
+    HOME: base,
+    LANG: "C.UTF-8",
+    SLIPWAY_ROOT: root,
+    SLIPWAY_CONFIG: config,
+  };
+
+  const slipway: Slipway = {
+    root,
+    directory,
+    hub,
+    env,
+    async run(args, { input, env: more, cwd = directory, exit = 0 } = {}) {
+      const child = Bun.spawn([slipwayPath, ...args], {
+        cwd,
+        env: { ...env, ...more },
+        stdin: input === undefined ? "ignore" : new Blob([input as string]),
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const [stdout, stderr, exitCode] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+        child.exited,
+      ]);
+      if (exit !== "any" && exitCode !== exit)
+        throw new Error(
+          `slipway ${args.join(" ")} ended with ${exitCode}, not ${exit}\n${stdout.slice(-3000)}\n${stderr.slice(-3000)}`,
+        );
+      return { exitCode, stdout, stderr };
+    },
+    text: async (...args) => (await slipway.run(args)).stdout.trim(),
+    terminal: (args, session) => withTerminal([slipwayPath, ...args], { env, cwd: directory }, session),
+  };
+
+  try {
+    await work(slipway);
+  } finally {
+    await removeContainers(slipway);
+    await hub.stop();
+    assertNothingMounted(base);
+    rmSync(base, { recursive: true, force: true });
+  }
+}
+
+async function removeContainers(slipway: Slipway): Promise<void> {
+  const { stdout } = await slipway.run(["ps", "-aq"], { exit: "any" });
+  const ids = stdout.split("\n").filter((id) => id !== "");
+  if (ids.length > 0) await slipway.run(["rm", "-f", ...ids], { exit: "any" });
+}
+
+/** Deleting below a mount would reach into what is mounted there. */
+function assertNothingMounted(base: string): void {
+  const mounts = readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "")
+    .filter((target) => target.startsWith(`${base}/`));
+  if (mounts.length > 0) throw new Error(`still mounted after the test: ${mounts.join(" ")}`);
+}
+
+/** A place whose file system can hold the upper directory of an overlay: another overlay cannot, as the root of a container often is one. */
+function storeParent(): string {
+  const overlayMagic = 0x794c7630;
+  return statfsSync(tmpdir()).type === overlayMagic ? "/dev/shm" : tmpdir();
+}
+
+/** Why end-to-end tests cannot run here; undefined when they can. */
+export function cannotRun(): string | undefined {
+  return process.getuid?.() === 0 ? undefined : "needs root, for mounts and namespaces";
+}
