@@ -1,15 +1,4 @@
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { AT_FDCWD, CLONE_FS, CLONE_NEWNS, O_RDONLY } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
@@ -24,9 +13,9 @@ import type { Runtime } from "./Runtime.ts";
 import { runDirectory, runtimeGlobals, runtimeStateDirectory } from "./runtimeCommand.ts";
 import { runtimeMessage } from "./runtimeFailure.ts";
 import { DEFAULT_SHM_SIZE, runtimeSpec } from "./spec.ts";
+import { findProgram } from "./findProgram.ts";
 import { startByFifo } from "./startByFifo.ts";
 
-const SEARCHED = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 const WORD = "probe-works";
 const PROGRAM_PLACES = ["/bin", "/lib", "/lib64", "/usr", "/nix"];
 const PATIENCE_MS = 10_000; // a container's start takes tens of milliseconds; a loaded machine ten times that
@@ -78,23 +67,6 @@ export async function probeRuntime(
     hint: "Containers need root, or a host that lets this user make namespaces.",
     exitCode: 125,
   });
-}
-
-/** Absolute path of an executable, by name from $PATH and the usual places, or by path. */
-export function findProgram(name: string): string | undefined {
-  const places = name.includes("/")
-    ? [""]
-    : [...(process.env.PATH ?? "").split(":"), ...SEARCHED].filter((dir) => dir !== "");
-  for (const place of places) {
-    const path = place === "" ? name : `${place}/${name}`;
-    try {
-      accessSync(path, constants.X_OK);
-      if (statSync(path).isFile()) return path;
-    } catch {
-      // not in this one
-    }
-  }
-  return undefined;
 }
 
 /** Everything on which the answer depends. */
