@@ -1,5 +1,6 @@
 import { CLONE_NEWNS, MNT_DETACH, MS_BIND, MS_NODEV, MS_REC, MS_REMOUNT, MS_SLAVE } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
+import { isErrno } from "../linux/LinuxError.ts";
 
 /**
  * A mount namespace of this process's main thread, which every process spawned from now on inherits. When the last of them ends,
@@ -9,7 +10,7 @@ import type { Linux } from "../linux/Linux.ts";
 export interface MountNamespace {
   /** Puts a detached mount at the existing directory `target`; device nodes in it cannot be opened unless `devices`. */
   attach(mountfd: number, target: string, options?: { devices?: boolean }): void;
-  /** Takes it away again at once, busy or not. */
+  /** Takes it away again at once, busy or not. Nothing happens where there is none. */
   detach(target: string): void;
 }
 
@@ -17,12 +18,27 @@ export interface MountNamespace {
 export function enterMountNamespace(linux: Linux, options: { cgroupView: boolean }): MountNamespace {
   linux.unshare(CLONE_NEWNS);
   linux.mount("none", "/", "", MS_REC | MS_SLAVE);
-  if (options.cgroupView) linux.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0);
+  if (options.cgroupView) showCgroup2(linux);
   return {
     attach(mountfd, target, attach) {
       linux.moveMount(mountfd, target);
       if (attach?.devices !== true) linux.mount("none", target, "", MS_REMOUNT | MS_BIND | MS_NODEV);
     },
-    detach: (target) => linux.umount(target, MNT_DETACH),
+    detach(target) {
+      try {
+        linux.umount(target, MNT_DETACH);
+      } catch (error) {
+        if (!isErrno(error, "EINVAL", "ENOENT")) throw error;
+      }
+    },
   };
+}
+
+function showCgroup2(linux: Linux): void {
+  try {
+    linux.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0);
+  } catch (error) {
+    // The kernel refuses to mount what stands there already: we were in such a namespace before.
+    if (!isErrno(error, "EBUSY")) throw error;
+  }
 }

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import {
   O_CREAT,
   O_DIRECTORY,
@@ -12,11 +13,21 @@ import {
 } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
+import type { SpecMount } from "./spec.ts";
 
 export interface MountTarget {
   /** Absolute, inside the root file system. */
   path: string;
   directory: boolean;
+}
+
+/** The places that these mounts need: a directory for a directory, a file for everything else. */
+export function mountTargets(mounts: SpecMount[]): MountTarget[] {
+  return mounts.map((mount) => ({
+    path: mount.target,
+    directory:
+      mount.type === "tmpfs" || statSync(mount.source as string, { throwIfNoEntry: false })?.isDirectory() === true,
+  }));
 }
 
 /**

@@ -65,8 +65,10 @@ export function resolveUser(linux: Linux, root: number, user: string): ResolvedU
     gid = number;
   } else if (entry !== undefined) {
     const member = group.filter((each) => each?.members.includes(entry.name) === true);
-    additionalGids = [...new Set(member.map((each) => (each as { gid: number }).gid))];
+    additionalGids = member.map((each) => (each as { gid: number }).gid);
   }
+  // The group itself is among them, or leaving it by setgid(2) would gain what group permissions deny (CVE-2022-36109).
+  additionalGids = [...new Set([gid, ...additionalGids])];
   return { uid, gid, additionalGids, home: entry?.home || "/" };
 }
 

@@ -3,7 +3,7 @@ import type { Linux } from "../linux/Linux.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { containerEnvironment } from "./containerEnvironment.ts";
 import type { MountNamespace } from "./MountNamespace.ts";
-import { makeDirectories, makeMountStubs, removeMountStubs } from "./mountStubs.ts";
+import { makeDirectories, makeMountStubs, mountTargets, removeMountStubs } from "./mountStubs.ts";
 import { networkFiles } from "./networkFiles.ts";
 import { containerCapabilities, ownCapabilities } from "./capabilities.ts";
 import { processStart } from "./processStart.ts";
@@ -69,11 +69,7 @@ export async function runStep(options: RunStepOptions): Promise<number> {
     { target: "/etc/resolv.conf", type: "bind", source: `${directory}/resolv.conf`, readOnly: false },
     ...options.mounts,
   ];
-  const stubs = makeMountStubs(
-    linux,
-    options.rootfs,
-    mounts.map((mount) => ({ path: mount.target, directory: mount.type === "tmpfs" || isDirectory(linux, mount) })),
-  );
+  const stubs = makeMountStubs(linux, options.rootfs, mountTargets(mounts));
 
   const cgroups = !canLeaveOutCgroups(runtime);
   const privileged = options.security === "insecure";
@@ -187,10 +183,4 @@ function killQuietly(pid: number): void {
   } catch {
     // ended by itself just now
   }
-}
-
-function isDirectory(linux: Linux, mount: SpecMount): boolean {
-  const S_IFDIR = 0o040000;
-  const stat = linux.statatOrUndefined(-100, mount.source as string);
-  return stat !== undefined && (stat.mode & 0o170000) === S_IFDIR;
 }

@@ -1,0 +1,33 @@
+/** The files of a container, below `store.containers.directory(id)`, which is its OCI bundle too. */
+export interface ContainerFiles {
+  directory: string;
+  /** Mount point; empty outside the container's mount namespace. */
+  rootfs: string;
+  upper: string;
+  /** In the k8s-file format: time, stream, P or F, text. */
+  log: string;
+  exitDirectory: string;
+  /** Made by conmon when the container ended: its exit code as text. */
+  exit: string;
+  pid: string;
+  conmonPid: string;
+  attach: string;
+  control: string;
+  runtimeLog: string;
+}
+
+export function containerFiles(directory: string, id: string): ContainerFiles {
+  return {
+    directory,
+    rootfs: `${directory}/rootfs`,
+    upper: `${directory}/upper`,
+    log: `${directory}/container.log`,
+    exitDirectory: `${directory}/exit`,
+    exit: `${directory}/exit/${id}`,
+    pid: `${directory}/pidfile`,
+    conmonPid: `${directory}/conmon.pid`,
+    attach: `${directory}/attach`,
+    control: `${directory}/ctl`,
+    runtimeLog: `${directory}/runtime.log`,
+  };
+}

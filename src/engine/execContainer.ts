@@ -1,0 +1,131 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../linux/constants.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import { CAPABILITIES, ownCapabilities } from "../runtime/capabilities.ts";
+import { containerEnvironment } from "../runtime/containerEnvironment.ts";
+import { enterMountNamespace } from "../runtime/MountNamespace.ts";
+import type { OciProcess, OciSpec } from "../runtime/OciSpec.ts";
+import { probeRuntime } from "../runtime/probe.ts";
+import { isAlive } from "../runtime/processStart.ts";
+import { resolveUser } from "../runtime/resolveUser.ts";
+import { runtimeGlobals } from "../runtime/runtimeCommand.ts";
+import { runtimeFailure } from "../runtime/runtimeFailure.ts";
+import type { ContainerRecord } from "../store/Store.ts";
+import { containerHostname, containerOptions } from "./ContainerOptions.ts";
+import { refreshContainer } from "./containerState.ts";
+import type { Engine, ExecOptions, Streams } from "./Engine.ts";
+
+/**
+ * Runs one more process in a running container; resolves with its exit code, or with 0 as soon as it runs where detached. With a terminal it works on the
+ * terminal itself, otherwise by pipes. @throws SlipwayError `CONTAINER_NOT_RUNNING`, `USER_NOT_FOUND`, `EXECUTABLE_NOT_FOUND` (127), `NOT_EXECUTABLE` (126)
+ */
+export async function execContainer(
+  engine: Engine,
+  nameOrId: string,
+  options: ExecOptions,
+  streams: Streams,
+): Promise<number> {
+  const { store } = engine;
+  const record = refreshContainer(engine, store.containers.find(nameOrId));
+  if (record.status !== "running") {
+    throw new SlipwayError("CONTAINER_NOT_RUNNING", `container ${record.name} is not running`, {
+      hint: `Start it: slipway start ${record.name}`,
+    });
+  }
+  const runtime = await probeRuntime(store.linux, store.settings, { runtime: engine.config.runtime });
+  const directory = `${store.containers.directory(record.id)}/exec/${crypto.randomUUID()}`;
+  mkdirSync(directory, { recursive: true });
+  try {
+    writeFileSync(`${directory}/process.json`, JSON.stringify(execProcess(engine, record, options)));
+    if (runtime.cgroupView) enterMountNamespace(store.linux, runtime);
+    const log = `${directory}/log`;
+    const command = [runtime.path, ...runtimeGlobals(runtime), "--log", log, "--log-format", "json", "exec"];
+    if (options.detach) command.push("--detach");
+    command.push("--process", `${directory}/process.json`, record.id);
+    const code = await runExec(command, options, streams);
+    if (code !== 0) {
+      const failure = runtimeFailure(log, options.command);
+      if (failure !== undefined) throw failure;
+    }
+    return code;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** The container's own process with the options on top. */
+function execProcess(engine: Engine, record: ContainerRecord, options: ExecOptions): OciProcess {
+  const { linux, containers } = engine.store;
+  const settings = containerOptions(record);
+  const spec = JSON.parse(readFileSync(`${containers.directory(record.id)}/config.json`, "utf8")) as OciSpec;
+  // The root as the container sees it, volumes included; still the same container when it was opened.
+  const root = linux.openat(AT_FDCWD, `/proc/${record.pid}/root`, O_PATH | O_DIRECTORY);
+  try {
+    if (!isAlive(record.pid, record.pidStart)) {
+      throw new SlipwayError("CONTAINER_NOT_RUNNING", `container ${record.name} is not running`);
+    }
+    const user = resolveUser(linux, root, options.user ?? settings.config.User ?? "");
+    const capabilities = options.privileged
+      ? CAPABILITIES.filter((name) => ownCapabilities().includes(name))
+      : spec.process.capabilities.bounding;
+    return {
+      terminal: options.tty,
+      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+      args: options.command,
+      env: containerEnvironment({
+        env: [...(settings.config.Env ?? []), ...options.env],
+        hostname: containerHostname(record, settings),
+        terminal: options.tty,
+        home: user.home,
+      }),
+      cwd: options.workdir ?? (settings.config.WorkingDir || "/"),
+      capabilities: {
+        bounding: capabilities,
+        effective: capabilities,
+        permitted: capabilities,
+        inheritable: [],
+        ambient: [],
+      },
+      noNewPrivileges: spec.process.noNewPrivileges,
+    };
+  } finally {
+    linux.close(root);
+  }
+}
+
+async function runExec(command: string[], options: ExecOptions, streams: Streams): Promise<number> {
+  if (options.detach) {
+    return Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exited;
+  }
+  if (options.tty && streams.terminal !== undefined) {
+    // The runtime itself puts the terminal into raw mode, follows its size, and brings it back.
+    return await forwarding(Bun.spawn(command, { stdio: [streams.terminal, streams.terminal, streams.terminal] }));
+  }
+  const stdin = options.interactive && streams.stdin !== undefined ? streams.stdin : "ignore";
+  const child = Bun.spawn(command, { stdin, stdout: "pipe", stderr: "pipe" });
+  const [code] = await Promise.all([
+    forwarding(child),
+    forward(child.stdout, streams.stdout),
+    forward(child.stderr, streams.stderr),
+  ]);
+  return code;
+}
+
+/** The runtime passes them on to the process. */
+async function forwarding(child: { exited: Promise<number>; kill(signal: NodeJS.Signals): void }): Promise<number> {
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
+  const listeners = signals.map((name) => {
+    const listener = (): void => child.kill(name);
+    process.on(name, listener);
+    return () => process.off(name, listener);
+  });
+  try {
+    return await child.exited;
+  } finally {
+    for (const remove of listeners) remove();
+  }
+}
+
+async function forward(stream: ReadableStream<Uint8Array>, to: (bytes: Uint8Array) => void): Promise<void> {
+  for await (const chunk of stream) to(chunk);
+}

@@ -1,0 +1,119 @@
+import { parseAddHost } from "../runtime/networkFiles.ts";
+import type { ContainerRecord } from "../store/Store.ts";
+import { containerFiles } from "./containerFiles.ts";
+import { containerHostname, containerOptions } from "./ContainerOptions.ts";
+import { refreshContainer } from "./containerState.ts";
+import type { Engine } from "./Engine.ts";
+
+const NEVER = "0001-01-01T00:00:00Z"; // Go's zero time, which Docker writes for what has not happened
+
+/** What `docker container inspect` gives for one container, in its shape. @throws SlipwayError `CONTAINER_NOT_FOUND` */
+export function inspectContainer(engine: Engine, nameOrId: string): Record<string, unknown> {
+  const { store } = engine;
+  const record = refreshContainer(engine, store.containers.find(nameOrId));
+  const options = containerOptions(record);
+  const { config } = options;
+  const directory = store.containers.directory(record.id);
+  const files = containerFiles(directory, record.id);
+  return {
+    Id: record.id,
+    Created: time(record.created),
+    Path: options.args[0],
+    Args: options.args.slice(1),
+    State: state(record),
+    Image: record.image,
+    ResolvConfPath: `${directory}/resolv.conf`,
+    HostnamePath: `${directory}/hostname`,
+    HostsPath: `${directory}/hosts`,
+    LogPath: files.log,
+    Name: `/${record.name}`,
+    RestartCount: 0,
+    Driver: "overlayfs",
+    Platform: "linux",
+    HostConfig: {
+      Binds: options.volumes.length === 0 ? null : options.volumes,
+      NetworkMode: options.network,
+      PortBindings: {},
+      RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
+      AutoRemove: options.autoRemove,
+      CapAdd: options.capAdd.length === 0 ? null : options.capAdd,
+      CapDrop: options.capDrop.length === 0 ? null : options.capDrop,
+      ExtraHosts: options.addHosts.length === 0 ? null : options.addHosts.map((entry) => parseAddHost(entry).join(":")),
+      Init: options.init,
+      Privileged: options.privileged,
+      ReadonlyRootfs: options.readOnly,
+      SecurityOpt: options.securityOpt.length === 0 ? null : options.securityOpt,
+      ShmSize: options.shmSize ?? 67_108_864,
+      Tmpfs: Object.fromEntries(
+        options.tmpfs.map((entry) => entry.split(/:(.*)/s).slice(0, 2)).map(([path, rest]) => [path, rest ?? ""]),
+      ),
+    },
+    GraphDriver: {
+      Name: "overlayfs",
+      Data: {
+        LowerDir: record.layers
+          .map((diffID) => store.layers.get(diffID)?.path ?? diffID)
+          .reverse()
+          .join(":"),
+        UpperDir: files.upper,
+        WorkDir: `${directory}/work`,
+        MergedDir: files.rootfs,
+      },
+    },
+    Mounts: options.mounts.map((mount) => ({
+      Type: mount.type,
+      ...(mount.name === undefined ? {} : { Name: mount.name }),
+      Source: mount.source,
+      Destination: mount.target,
+      ...(mount.type === "volume" ? { Driver: "local" } : {}),
+      Mode: mount.readOnly ? "ro" : "",
+      RW: !mount.readOnly,
+      Propagation: mount.type === "bind" ? "rprivate" : "",
+    })),
+    Config: {
+      Hostname: containerHostname(record, options),
+      Domainname: "",
+      User: config.User ?? "",
+      AttachStdin: false,
+      AttachStdout: false,
+      AttachStderr: false,
+      ...(config.ExposedPorts === undefined ? {} : { ExposedPorts: config.ExposedPorts }),
+      Tty: options.tty,
+      OpenStdin: options.interactive,
+      StdinOnce: options.interactive,
+      Env: config.Env ?? [],
+      Cmd: config.Cmd ?? null,
+      ...(config.Healthcheck === undefined ? {} : { Healthcheck: config.Healthcheck }),
+      Image: record.imageReference,
+      Volumes: config.Volumes ?? null,
+      WorkingDir: config.WorkingDir ?? "",
+      Entrypoint: config.Entrypoint ?? null,
+      OnBuild: config.OnBuild ?? null,
+      Labels: config.Labels ?? {},
+      ...(config.StopSignal === undefined ? {} : { StopSignal: config.StopSignal }),
+      ...(config.StopTimeout === undefined ? {} : { StopTimeout: config.StopTimeout }),
+      ...(config.Shell === undefined ? {} : { Shell: config.Shell }),
+    },
+    NetworkSettings: { Ports: {}, Networks: { [options.network]: {} } },
+  };
+}
+
+function state(record: ContainerRecord): Record<string, unknown> {
+  return {
+    Status: record.status,
+    Running: record.status === "running" || record.status === "paused",
+    Paused: record.status === "paused",
+    Restarting: false,
+    OOMKilled: false,
+    Dead: record.status === "dead",
+    Pid: record.status === "running" ? record.pid : 0,
+    ExitCode: record.exitCode ?? 0,
+    Error: record.error ?? "",
+    StartedAt: time(record.started),
+    FinishedAt: record.status === "running" ? NEVER : time(record.finished),
+  };
+}
+
+function time(milliseconds: number | undefined): string {
+  return milliseconds === undefined || milliseconds === 0 ? NEVER : new Date(milliseconds).toISOString();
+}

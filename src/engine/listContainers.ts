@@ -1,0 +1,38 @@
+import type { ContainerRecord } from "../store/Store.ts";
+import { containerOptions } from "./ContainerOptions.ts";
+import { refreshContainer } from "./containerState.ts";
+import type { ContainerSummary, Engine } from "./Engine.ts";
+import { humanDuration } from "./humanDuration.ts";
+
+/** Containers, newest first, their states made true; only running ones unless `all`. */
+export function listContainers(engine: Engine, options: { all?: boolean } = {}): ContainerSummary[] {
+  return engine.store.containers
+    .list()
+    .map((record) => refreshContainer(engine, record))
+    .filter((record) => options.all === true || record.status === "running" || record.status === "paused")
+    .sort((a, b) => b.created - a.created)
+    .map((record) => ({
+      ...record,
+      commandText: containerOptions(record).args.join(" "),
+      statusText: statusText(record),
+    }));
+}
+
+/** Docker's STATUS column. */
+export function statusText(record: ContainerRecord, now = Date.now()): string {
+  const since = (time: number | undefined): string => humanDuration(Math.max(0, now - (time ?? now)));
+  switch (record.status) {
+    case "running":
+      return `Up ${since(record.started)}`;
+    case "paused":
+      return `Up ${since(record.started)} (Paused)`;
+    case "exited":
+      return `Exited (${record.exitCode ?? 0}) ${since(record.finished)} ago`;
+    case "removing":
+      return "Removal In Progress";
+    case "dead":
+      return "Dead";
+    default:
+      return "Created";
+  }
+}

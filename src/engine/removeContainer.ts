@@ -1,0 +1,38 @@
+import { rmSync } from "node:fs";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import { containerOptions } from "./ContainerOptions.ts";
+import { clearContainer, killVerified, refreshContainer } from "./containerState.ts";
+import type { Engine } from "./Engine.ts";
+import { untilEnded } from "./waitContainer.ts";
+
+/**
+ * Takes a container away: its processes (only with `force`), its mounts, its files and its record; with `volumes`, its anonymous volumes too.
+ * @throws SlipwayError `CONTAINER_RUNNING` without `force`
+ */
+export async function removeContainer(
+  engine: Engine,
+  nameOrId: string,
+  options: { force?: boolean; volumes?: boolean } = {},
+): Promise<void> {
+  const { store } = engine;
+  const record = refreshContainer(engine, store.containers.find(nameOrId));
+  const directory = store.containers.directory(record.id);
+  if (record.status === "running") {
+    if (options.force !== true) {
+      throw new SlipwayError(
+        "CONTAINER_RUNNING",
+        `cannot remove container "${record.name}": container is running: stop the container before removing or force remove`,
+        { hint: `slipway rm -f ${record.name}` },
+      );
+    }
+    killVerified(record.pid, record.pidStart);
+    await untilEnded(engine, record, { patienceMs: 10_000 });
+  }
+  clearContainer(record.id, directory);
+  if (options.volumes === true) {
+    for (const name of containerOptions(record).anonymousVolumes) {
+      rmSync(`${store.root}/volumes/${name}`, { recursive: true, force: true });
+    }
+  }
+  store.containers.remove(record.id);
+}

@@ -1,0 +1,113 @@
+import { mkdirSync, read, rmSync } from "node:fs";
+import { promisify } from "node:util";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import type { Runtime } from "../runtime/Runtime.ts";
+import { runtimeGlobals } from "../runtime/runtimeCommand.ts";
+import { runtimeFailure } from "../runtime/runtimeFailure.ts";
+import type { ContainerRecord } from "../store/Store.ts";
+import { containerFiles } from "./containerFiles.ts";
+import { containerOptions } from "./ContainerOptions.ts";
+import type { Engine } from "./Engine.ts";
+import { selfCommand } from "./selfCommand.ts";
+
+export interface Monitor {
+  /**
+   * Lets conmon make the container of the bundle, which is complete by now; resolves with the host pid of its first process, not yet let go.
+   * @throws SlipwayError `EXECUTABLE_NOT_FOUND`, `NOT_EXECUTABLE`, `RUNTIME_FAILED`
+   */
+  createContainer(): Promise<number>;
+  /** Instead of the former. */
+  cancel(): void;
+}
+
+/** Starts conmon in our mount namespace. It waits, then stays with the container and outlives us. */
+export function spawnConmon(
+  engine: Engine,
+  record: ContainerRecord,
+  options: { conmon: string; runtime: Runtime; detached: boolean },
+): Monitor {
+  const { linux, containers, root } = engine.store;
+  const settings = containerOptions(record);
+  const files = containerFiles(containers.directory(record.id), record.id);
+  const { runtime } = options;
+  rmSync(files.runtimeLog, { force: true });
+  mkdirSync(files.exitDirectory, { recursive: true });
+  const runtimeArgs = [...runtimeGlobals(runtime), "--log", files.runtimeLog, "--log-format", "json"];
+  const command = [
+    options.conmon,
+    "--api-version=1",
+    `--cid=${record.id}`,
+    `--cuuid=${record.id}`,
+    `--name=${record.name}`,
+    `--runtime=${runtime.path}`,
+    `--bundle=${files.directory}`,
+    `--container-pidfile=${files.pid}`,
+    `--conmon-pidfile=${files.conmonPid}`,
+    `--exit-dir=${files.exitDirectory}`,
+    "--full-attach",
+    `--log-path=k8s-file:${files.log}`,
+    "--log-level=error",
+    "--no-sync-log",
+    ...runtimeArgs.map((argument) => `--runtime-arg=${argument}`),
+  ];
+  if (settings.tty) command.push("--terminal");
+  if (settings.interactive) command.push("--stdin");
+  if (settings.interactive && options.detached) command.push("--leave-stdin-open");
+  if (record.autoRemove && options.detached) {
+    const [program, ...args] = selfCommand(["rm", "--force", "--volumes", record.id]);
+    command.push(`--exit-command=${program}`, ...args.map((argument) => `--exit-command-arg=${argument}`));
+  }
+  const [syncRead, syncWrite] = linux.pipe();
+  const [startRead, startWrite] = linux.pipe();
+  const child = Bun.spawn(command, {
+    cwd: files.directory,
+    env: {
+      PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin",
+      SLIPWAY_ROOT: root,
+      _OCI_SYNCPIPE: "3",
+      _OCI_STARTPIPE: "4",
+    },
+    stdio: ["ignore", "ignore", "pipe", syncWrite, startRead],
+  });
+  linux.close(syncWrite);
+  linux.close(startRead);
+  return {
+    async createContainer() {
+      try {
+        linux.write(startWrite, new Uint8Array(1));
+        const reported = await readLine(syncRead);
+        const answer = /\{.*\}/.exec(reported)?.[0];
+        const report = answer === undefined ? undefined : (JSON.parse(answer) as { data: number; message?: string });
+        if (report !== undefined && report.data > 0) return report.data;
+        const failure = runtimeFailure(files.runtimeLog, settings.args);
+        if (failure !== undefined) throw failure;
+        const said = report?.message ?? (await new Response(child.stderr).text());
+        throw new SlipwayError(
+          "RUNTIME_FAILED",
+          `the container could not be started: ${said.trim() || "conmon ended"}`,
+          {
+            exitCode: 125,
+          },
+        );
+      } finally {
+        linux.close(syncRead);
+        linux.close(startWrite);
+      }
+    },
+    cancel() {
+      child.kill("SIGKILL"); // before its first fork: nothing else is there
+      linux.close(syncRead);
+      linux.close(startWrite);
+    },
+  };
+}
+
+/** One line from a pipe, without holding up the event loop; what there is at the pipe's end. */
+async function readLine(fd: number): Promise<string> {
+  const chunk = new Uint8Array(4096);
+  for (let text = ""; ; ) {
+    const { bytesRead } = await promisify(read)(fd, chunk, 0, chunk.length, null);
+    text += Buffer.from(chunk.buffer, 0, bytesRead).toString();
+    if (bytesRead === 0 || text.includes("\n")) return text;
+  }
+}

@@ -1,0 +1,33 @@
+import { recordExit, killVerified, refreshContainer } from "./containerState.ts";
+import { containerOptions } from "./ContainerOptions.ts";
+import type { Engine } from "./Engine.ts";
+import { parseSignal } from "./signals.ts";
+import { untilEnded } from "./waitContainer.ts";
+
+const PATIENCE_SECONDS = 10; // Docker's
+
+export interface StopOptions {
+  /** Seconds until SIGKILL; -1 waits for ever. Default: the container's, then 10. */
+  timeout?: number;
+  /** Default: the image's StopSignal, then SIGTERM. */
+  signal?: string;
+}
+
+/** Asks the container to end and makes it end when it does not; resolves when it has. One that does not run is left as it is. */
+export async function stopContainer(engine: Engine, nameOrId: string, options: StopOptions = {}): Promise<void> {
+  const record = refreshContainer(engine, engine.store.containers.find(nameOrId));
+  if (record.status !== "running") return;
+  const { config } = containerOptions(record);
+  const signal = parseSignal(options.signal ?? (config.StopSignal || "SIGTERM"));
+  const seconds = options.timeout ?? config.StopTimeout ?? PATIENCE_SECONDS;
+  killVerified(record.pid, record.pidStart, signal);
+  const wait = { signal: engine.signal };
+  const ended = await untilEnded(engine, record, seconds < 0 ? wait : { ...wait, patienceMs: seconds * 1000 });
+  if (!ended) {
+    killVerified(record.pid, record.pidStart);
+    await untilEnded(engine, record, wait);
+  }
+  // `--rm`: whoever is attached, or conmon, may have taken it away by now.
+  const current = engine.store.containers.get(record.id);
+  if (current?.status === "running") recordExit(engine, current);
+}
