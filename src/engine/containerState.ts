@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
-import { findProgram } from "../runtime/findProgram.ts";
 import { isAlive, processStart } from "../runtime/processStart.ts";
-import { runDirectory } from "../runtime/runtimeCommand.ts";
+import { endProcesses, isUnstarted, removeRuntimeState, runtimePids } from "../runtime/runtimeState.ts";
 import type { ContainerRecord } from "../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
 import type { Engine } from "./Engine.ts";
@@ -9,6 +8,11 @@ import type { Engine } from "./Engine.ts";
 /** What the start of a container holds, so that nobody takes its half-started state for a dead one's. */
 export function startLock(id: string): string {
   return `start ${id}`;
+}
+
+/** Held by whoever is attached to a container of `--rm` and takes it away at its end. */
+export function attachLock(id: string): string {
+  return `attach ${id}`;
 }
 
 /**
@@ -80,88 +84,9 @@ export function readExitFile(path: string): { finished: number; exitCode: number
 /** Ends every process of the container and forgets the runtime's state of it. Only for one that nobody is starting. */
 export function clearContainer(id: string, directory: string): void {
   const files = containerFiles(directory, id);
-  for (const pid of runtimePids(id)) killVerified(pid.pid, pid.start);
-  const conmon = readNumber(files.conmonPid);
-  if (conmon !== undefined && commandLine(conmon).includes(id)) killVerified(conmon, processStart(conmon));
+  if (existsSync(files.conmonPid) || runtimePids(id).length > 0) endProcesses(id);
   removeRuntimeState(id);
   for (const path of [files.conmonPid, files.pid, files.attach, files.control, `${directory}/winsz`, files.exit]) {
     rmSync(path, { force: true });
-  }
-}
-
-/** The first process by the runtime's own record, crun's form and runc's. */
-function runtimePids(id: string): { pid: number; start: number }[] {
-  const found: { pid: number; start: number }[] = [];
-  for (const [runtime, file, pid, start] of [
-    ["crun", "status", "pid", "process-start-time"],
-    ["runc", "state.json", "init_process_pid", "init_process_start"],
-  ] as const) {
-    try {
-      const state = JSON.parse(readFileSync(`${runDirectory()}/${runtime}/${id}/${file}`, "utf8")) as Record<
-        string,
-        number
-      >;
-      found.push({ pid: state[pid] as number, start: state[start] as number });
-    } catch {
-      // not this runtime's, or not that far
-    }
-  }
-  return found;
-}
-
-/** Makes the runtimes forget a container that has ended. Where no cgroup was made, its record is all there is of it. */
-export function removeRuntimeState(id: string): void {
-  for (const runtime of ["crun", "runc"]) {
-    const state = `${runDirectory()}/${runtime}/${id}`;
-    if (!existsSync(state)) continue;
-    if (runtime !== "crun" || !hasNoCgroup(state)) {
-      const path = findProgram(runtime);
-      if (path !== undefined) {
-        Bun.spawnSync([path, "--root", `${runDirectory()}/${runtime}`, "delete", "--force", id], {
-          stdio: ["ignore", "ignore", "ignore"],
-        });
-      }
-    }
-    rmSync(state, { recursive: true, force: true });
-  }
-}
-
-function hasNoCgroup(state: string): boolean {
-  try {
-    return (JSON.parse(readFileSync(`${state}/status`, "utf8")) as { "cgroup-path"?: string })["cgroup-path"] === "";
-  } catch {
-    return true; // not that far
-  }
-}
-
-/** True while the runtime has made the container and nobody has let it go. */
-function isUnstarted(id: string): boolean {
-  return existsSync(`${runDirectory()}/crun/${id}/exec.fifo`) || existsSync(`${runDirectory()}/runc/${id}/exec.fifo`);
-}
-
-export function killVerified(pid: number | undefined, start: number | undefined, signal: number = 9): boolean {
-  if (!isAlive(pid, start)) return false;
-  try {
-    process.kill(pid as number, signal);
-    return true;
-  } catch {
-    return false; // ended by itself just now
-  }
-}
-
-export function commandLine(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "latin1");
-  } catch {
-    return "";
-  }
-}
-
-export function readNumber(path: string): number | undefined {
-  try {
-    const number = Number(readFileSync(path, "utf8").trim());
-    return number > 0 ? number : undefined;
-  } catch {
-    return undefined;
   }
 }

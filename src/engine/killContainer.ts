@@ -1,5 +1,6 @@
+import { killVerified } from "../runtime/runtimeState.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import { killVerified, refreshContainer } from "./containerState.ts";
+import { refreshContainer } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
 import { parseSignal } from "./signals.ts";
 

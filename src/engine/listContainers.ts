@@ -1,7 +1,8 @@
 import type { ContainerRecord } from "../store/Store.ts";
 import { containerOptions } from "./ContainerOptions.ts";
-import { refreshContainer } from "./containerState.ts";
+import { attachLock, refreshContainer } from "./containerState.ts";
 import type { ContainerSummary, Engine } from "./Engine.ts";
+import { dropContainer } from "./removeContainer.ts";
 import { humanDuration } from "./humanDuration.ts";
 
 /** Containers, newest first, their states made true; only running ones unless `all`. */
@@ -9,6 +10,7 @@ export function listContainers(engine: Engine, options: { all?: boolean } = {}):
   return engine.store.containers
     .list()
     .map((record) => refreshContainer(engine, record))
+    .filter((record) => !isForsaken(engine, record))
     .filter((record) => options.all === true || record.status === "running" || record.status === "paused")
     .sort((a, b) => b.created - a.created)
     .map((record) => ({
@@ -16,6 +18,19 @@ export function listContainers(engine: Engine, options: { all?: boolean } = {}):
       commandText: containerOptions(record).args.join(" "),
       statusText: statusText(record),
     }));
+}
+
+/** Removes a container of `--rm` that has ended while nobody was there to see it: its slipway was killed. */
+function isForsaken(engine: Engine, record: ContainerRecord): boolean {
+  if (!record.autoRemove || record.status !== "exited") return false;
+  const unlock = engine.store.tryLock(attachLock(record.id));
+  if (unlock === undefined) return false;
+  try {
+    if (engine.store.containers.get(record.id) !== undefined) dropContainer(engine, record, { volumes: true });
+    return true;
+  } finally {
+    unlock();
+  }
 }
 
 /** Docker's STATUS column. */

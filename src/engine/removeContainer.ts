@@ -1,7 +1,9 @@
+import { killVerified } from "../runtime/runtimeState.ts";
 import { rmSync } from "node:fs";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import type { ContainerRecord } from "../store/Store.ts";
 import { containerOptions } from "./ContainerOptions.ts";
-import { clearContainer, killVerified, refreshContainer } from "./containerState.ts";
+import { clearContainer, refreshContainer } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
 import { untilEnded } from "./waitContainer.ts";
 
@@ -16,7 +18,6 @@ export async function removeContainer(
 ): Promise<void> {
   const { store } = engine;
   const record = refreshContainer(engine, store.containers.find(nameOrId));
-  const directory = store.containers.directory(record.id);
   if (record.status === "running") {
     if (options.force !== true) {
       throw new SlipwayError(
@@ -28,7 +29,14 @@ export async function removeContainer(
     killVerified(record.pid, record.pidStart);
     await untilEnded(engine, record, { patienceMs: 10_000 });
   }
-  clearContainer(record.id, directory);
+  dropContainer(engine, record, options);
+}
+
+/** The same for one that does not run, at once. */
+export function dropContainer(engine: Engine, record: ContainerRecord, options: { volumes?: boolean }): void {
+  const { store } = engine;
+  if (store.containers.get(record.id) === undefined) return; // `--rm` and `rm` at the same time
+  clearContainer(record.id, store.containers.directory(record.id));
   if (options.volumes === true) {
     for (const name of containerOptions(record).anonymousVolumes) {
       rmSync(`${store.root}/volumes/${name}`, { recursive: true, force: true });

@@ -1,4 +1,5 @@
-import { recordExit, killVerified, refreshContainer } from "./containerState.ts";
+import { killVerified } from "../runtime/runtimeState.ts";
+import { recordExit, refreshContainer } from "./containerState.ts";
 import { containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "./Engine.ts";
 import { parseSignal } from "./signals.ts";

@@ -1,4 +1,4 @@
-import { watch } from "node:fs";
+import { existsSync, watch } from "node:fs";
 import type { ContainerRecord } from "../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
 import { readExitFile, recordExit, refreshContainer } from "./containerState.ts";
@@ -14,8 +14,10 @@ export async function waitContainer(
   nameOrId: string,
   options: { remove?: boolean; signal?: AbortSignal | undefined } = { signal: engine.signal },
 ): Promise<number> {
-  let record = engine.store.containers.find(nameOrId);
+  const { containers } = engine.store;
+  let record = containers.find(nameOrId);
   if (record.status === "running") await untilEnded(engine, record, options);
+  if (containers.get(record.id) === undefined) return 137; // somebody's `rm -f`
   record = record.status === "running" ? recordExit(engine, record) : refreshContainer(engine, record);
   const code = record.exitCode ?? 0;
   if (options.remove === true) {
@@ -39,7 +41,8 @@ export async function untilEnded(
   const look = (): void => {
     if (ended()) resolve(true);
   };
-  const watcher = watch(files.exitDirectory, look);
+  // Without the directory the container is being taken away, which the process shows.
+  const watcher = existsSync(files.exitDirectory) ? watch(files.exitDirectory, look) : undefined;
   const heartbeat = setInterval(look, 50);
   const patience = patienceMs === undefined ? undefined : setTimeout(() => resolve(false), patienceMs);
   const onAbort = (): void => resolve(false);
@@ -51,7 +54,7 @@ export async function untilEnded(
     return result;
   } finally {
     signal?.removeEventListener("abort", onAbort);
-    watcher.close();
+    watcher?.close();
     clearInterval(heartbeat);
     clearTimeout(patience);
   }

@@ -14,6 +14,8 @@ import { runDirectory, runtimeGlobals, runtimeStateDirectory } from "./runtimeCo
 import { runtimeMessage } from "./runtimeFailure.ts";
 import { DEFAULT_SHM_SIZE, runtimeSpec } from "./spec.ts";
 import { findProgram } from "./findProgram.ts";
+import { ownedName } from "./ownedName.ts";
+import { sweepOwned } from "./sweepOwned.ts";
 import { startByFifo } from "./startByFifo.ts";
 
 const WORD = "probe-works";
@@ -42,6 +44,7 @@ export async function probeRuntime(
       exitCode: 125,
     });
   }
+  sweepOwned(); // this is the way of all who run something
   const key = probeKey(candidates);
   const known = settings.get(key);
   if (known !== undefined) return JSON.parse(known) as Runtime;
@@ -117,7 +120,7 @@ async function runProbe(
   profile: Seccomp,
   seccomp: Seccomp | string,
 ): Promise<{ output: string; byFifo: boolean } | string> {
-  const id = `probe-${crypto.randomUUID()}`;
+  const id = ownedName("probe");
   const directory = `${runDirectory()}/${id}`;
   mkdirSync(`${directory}/rootfs`, { recursive: true, mode: 0o700 });
   const command = [runtime.path, ...runtimeGlobals(runtime)];

@@ -6,7 +6,7 @@ import type { MountNamespace } from "./MountNamespace.ts";
 import { makeDirectories, makeMountStubs, mountTargets, removeMountStubs } from "./mountStubs.ts";
 import { networkFiles } from "./networkFiles.ts";
 import { containerCapabilities, ownCapabilities } from "./capabilities.ts";
-import { processStart } from "./processStart.ts";
+import { ownedName } from "./ownedName.ts";
 import { resolveUser } from "./resolveUser.ts";
 import type { Runtime } from "./Runtime.ts";
 import { canLeaveOutCgroups, runtimeGlobals } from "./runtimeCommand.ts";
@@ -108,11 +108,6 @@ export async function runStep(options: RunStepOptions): Promise<number> {
   }
 }
 
-/** The owner stands in the step's name, so that whoever comes after a `kill -9` knows whose it was, see `sweepSteps`. */
-export function stepName(): string {
-  return `step-${process.pid}-${processStart(process.pid)}-${crypto.randomUUID().slice(0, 8)}`;
-}
-
 async function runToEnd(options: RunStepOptions, globals: string[]): Promise<number> {
   const { directory, runtime, signal } = options;
   const log = `${directory}/runtime.log`;
@@ -130,7 +125,7 @@ async function runToEnd(options: RunStepOptions, globals: string[]): Promise<num
       directory,
       "--pid-file",
       pidFile,
-      stepName(),
+      ownedName("step"),
     ],
     { cwd: directory, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
   );
