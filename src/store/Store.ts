@@ -107,8 +107,8 @@ export interface ImageRecord {
   /** Digest of the config. */
   id: Digest;
   config: ImageConfig;
-  /** Digest of the manifest that the config came with or that we wrote for it. Blob in the store. */
-  manifest: Digest;
+  /** Digest of the manifest that the config came with, a blob of the store. None for a built image: its compressed layers get their digests when they are pushed. */
+  manifest?: Digest;
   created: number;
   /** Sum of its layers' sizes. */
   size: number;
@@ -131,7 +131,7 @@ export interface Images {
   /** By `repository@digest` under which a registry gave it. */
   byRepoDigest(repository: string, digest: Digest): ImageRecord | undefined;
   /** Config and manifest must be blobs of the store, layers recorded. Idempotent. */
-  put(id: Digest, manifest: Digest): ImageRecord;
+  put(id: Digest, manifest?: Digest): ImageRecord;
   tag(reference: string, id: Digest, repoDigest?: Digest): void;
   /** False when there was none. */
   untag(reference: string): boolean;

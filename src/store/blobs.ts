@@ -1,0 +1,134 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Linux } from "../linux/Linux.ts";
+import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from "../linux/constants.ts";
+import { isErrno } from "../linux/LinuxError.ts";
+import { createHasher, type Digest, digestHex, isDigest, sha256 } from "../oci/digest.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import type { Blobs } from "./Store.ts";
+import { storeFailure } from "./storeFailure.ts";
+import { syncPath } from "./syncPath.ts";
+
+/**
+ * Files `<root>/blobs/sha256/<hex>`. A blob has no record of its own: that the file is there says that it is whole. The lease's protection
+ * is recorded before the file is looked for, so that no sweep takes it in between.
+ */
+export function createBlobs(linux: Linux, root: string): Blobs {
+  const folder = join(root, "blobs", "sha256");
+  const path = (digest: Digest) => join(folder, digestHex(digest));
+
+  function size(digest: Digest): number | undefined {
+    return linux.statatOrUndefined(AT_FDCWD, path(digest))?.size;
+  }
+
+  function create(file: string): number {
+    return linux.openat(AT_FDCWD, file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
+  }
+
+  /** Content is on disk before the name is, and the name before we return. */
+  function publish(fd: number, aside: string, digest: Digest): void {
+    linux.fsync(fd);
+    linux.renameat2(AT_FDCWD, aside, AT_FDCWD, path(digest));
+    syncPath(linux, folder);
+  }
+
+  return {
+    has: (digest) => size(digest) !== undefined,
+    path,
+    size,
+    read(digest) {
+      let bytes: Uint8Array;
+      try {
+        bytes = readFileSync(path(digest));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+        throw new SlipwayError("BLOB_NOT_FOUND", `blob ${digest} is not in the store`);
+      }
+      if (sha256(bytes) !== digest) {
+        throw new SlipwayError("BLOB_CORRUPT", `blob ${digest} in the store is damaged: ${path(digest)}`, {
+          hint: "Remove the image and pull it again.",
+        });
+      }
+      return bytes;
+    },
+    write(bytes, lease) {
+      const digest = sha256(bytes);
+      lease.protect("blob", digest);
+      if (size(digest) !== undefined) return digest;
+      try {
+        const aside = join(lease.directory(), "blob");
+        const fd = create(aside);
+        try {
+          linux.write(fd, bytes);
+          publish(fd, aside, digest);
+        } finally {
+          linux.close(fd);
+        }
+      } catch (error) {
+        throw storeFailure(root, error);
+      }
+      return digest;
+    },
+    async ingest(stream, expected, { lease, onProgress }) {
+      lease.protect("blob", expected.digest);
+      try {
+        const aside = join(lease.directory(), "blob");
+        const fd = create(aside);
+        try {
+          await copyVerified(linux, stream, fd, expected, onProgress);
+          publish(fd, aside, expected.digest);
+        } catch (error) {
+          unlinkIfThere(linux, aside);
+          throw error;
+        } finally {
+          linux.close(fd);
+        }
+      } catch (error) {
+        throw storeFailure(root, error);
+      }
+    },
+    remove: (digest) => unlinkIfThere(linux, path(digest)),
+    list() {
+      return readdirSync(folder).flatMap((hex) => {
+        const digest = `sha256:${hex}`;
+        const found = isDigest(digest) ? statSync(join(folder, hex), { throwIfNoEntry: false }) : undefined;
+        return found === undefined ? [] : [{ digest: digest as Digest, size: found.size }];
+      });
+    },
+  };
+}
+
+/** Leaves the stream cancelled where it does not give what was expected. */
+async function copyVerified(
+  linux: Linux,
+  stream: ReadableStream<Uint8Array>,
+  fd: number,
+  expected: { digest: Digest; size: number },
+  onProgress?: (bytes: number) => void,
+): Promise<void> {
+  const hasher = createHasher();
+  let bytes = 0;
+  const sizeMismatch = (found: string) =>
+    new SlipwayError("SIZE_MISMATCH", `blob ${expected.digest} has ${found} bytes instead of ${expected.size}`);
+  // Leaving the loop by an error cancels the stream.
+  for await (const chunk of stream) {
+    bytes += chunk.length;
+    if (bytes > expected.size) throw sizeMismatch(`more than ${expected.size}`);
+    hasher.update(chunk);
+    linux.write(fd, chunk);
+    onProgress?.(bytes);
+  }
+  if (bytes !== expected.size) throw sizeMismatch(String(bytes));
+  const digest = hasher.digest();
+  if (digest !== expected.digest) {
+    throw new SlipwayError("DIGEST_MISMATCH", `content that should be ${expected.digest} is ${digest}`);
+  }
+}
+
+function unlinkIfThere(linux: Linux, path: string): void {
+  try {
+    linux.unlinkat(AT_FDCWD, path);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+  }
+}

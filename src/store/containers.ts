@@ -1,0 +1,99 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Linux } from "../linux/Linux.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import type { Records } from "./database.ts";
+import { removeTree } from "./removeTree.ts";
+import type { ContainerRecord, Containers } from "./Store.ts";
+
+/** Docker's rule for names. */
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+
+export function createContainers(linux: Linux, root: string, records: Records): Containers {
+  const directory = (id: string) => join(root, "containers", id);
+
+  function select(where: string, ...values: string[]): ContainerRecord[] {
+    return records
+      .all<{ record: string }>(`SELECT record FROM containers ${where}`, ...values)
+      .map(({ record }) => JSON.parse(record) as ContainerRecord);
+  }
+
+  function get(id: string): ContainerRecord | undefined {
+    return select("WHERE id = ?", id)[0];
+  }
+
+  function checkName(name: string, id: string): void {
+    if (!NAME.test(name)) {
+      throw new SlipwayError(
+        "INVALID_NAME",
+        `invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+      );
+    }
+    const [holder] = select("WHERE name = ? AND id <> ?", name, id);
+    if (holder === undefined) return;
+    throw new SlipwayError(
+      "NAME_IN_USE",
+      `the container name "/${name}" is already in use by container "${holder.id}"`,
+      {
+        hint: "Remove or rename that container to use the name again.",
+      },
+    );
+  }
+
+  function write(record: ContainerRecord): void {
+    records.run(
+      "INSERT OR REPLACE INTO containers (id, name, image, created, record) VALUES (?, ?, ?, ?, ?)",
+      record.id,
+      record.name,
+      record.image,
+      record.created,
+      JSON.stringify(record),
+    );
+    records.run("DELETE FROM container_layers WHERE container = ?", record.id);
+    for (const layer of record.layers) {
+      records.run("INSERT OR IGNORE INTO container_layers (diff_id, container) VALUES (?, ?)", layer, record.id);
+    }
+  }
+
+  return {
+    directory,
+    create(record) {
+      // Inside of the transaction: the sweep takes a directory without a record, and holds the same lock.
+      records.transaction(() => {
+        checkName(record.name, record.id);
+        if (get(record.id) !== undefined) throw new Error(`container ${record.id} is there already`);
+        mkdirSync(directory(record.id), { mode: 0o700 });
+        write(record);
+      });
+    },
+    get,
+    find(nameOrId) {
+      const name = nameOrId.startsWith("/") ? nameOrId.slice(1) : nameOrId;
+      const exact = select("WHERE id = ?", name)[0] ?? select("WHERE name = ?", name)[0];
+      if (exact !== undefined) return exact;
+      const found = /^[0-9a-f]{1,64}$/.test(name) ? select("WHERE id >= ? AND id < ? LIMIT 2", name, `${name}g`) : [];
+      if (found.length > 1)
+        throw new SlipwayError("AMBIGUOUS_ID", `more than one container has an ID that begins with ${name}`);
+      const [first] = found;
+      if (first === undefined) throw new SlipwayError("CONTAINER_NOT_FOUND", `no such container: ${nameOrId}`);
+      return first;
+    },
+    update: (id, changes) =>
+      records.transaction(() => {
+        const old = get(id);
+        if (old === undefined) throw new SlipwayError("CONTAINER_NOT_FOUND", `no such container: ${id}`);
+        const record = { ...old, ...changes, id };
+        if (record.name !== old.name) checkName(record.name, id);
+        write(record);
+        return record;
+      }),
+    remove(id) {
+      records.transaction(() => {
+        records.run("DELETE FROM container_layers WHERE container = ?", id);
+        records.run("DELETE FROM containers WHERE id = ?", id);
+        records.afterCommit(() => removeTree(linux, directory(id)));
+      });
+    },
+    list: () => select("ORDER BY created DESC, id"),
+  };
+}

@@ -1,0 +1,171 @@
+import type { ImageConfig } from "../oci/config.ts";
+import type { Digest } from "../oci/digest.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import type { Records } from "./database.ts";
+import type { Blobs, ImageRecord, Images, Layers, Tag } from "./Store.ts";
+
+interface ImageRow {
+  id: Digest;
+  config: string;
+  manifest: Digest | null;
+  created: number;
+  size: number;
+}
+
+interface TagRow {
+  reference: string;
+  id: Digest;
+  repo_digest: Digest | null;
+  tagged: number;
+}
+
+export function createImages(records: Records, blobs: Blobs, layers: Layers): Images {
+  function get(id: Digest): ImageRecord | undefined {
+    return toImage(records.first<ImageRow>("SELECT * FROM images WHERE id = ?", id));
+  }
+
+  /** What else may hold a layer: an image, a container, the build cache, a process at work. */
+  function isLayerUsed(diffID: Digest): boolean {
+    const sql = `SELECT 1 FROM image_layers WHERE diff_id = ?1 UNION ALL SELECT 1 FROM container_layers WHERE diff_id = ?1
+      UNION ALL SELECT 1 FROM cache_layers WHERE diff_id = ?1
+      UNION ALL SELECT 1 FROM lease_items WHERE digest = ?1 AND kind = 'layer' LIMIT 1`;
+    return records.first(sql, diffID) !== undefined;
+  }
+
+  return {
+    get,
+    find(prefix) {
+      const hex = prefix.startsWith("sha256:") ? prefix.slice("sha256:".length) : prefix;
+      if (!/^[0-9a-f]{1,64}$/.test(hex)) return undefined;
+      // "g" sorts right after the hex digits.
+      const rows = records.all<ImageRow>(
+        "SELECT * FROM images WHERE id >= ? AND id < ? LIMIT 2",
+        `sha256:${hex}`,
+        `sha256:${hex}g`,
+      );
+      if (rows.length > 1)
+        throw new SlipwayError("AMBIGUOUS_ID", `more than one image has an ID that begins with ${prefix}`);
+      return toImage(rows[0]);
+    },
+    byTag: (reference) =>
+      toImage(
+        records.first<ImageRow>(
+          "SELECT images.* FROM tags JOIN images ON images.id = tags.id WHERE reference = ?",
+          reference,
+        ),
+      ),
+    byRepoDigest: (repository, digest) =>
+      toImage(
+        records.first<ImageRow>(
+          "SELECT images.* FROM repo_digests JOIN images ON images.id = repo_digests.id WHERE repository = ? AND digest = ?",
+          repository,
+          digest,
+        ),
+      ),
+    put: (id, manifest) =>
+      records.transaction(() => {
+        const known = get(id);
+        if (known !== undefined && (manifest === undefined || known.manifest === manifest)) return known;
+        const text = new TextDecoder().decode(blobs.read(id));
+        const config = JSON.parse(text) as ImageConfig;
+        if (manifest !== undefined && !blobs.has(manifest)) {
+          throw new SlipwayError("BLOB_NOT_FOUND", `blob ${manifest} is not in the store`);
+        }
+        const size = config.rootfs.diff_ids.reduce((sum, diffID) => sum + layers.require(diffID).size, 0);
+        const created = Date.parse(config.created ?? "");
+        records.run(
+          "INSERT OR REPLACE INTO images (id, config, manifest, created, size) VALUES (?, ?, ?, ?, ?)",
+          id,
+          text,
+          manifest ?? null,
+          Number.isNaN(created) ? 0 : created,
+          size,
+        );
+        for (const diffID of config.rootfs.diff_ids) {
+          records.run("INSERT OR IGNORE INTO image_layers (diff_id, image) VALUES (?, ?)", diffID, id);
+        }
+        return get(id) as ImageRecord;
+      }),
+    tag(reference, id, repoDigest) {
+      records.transaction(() => {
+        if (get(id) === undefined) throw new SlipwayError("IMAGE_NOT_FOUND", `image ${id} is not in the store`);
+        records.run(
+          "INSERT OR REPLACE INTO tags (reference, id, repo_digest, tagged) VALUES (?, ?, ?, ?)",
+          reference,
+          id,
+          repoDigest ?? null,
+          Date.now(),
+        );
+      });
+    },
+    untag: (reference) => records.run("DELETE FROM tags WHERE reference = ?", reference) > 0,
+    tags(id) {
+      const rows =
+        id === undefined
+          ? records.all<TagRow>("SELECT * FROM tags ORDER BY reference")
+          : records.all<TagRow>("SELECT * FROM tags WHERE id = ? ORDER BY reference", id);
+      return rows.map(toTag);
+    },
+    addRepoDigest(repository, digest, id) {
+      records.run(
+        "INSERT OR REPLACE INTO repo_digests (repository, digest, id) VALUES (?, ?, ?)",
+        repository,
+        digest,
+        id,
+      );
+    },
+    repoDigests: (id) =>
+      records.all<{ repository: string; digest: Digest }>(
+        "SELECT repository, digest FROM repo_digests WHERE id = ? ORDER BY repository, digest",
+        id,
+      ),
+    remove: (id) =>
+      records.transaction(() => {
+        const image = get(id);
+        if (image === undefined) return [];
+        const freed = new Set<Digest>([id]);
+        if (image.manifest !== undefined) freed.add(image.manifest);
+        for (const { digest } of records.all<{ digest: Digest }>("SELECT digest FROM repo_digests WHERE id = ?", id))
+          freed.add(digest);
+        records.run("DELETE FROM images WHERE id = ?", id);
+        records.run("DELETE FROM image_layers WHERE image = ?", id);
+        records.run("DELETE FROM tags WHERE id = ?", id);
+        records.run("DELETE FROM repo_digests WHERE id = ?", id);
+        const gone = [...new Set(image.config.rootfs.diff_ids)].filter((diffID) => !isLayerUsed(diffID));
+        for (const diffID of gone) {
+          for (const blob of layers.blobs(diffID)) freed.add(blob.digest as Digest);
+          layers.remove(diffID);
+        }
+        records.afterCommit(() => {
+          // A process that wants one of them in this moment has protected it before it looks.
+          records.transaction(() => {
+            for (const digest of freed) if (!isBlobUsed(records, digest)) blobs.remove(digest);
+          });
+        });
+        return gone;
+      }),
+    list: () =>
+      records.all<ImageRow>("SELECT * FROM images ORDER BY created DESC, id").map((row) => toImage(row) as ImageRecord),
+  };
+}
+
+/** Whether a record names the blob, or a lease protects it. */
+export function isBlobUsed(records: Records, digest: Digest): boolean {
+  const sql = `SELECT 1 FROM images WHERE id = ?1 UNION ALL SELECT 1 FROM images WHERE manifest = ?1
+    UNION ALL SELECT 1 FROM layer_blobs WHERE digest = ?1 UNION ALL SELECT 1 FROM repo_digests WHERE digest = ?1
+    UNION ALL SELECT 1 FROM tags WHERE repo_digest = ?1
+    UNION ALL SELECT 1 FROM lease_items WHERE digest = ?1 AND kind IN ('blob', 'image') LIMIT 1`;
+  return records.first(sql, digest) !== undefined;
+}
+
+function toImage(row: ImageRow | undefined): ImageRecord | undefined {
+  if (row === undefined) return undefined;
+  const { id, created, size } = row;
+  const config = JSON.parse(row.config) as ImageConfig;
+  return { id, config, ...(row.manifest === null ? {} : { manifest: row.manifest }), created, size };
+}
+
+function toTag(row: TagRow): Tag {
+  const { reference, id, tagged } = row;
+  return { reference, id, ...(row.repo_digest === null ? {} : { repoDigest: row.repo_digest }), tagged };
+}

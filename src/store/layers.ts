@@ -1,0 +1,184 @@
+import { existsSync, mkdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import type { Linux } from "../linux/Linux.ts";
+import { AT_FDCWD } from "../linux/constants.ts";
+import { isErrno } from "../linux/LinuxError.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { type Digest, digestHex } from "../oci/digest.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import type { Records } from "./database.ts";
+import type { Blobs, LayerRecord, Layers, Lease } from "./Store.ts";
+import { storeFailure } from "./storeFailure.ts";
+import { syncFileSystem, syncPath } from "./syncPath.ts";
+
+interface LayerRow {
+  n: number;
+  diff_id: Digest;
+  tar_size: number;
+  size: number;
+  content_digest: Digest;
+  implied_dirs: string;
+  created: number;
+}
+
+interface BlobRow {
+  digest: Digest;
+  media_type: string;
+  size: number;
+}
+
+export interface LayersOptions {
+  linux: Linux;
+  root: string;
+  records: Records;
+  blobs: Blobs;
+  lease(purpose: string): Lease;
+}
+
+/**
+ * `<root>/layers/<hex>/fs`, each with a record. The directory is renamed to its place inside of the transaction that records it: a process
+ * that dies in between leaves a directory without a record, which `adopt` and the sweep know to be worthless.
+ */
+export function createLayers({ linux, root, records, blobs, lease: takeLease }: LayersOptions): Layers {
+  const place = (diffID: Digest) => join(root, "layers", digestHex(diffID));
+
+  function toRecord(row: LayerRow): LayerRecord {
+    return {
+      diffID: row.diff_id,
+      path: join(place(row.diff_id), "fs"),
+      tarSize: row.tar_size,
+      size: row.size,
+      contentDigest: row.content_digest,
+      impliedDirs: JSON.parse(row.implied_dirs),
+      created: row.created,
+    };
+  }
+
+  function get(diffID: Digest): LayerRecord | undefined {
+    const row = records.first<LayerRow>("SELECT * FROM layers WHERE diff_id = ?", diffID);
+    return row === undefined ? undefined : toRecord(row);
+  }
+
+  function require(diffID: Digest): LayerRecord {
+    const found = get(diffID);
+    if (found === undefined) throw new SlipwayError("LAYER_NOT_FOUND", `layer ${diffID} is not in the store`);
+    return found;
+  }
+
+  return {
+    get,
+    require,
+    adopt(directory, layer, lease) {
+      lease.protect("layer", layer.diffID);
+      const known = get(layer.diffID);
+      if (known !== undefined) return known;
+      try {
+        syncFileSystem(linux, directory);
+        return records.transaction(() => {
+          // Another process may have been quicker.
+          const twin = get(layer.diffID);
+          if (twin !== undefined) return twin;
+          const own = place(layer.diffID);
+          try {
+            mkdirSync(own, { mode: 0o700 });
+          } catch (error) {
+            if (!isErrno(error, "EEXIST")) throw error;
+            // Left by a process that died between the rename and the record.
+            if (existsSync(join(own, "fs")))
+              linux.renameat2(AT_FDCWD, join(own, "fs"), AT_FDCWD, join(lease.directory(), "fs"));
+          }
+          linux.renameat2(AT_FDCWD, directory, AT_FDCWD, join(own, "fs"));
+          syncPath(linux, own);
+          syncPath(linux, join(root, "layers"));
+          records.run(
+            "INSERT INTO layers (diff_id, tar_size, size, content_digest, implied_dirs, created) VALUES (?, ?, ?, ?, ?, ?)",
+            layer.diffID,
+            layer.tarSize,
+            layer.size,
+            layer.contentDigest,
+            JSON.stringify(layer.impliedDirs),
+            Date.now(),
+          );
+          return require(layer.diffID);
+        });
+      } catch (error) {
+        throw storeFailure(root, error);
+      }
+    },
+    blobs(diffID) {
+      const rows = records.all<BlobRow>("SELECT digest, media_type, size FROM layer_blobs WHERE diff_id = ?", diffID);
+      const all = rows.map((row): Descriptor & { digest: Digest } => ({
+        mediaType: row.media_type,
+        digest: row.digest,
+        size: row.size,
+      }));
+      const here = new Set(all.filter((blob) => blobs.has(blob.digest)));
+      return [...here, ...all.filter((blob) => !here.has(blob))];
+    },
+    addBlob(diffID, blob) {
+      records.run(
+        "INSERT OR REPLACE INTO layer_blobs (diff_id, digest, media_type, size) VALUES (?, ?, ?, ?)",
+        diffID,
+        blob.digest,
+        blob.mediaType,
+        blob.size,
+      );
+    },
+    diffIDOf: (blob) =>
+      records.first<{ diff_id: Digest }>("SELECT diff_id FROM layer_blobs WHERE digest = ? LIMIT 1", blob)?.diff_id,
+    shortPath(diffID) {
+      const row = records.first<{ n: number }>("SELECT n FROM layers WHERE diff_id = ?", diffID);
+      if (row === undefined) throw new SlipwayError("LAYER_NOT_FOUND", `layer ${diffID} is not in the store`);
+      const short = join("l", row.n.toString(36));
+      try {
+        symlinkSync(join("..", "layers", digestHex(diffID), "fs"), join(root, short));
+      } catch (error) {
+        // A number is given once only: what is there is ours.
+        if (!isErrno(error, "EEXIST")) throw error;
+      }
+      return short;
+    },
+    remove(diffID) {
+      const row = records.first<{ n: number }>("SELECT n FROM layers WHERE diff_id = ?", diffID);
+      if (row === undefined) return;
+      const lease = takeLease("remove layer");
+      records.transaction(() => {
+        const keys = records.all<{ key: string }>("SELECT key FROM cache_layers WHERE diff_id = ?", diffID);
+        for (const { key } of keys) {
+          records.run("DELETE FROM cache WHERE key = ?", key);
+          records.run("DELETE FROM cache_layers WHERE key = ?", key);
+        }
+        records.run("DELETE FROM layer_blobs WHERE diff_id = ?", diffID);
+        records.run("DELETE FROM layers WHERE diff_id = ?", diffID);
+        records.afterCommit(() => {
+          try {
+            // Only now, and not if another process has made the layer again.
+            records.transaction(() => {
+              if (get(diffID) === undefined) moveAside(linux, place(diffID), join(lease.directory(), "layer"));
+            });
+            unlinkIfThere(linux, join(root, "l", row.n.toString(36)));
+          } finally {
+            lease.release();
+          }
+        });
+      });
+    },
+    list: () => records.all<LayerRow>("SELECT * FROM layers ORDER BY n").map(toRecord),
+  };
+}
+
+export function moveAside(linux: Linux, from: string, to: string): void {
+  try {
+    linux.renameat2(AT_FDCWD, from, AT_FDCWD, to);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+  }
+}
+
+function unlinkIfThere(linux: Linux, path: string): void {
+  try {
+    linux.unlinkat(AT_FDCWD, path);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+  }
+}

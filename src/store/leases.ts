@@ -1,0 +1,70 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Linux } from "../linux/Linux.ts";
+import type { Records } from "./database.ts";
+import { removeTree } from "./removeTree.ts";
+import type { Lease } from "./Store.ts";
+
+/** Names one process for ever: start time in clock ticks since the boot, and which boot it was. */
+export interface ProcessIdentity {
+  pid: number;
+  start: string;
+}
+
+/** Undefined where no such process lives. A zombie holds nothing any more and counts as dead. */
+export function processIdentity(pid: number, bootId: string): ProcessIdentity | undefined {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  } catch {
+    return undefined;
+  }
+  // proc(5): the second field is a name in parentheses that may hold anything; state is field 3, the start time field 22.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [state] = fields;
+  if (state === "Z" || state === "X") return undefined;
+  return { pid, start: `${bootId} ${fields[19]}` };
+}
+
+export function readBootId(): string {
+  return readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+}
+
+/** Recorded before anything of it lies on the disk, and forgotten after all of it is gone. */
+export function createLease(linux: Linux, root: string, records: Records, purpose: string): Lease {
+  const id = `${Date.now().toString(36)}-${crypto.randomUUID().slice(0, 13)}`;
+  const self = processIdentity(process.pid, readBootId());
+  if (self === undefined) throw new Error("/proc does not show this process");
+  records.run("INSERT INTO leases (id, pid, start, purpose) VALUES (?, ?, ?, ?)", id, self.pid, self.start, purpose);
+  const own = join(root, "tmp", id);
+  let directories = 0;
+  let released = false;
+  return {
+    id,
+    protect(kind, digest) {
+      if (released) throw new Error(`lease ${id} (${purpose}) was released`);
+      records.run("INSERT OR IGNORE INTO lease_items (digest, kind, lease) VALUES (?, ?, ?)", digest, kind, id);
+    },
+    directory() {
+      if (released) throw new Error(`lease ${id} (${purpose}) was released`);
+      if (directories === 0) mkdirSync(own, { mode: 0o700 });
+      directories++;
+      const path = join(own, directories.toString(36));
+      mkdirSync(path, { mode: 0o700 });
+      return path;
+    },
+    release() {
+      if (released) return;
+      released = true;
+      if (directories > 0) removeTree(linux, own);
+      forgetLease(records, id);
+    },
+  };
+}
+
+export function forgetLease(records: Records, id: string): void {
+  records.transaction(() => {
+    records.run("DELETE FROM lease_items WHERE lease = ?", id);
+    records.run("DELETE FROM leases WHERE id = ?", id);
+  });
+}

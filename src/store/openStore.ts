@@ -1,0 +1,85 @@
+import { existsSync, mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Linux } from "../linux/Linux.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import { createBlobs } from "./blobs.ts";
+import { createCacheRecords } from "./cacheRecords.ts";
+import { createContainers } from "./containers.ts";
+import { openDatabase } from "./database.ts";
+import { createImages } from "./images.ts";
+import { createLayers } from "./layers.ts";
+import { createLease } from "./leases.ts";
+import { createLocks } from "./locks.ts";
+import { createSettings } from "./settings.ts";
+import type { Store } from "./Store.ts";
+import { sweep } from "./sweep.ts";
+
+/**
+ * Opens the store at `root`, making it where it is not there. Any number of processes may have it open.
+ * @throws SlipwayError `STORE_UNUSABLE`, `STORE_TOO_NEW`
+ */
+export function openStore({ root: given, linux }: { root: string; linux: Linux }): Store {
+  const root = resolve(given);
+  if (!existsSync(join(root, "slipway.db"))) makeDirectories(root);
+  const records = openDatabase(linux, root);
+  const lease = (purpose: string) => createLease(linux, root, records, purpose);
+  const blobs = createBlobs(linux, root);
+  const layers = createLayers({ linux, root, records, blobs, lease });
+  const locks = createLocks(linux, root);
+  return {
+    root,
+    linux,
+    blobs,
+    layers,
+    images: createImages(records, blobs, layers),
+    containers: createContainers(linux, root, records),
+    cache: createCacheRecords(records),
+    settings: createSettings(records),
+    transaction: records.transaction,
+    lease,
+    locked: locks.locked,
+    lock: locks.lock,
+    tryLock: locks.tryLock,
+    sweep: () => sweep({ linux, root, records, blobs, lease }),
+    close: records.close,
+  };
+}
+
+/** Where the store is when nothing else says: $SLIPWAY_ROOT, /var/lib/slipway for root, $XDG_DATA_HOME/slipway for others. */
+export function defaultRoot(env: Record<string, string | undefined>, uid: number): string {
+  if (env.SLIPWAY_ROOT !== undefined && env.SLIPWAY_ROOT !== "") return env.SLIPWAY_ROOT;
+  if (uid === 0) return "/var/lib/slipway";
+  if (env.XDG_DATA_HOME?.startsWith("/")) return join(env.XDG_DATA_HOME, "slipway");
+  if (env.HOME === undefined || env.HOME === "") {
+    throw new SlipwayError("STORE_UNUSABLE", "no place for the store is known: $HOME is not set", {
+      hint: "Set $SLIPWAY_ROOT to a directory.",
+    });
+  }
+  return join(env.HOME, ".local/share/slipway");
+}
+
+/** The database comes last, so that a store which has one has them all. */
+function makeDirectories(root: string): void {
+  try {
+    for (const part of [
+      "",
+      "blobs/sha256",
+      "layers",
+      "l",
+      "containers",
+      "volumes",
+      "caches",
+      "tmp",
+      "locks",
+      "empty/0",
+      "empty/1",
+    ]) {
+      mkdirSync(join(root, part), { recursive: true, mode: 0o700 });
+    }
+  } catch (error) {
+    throw new SlipwayError("STORE_UNUSABLE", `the store ${root} cannot be made: ${(error as Error).message}`, {
+      hint: "Name another place by $SLIPWAY_ROOT.",
+      cause: error,
+    });
+  }
+}

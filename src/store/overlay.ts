@@ -1,0 +1,199 @@
+import { mkdirSync } from "node:fs";
+import { join, relative } from "node:path";
+import type { Linux } from "../linux/Linux.ts";
+import {
+  AT_FDCWD,
+  MNT_DETACH,
+  MOUNT_ATTR_RDONLY,
+  MS_RDONLY,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_RDONLY,
+} from "../linux/constants.ts";
+import { isErrno } from "../linux/LinuxError.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import { applyAttributes, directoryAttributes, type StackedLayer, stackLayers } from "./impliedDirs.ts";
+import { removeTree } from "./removeTree.ts";
+import type { Snapshotter } from "./Snapshotter.ts";
+import type { LayerRecord, Store } from "./Store.ts";
+
+/** `fsconfig`: one `lowerdir+` a layer (Linux 6.7). `mount`: mount(2) with paths relative to the store's root, for older kernels. */
+export type OverlayWay = "fsconfig" | "mount";
+
+interface Writable {
+  upper: string;
+  work: string;
+  volatile: boolean;
+}
+
+/** fs/fsopen.c: a string parameter has at most 255 bytes. */
+const PARAMETER_LIMIT = 255;
+
+/**
+ * Kernel overlayfs. Features that put more than whiteouts and opaque marks into an upper directory are off, so that it can become a layer
+ * as it is: what overlayfs leaves there besides (`origin`, `impure`) is ignored in a lower layer.
+ *
+ * The way is found at the first mount where it is not given. `mount` changes the working directory of the process for the time of the call.
+ */
+export function createOverlaySnapshotter(store: Store, { way }: { way?: OverlayWay } = {}): Snapshotter {
+  const { linux, root } = store;
+  let known = way;
+
+  function mountOverlay(stack: StackedLayer[], writable?: Writable): number {
+    if (known !== "mount") {
+      const mountfd = mountByFsconfig(linux, stack, writable, known === undefined);
+      if (mountfd !== undefined) {
+        known = "fsconfig";
+        return mountfd;
+      }
+      known = "mount";
+    }
+    return mountByMount(store, stack, writable);
+  }
+
+  /** overlayfs wants a lower layer under an upper one, and two where there is none. The lowest is never seen: it is empty. */
+  function complete(stack: StackedLayer[], least: number): StackedLayer[] {
+    const empty = (n: number): StackedLayer => ({
+      path: join(root, "empty", String(n)),
+      shortPath: () => join("empty", String(n)),
+    });
+    return [...[empty(0), empty(1)].slice(0, Math.max(0, least - stack.length)), ...stack];
+  }
+
+  return {
+    name: "overlay",
+    prepare(layers, directory, { volatile = false } = {}) {
+      const stack = complete(stackLayers(store, layers), 1);
+      const upper = join(directory, "upper");
+      const work = join(directory, "work");
+      if (makeDirectory(upper)) {
+        const top = layers.length === 0 ? undefined : stack[stack.length - 1];
+        // The root of the mount shows what the root of the upper directory says.
+        if (top === undefined) linux.fchmodat(AT_FDCWD, upper, 0o755);
+        else applyAttributes(linux, upper, directoryAttributes(linux, top.path));
+      }
+      makeDirectory(work);
+      return { upper, mount: () => mountOverlay(stack, { upper, work, volatile }) };
+    },
+    view: (layers: LayerRecord[]) => mountOverlay(complete(stackLayers(store, layers), 2)),
+  };
+}
+
+/** False where it was there already. */
+function makeDirectory(path: string): boolean {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if (!isErrno(error, "EEXIST")) throw error;
+    return false;
+  }
+}
+
+const off: [string, string][] = [
+  ["redirect_dir", "off"],
+  ["metacopy", "off"],
+  ["index", "off"],
+  ["xino", "off"],
+];
+
+/** Undefined where `probing` and the kernel knows no `lowerdir+`, or no file system contexts at all. */
+function mountByFsconfig(
+  linux: Linux,
+  stack: StackedLayer[],
+  writable: Writable | undefined,
+  probing: boolean,
+): number | undefined {
+  let fsfd: number;
+  try {
+    fsfd = linux.fsopen("overlay");
+  } catch (error) {
+    if (probing && isErrno(error, "ENOSYS")) return undefined;
+    throw mountFailure(error, "");
+  }
+  const held: number[] = [];
+  /** A path that is too long for a parameter goes by a descriptor. */
+  const parameter = (path: string): string => {
+    if (Buffer.byteLength(path) <= PARAMETER_LIMIT && !path.includes("\\")) return path;
+    const fd = linux.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    held.push(fd);
+    return `/proc/self/fd/${fd}`;
+  };
+  try {
+    for (const [i, layer] of stack.toReversed().entries()) {
+      try {
+        linux.fsconfigString(fsfd, "lowerdir+", parameter(layer.path));
+      } catch (error) {
+        if (probing && i === 0 && isErrno(error, "EINVAL")) return undefined;
+        throw error;
+      }
+    }
+    if (writable !== undefined) {
+      linux.fsconfigString(fsfd, "upperdir", parameter(writable.upper));
+      linux.fsconfigString(fsfd, "workdir", parameter(writable.work));
+      if (writable.volatile) linux.fsconfigFlag(fsfd, "volatile");
+    }
+    for (const [key, value] of off) linux.fsconfigString(fsfd, key, value);
+    linux.fsconfigCreate(fsfd);
+    return linux.fsmount(fsfd, writable === undefined ? MOUNT_ATTR_RDONLY : 0);
+  } catch (error) {
+    throw mountFailure(error, linux.fsMessages(fsfd));
+  } finally {
+    linux.close(fsfd);
+    for (const fd of held) linux.close(fd);
+  }
+}
+
+function mountByMount(store: Store, stack: StackedLayer[], writable: Writable | undefined): number {
+  const { linux, root } = store;
+  const options = [
+    `lowerdir=${stack
+      .toReversed()
+      .map((layer) => layer.shortPath())
+      .join(":")}`,
+  ];
+  if (writable !== undefined) {
+    options.push(
+      `upperdir=${escapeOption(relative(root, writable.upper))}`,
+      `workdir=${escapeOption(relative(root, writable.work))}`,
+    );
+    if (writable.volatile) options.push("volatile");
+  }
+  for (const [key, value] of off) options.push(`${key}=${value}`);
+  const lease = store.lease("mount");
+  const target = lease.directory();
+  const before = process.cwd();
+  try {
+    process.chdir(root);
+    linux.mount("overlay", target, "overlay", writable === undefined ? MS_RDONLY : 0, options.join(","));
+    try {
+      return linux.openTree(AT_FDCWD, target);
+    } finally {
+      linux.umount(target, MNT_DETACH);
+    }
+  } catch (error) {
+    throw mountFailure(error, "");
+  } finally {
+    process.chdir(before);
+    removeTree(linux, target);
+    lease.release();
+  }
+}
+
+function escapeOption(path: string): string {
+  return path.replace(/[\\,:]/g, "\\$&");
+}
+
+/** @returns SlipwayError `MOUNT_FAILED` */
+function mountFailure(error: unknown, messages: string): SlipwayError {
+  const said = messages.trim().split("\n").join("; ");
+  const denied = isErrno(error, "EPERM", "EACCES");
+  return new SlipwayError(
+    "MOUNT_FAILED",
+    `overlayfs cannot be mounted: ${said === "" ? (error as Error).message : said}`,
+    {
+      cause: error,
+      ...(denied ? { hint: "Mounting needs root, or a user namespace in which overlayfs may be mounted." } : {}),
+    },
+  );
+}

@@ -1,0 +1,57 @@
+/** What the fault tests run and kill: `bun testChild.ts <work> <root> <name>`. It works until it is killed, or for `count` until it is done. */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createLinux } from "../linux/createLinux.ts";
+import { sha256 } from "../oci/digest.ts";
+import { openStore } from "./openStore.ts";
+
+const [work, root = "", name = ""] = process.argv.slice(2);
+const store = openStore({ root, linux: createLinux() });
+
+if (work === "count") {
+  // A lost update shows where the lock does not hold.
+  const file = join(root, "count");
+  for (let i = 0; i < 20; i++) {
+    await store.locked("count", async () => {
+      const before = Number(readFileSync(file, "utf8"));
+      await Bun.sleep(Math.random() * 2);
+      writeFileSync(file, String(before + 1));
+    });
+    store.settings.set(`${name} ${i}`, "done");
+  }
+  store.close();
+} else {
+  process.stdout.write("ready\n");
+  for (let i = 0; ; i++) {
+    const lease = store.lease("fault test");
+    const text = `${name} ${i} ${"x".repeat(50_000)}`;
+    const bytes = new TextEncoder().encode(text);
+    const digest = sha256(bytes);
+    const stream = new ReadableStream<Uint8Array>({
+      async start(controller) {
+        for (let at = 0; at < bytes.length; at += 10_000) {
+          controller.enqueue(bytes.subarray(at, at + 10_000));
+          await Bun.sleep(0);
+        }
+        controller.close();
+      },
+    });
+    await store.blobs.ingest(stream, { digest, size: bytes.length }, { lease });
+    const directory = lease.directory();
+    mkdirSync(join(directory, "d"));
+    writeFileSync(join(directory, "d/file"), text);
+    store.transaction(() => {
+      store.layers.adopt(
+        directory,
+        { diffID: digest, tarSize: 1, size: 1, contentDigest: digest, impliedDirs: [] },
+        lease,
+      );
+      store.layers.addBlob(digest, { mediaType: "test", digest, size: bytes.length });
+    });
+    const config = { architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [digest] } };
+    const id = store.blobs.write(new TextEncoder().encode(JSON.stringify(config)), lease);
+    store.images.put(id);
+    if (i % 3 === 2) store.images.remove(id);
+    lease.release();
+  }
+}
