@@ -207,3 +207,21 @@ test("callers of one process take a lock in turn, and a held one is not given", 
     expect(again).toBeDefined();
     again?.();
   }));
+
+test("a full disk is one clear error of whatever is written", () =>
+  withTempDirectory(async (directory) => {
+    linux.mount("tmpfs", directory, "tmpfs", 0, "size=2m");
+    try {
+      const store = openStore({ root: join(directory, "store"), linux });
+      const lease = store.lease("test");
+      const big = "x".repeat(4 << 20);
+      expect(codeOf(() => store.blobs.write(bytes(big), lease))).toBe("DISK_FULL");
+      const ingested = store.blobs.ingest(stream(big), { digest: sha256(big), size: big.length }, { lease });
+      expect(await ingested.catch((error) => error.code)).toBe("DISK_FULL");
+      expect(store.blobs.list()).toEqual([]);
+      lease.release();
+      store.close();
+    } finally {
+      linux.umount(directory);
+    }
+  }));

@@ -1,0 +1,93 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createLinux } from "../linux/createLinux.ts";
+import { isErrno } from "../linux/LinuxError.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import { defaultRoot, openStore } from "../store/openStore.ts";
+import type { Engine, EngineConfig } from "./Engine.ts";
+import type { Emit } from "./events.ts";
+
+export interface OpenEngineOptions {
+  emit: Emit;
+  signal: AbortSignal;
+  /** What the command line says: it wins over everything else. */
+  flags: { root?: string; runtime?: string };
+}
+
+/** Reads the configuration, opens the store, and removes what killed processes left in it. The caller closes `engine.store`. */
+export function openEngine({ emit, signal, flags }: OpenEngineOptions): Engine {
+  const config = loadConfig(process.env, process.getuid?.() ?? 0, flags);
+  const store = openStore({ root: config.root, linux: createLinux() });
+  store.sweep();
+  return { store, config, emit, signal };
+}
+
+/**
+ * `/etc/slipway/config.json`, over it the user's (`$XDG_CONFIG_HOME/slipway/config.json`), or in place of both what `$SLIPWAY_CONFIG` names;
+ * then environment, then flags. Registries are merged by host.
+ * @throws SlipwayError `INVALID_CONFIG`
+ */
+export function loadConfig(
+  env: Record<string, string | undefined>,
+  uid: number,
+  flags: OpenEngineOptions["flags"],
+): EngineConfig {
+  const files = configFiles(env).map(({ file, needed }) => readConfig(file, needed));
+  const root = flags.root ?? (env.SLIPWAY_ROOT || undefined) ?? files.findLast((each) => each.root !== undefined)?.root;
+  const runtime = flags.runtime ?? files.findLast((each) => each.runtime !== undefined)?.runtime;
+  return {
+    root: root ?? defaultRoot(env, uid),
+    ...(runtime === undefined ? {} : { runtime }),
+    registries: Object.assign({}, ...files.map((each) => each.registries ?? {})),
+  };
+}
+
+function configFiles(env: Record<string, string | undefined>): { file: string; needed: boolean }[] {
+  if (env.SLIPWAY_CONFIG) return [{ file: env.SLIPWAY_CONFIG, needed: true }];
+  const files = [{ file: "/etc/slipway/config.json", needed: false }];
+  const home = env.XDG_CONFIG_HOME?.startsWith("/") ? env.XDG_CONFIG_HOME : env.HOME && join(env.HOME, ".config");
+  if (home) files.push({ file: join(home, "slipway/config.json"), needed: false });
+  return files;
+}
+
+function readConfig(file: string, needed: boolean): Partial<EngineConfig> {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    if (!needed && isErrno(error, "ENOENT", "ENOTDIR")) return {};
+    throw new SlipwayError("INVALID_CONFIG", `the configuration ${file} cannot be read`, { cause: error });
+  }
+  const invalid = (why: string, cause?: unknown) =>
+    new SlipwayError("INVALID_CONFIG", `the configuration ${file} is not valid: ${why}`, { cause });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw invalid((error as Error).message, error);
+  }
+  if (!isRecord(value)) throw invalid("it must be an object");
+  for (const [key, each] of Object.entries(value)) {
+    if (key === "root" || key === "runtime") {
+      if (typeof each !== "string" || each === "") throw invalid(`"${key}" must be a text`);
+    } else if (key === "registries") {
+      if (!isRecord(each)) throw invalid('"registries" must be an object');
+      for (const [host, about] of Object.entries(each))
+        if (!isRegistry(about)) throw invalid(`registry "${host}" must be {"mirrors": [texts], "http": boolean}`);
+    } else {
+      throw invalid(`"${key}" is not known; there are root, runtime and registries`);
+    }
+  }
+  return value as Partial<EngineConfig>;
+}
+
+function isRegistry(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { mirrors = [], http = false, ...rest } = value;
+  const areTexts = Array.isArray(mirrors) && mirrors.every((each) => typeof each === "string");
+  return areTexts && typeof http === "boolean" && Object.keys(rest).length === 0;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
