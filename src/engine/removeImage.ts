@@ -1,0 +1,66 @@
+import { digestHex } from "../oci/digest.ts";
+import { familiarName, parseReference } from "../oci/reference.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import type { ContainerRecord, ImageRecord } from "../store/Store.ts";
+import type { Engine, RemovedImage } from "./Engine.ts";
+import { resolveImage } from "./resolveImage.ts";
+
+/**
+ * Docker's rules: a name that is one of several is taken away and no more; with the last one the image goes. An image by its ID goes if it has
+ * names in one repository only, or by force. One that a container uses goes by force only, and never while that container runs.
+ * All or nothing. @throws SlipwayError `IMAGE_NOT_FOUND`, `IMAGE_IN_USE`
+ */
+export function removeImage(engine: Engine, nameOrId: string, { force = false } = {}): RemovedImage {
+  const { store } = engine;
+  return store.transaction(() => {
+    const image = resolveImage(engine, nameOrId);
+    const tags = store.images.tags(image.id).map(({ reference }) => reference);
+    const name = tagOf(nameOrId, tags);
+    if (name !== undefined && tags.length > 1) {
+      store.images.untag(name);
+      return { untagged: [familiarName(name)], deleted: [] };
+    }
+    const user = store.containers.list().filter((container) => container.image === image.id);
+    const running = user.find(({ status }) => status === "running" || status === "paused");
+    if (running !== undefined)
+      throw inUse(image, `(cannot be forced) - image is being used by running container`, running);
+    const [stopped] = user;
+    if (stopped !== undefined && !force)
+      throw inUse(image, `(must be forced) - image is being used by stopped container`, stopped);
+    const repositories = new Set(tags.map((tag) => tag.slice(0, tag.lastIndexOf(":"))));
+    if (name === undefined && repositories.size > 1 && !force) {
+      throw new SlipwayError(
+        "IMAGE_IN_USE",
+        `conflict: unable to delete ${short(image)} (must be forced) - image is referenced in multiple repositories`,
+      );
+    }
+    const digests = store.images.repoDigests(image.id).map((each) => familiarName(`${each.repository}@${each.digest}`));
+    const layers = store.images.remove(image.id);
+    return { untagged: [...tags.map(familiarName), ...digests], deleted: [image.id, ...layers] };
+  });
+}
+
+/** The one of `tags` that was meant, if the image was named and not given by its ID. */
+function tagOf(nameOrId: string, tags: string[]): string | undefined {
+  try {
+    const { canonical } = parseReference(nameOrId);
+    return tags.find((tag) => tag === canonical);
+  } catch (error) {
+    if (error instanceof SlipwayError) return undefined;
+    throw error;
+  }
+}
+
+function inUse(image: ImageRecord, why: string, container: ContainerRecord): SlipwayError {
+  return new SlipwayError(
+    "IMAGE_IN_USE",
+    `conflict: unable to delete ${short(image)} ${why} ${container.id.slice(0, 12)}`,
+    {
+      hint: `Remove the container ${container.name} first.`,
+    },
+  );
+}
+
+function short(image: ImageRecord): string {
+  return digestHex(image.id).slice(0, 12);
+}
