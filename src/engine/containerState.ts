@@ -57,7 +57,7 @@ export function recordExit(engine: Engine, record: ContainerRecord): ContainerRe
 }
 
 /** The exit file appears when conmon has drained the output; while conmon lives, it will. */
-function awaitExitFile(
+export function awaitExitFile(
   path: string,
   conmonPid: number | undefined,
 ): { finished: number; exitCode: number } | undefined {
@@ -81,12 +81,17 @@ export function readExitFile(path: string): { finished: number; exitCode: number
   }
 }
 
-/** Ends every process of the container and forgets the runtime's state of it. Only for one that nobody is starting. */
+/** Ends every process of a container that nobody is starting, forgets the runtime's state of it, and removes what conmon has left. */
 export function clearContainer(id: string, directory: string): void {
   const files = containerFiles(directory, id);
-  if (existsSync(files.conmonPid) || runtimePids(id).length > 0) endProcesses(id);
-  removeRuntimeState(id);
+  endContainer(id, directory);
   for (const path of [files.conmonPid, files.pid, files.attach, files.control, `${directory}/winsz`, files.exit]) {
     rmSync(path, { force: true });
   }
+}
+
+/** The same, the files left alone. */
+export function endContainer(id: string, directory: string): void {
+  if (existsSync(containerFiles(directory, id).conmonPid) || runtimePids(id).length > 0) endProcesses(id);
+  removeRuntimeState(id);
 }

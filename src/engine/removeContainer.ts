@@ -1,11 +1,11 @@
-import { killVerified } from "../runtime/runtimeState.ts";
+import { killVerified, removeRuntimeState } from "../runtime/runtimeState.ts";
 import { rmSync } from "node:fs";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { ContainerRecord } from "../store/Store.ts";
 import { containerOptions } from "./ContainerOptions.ts";
-import { clearContainer, refreshContainer } from "./containerState.ts";
+import { endContainer, refreshContainer } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
-import { untilEnded } from "./waitContainer.ts";
+import { untilEnded } from "./untilEnded.ts";
 
 /**
  * Takes a container away: its processes (only with `force`), its mounts, its files and its record; with `volumes`, its anonymous volumes too.
@@ -33,10 +33,16 @@ export async function removeContainer(
 }
 
 /** The same for one that does not run, at once. */
-export function dropContainer(engine: Engine, record: ContainerRecord, options: { volumes?: boolean }): void {
+export function dropContainer(
+  engine: Engine,
+  record: ContainerRecord,
+  options: { volumes?: boolean; hasEnded?: boolean },
+): void {
   const { store } = engine;
   if (store.containers.get(record.id) === undefined) return; // `--rm` and `rm` at the same time
-  clearContainer(record.id, store.containers.directory(record.id));
+  // Where conmon has said that it has ended there is nobody to look for.
+  if (options.hasEnded === true) removeRuntimeState(record.id);
+  else endContainer(record.id, store.containers.directory(record.id));
   if (options.volumes === true) {
     for (const name of containerOptions(record).anonymousVolumes) {
       rmSync(`${store.root}/volumes/${name}`, { recursive: true, force: true });

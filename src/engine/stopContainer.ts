@@ -3,7 +3,7 @@ import { recordExit, refreshContainer } from "./containerState.ts";
 import { containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "./Engine.ts";
 import { parseSignal } from "./signals.ts";
-import { untilEnded } from "./waitContainer.ts";
+import { untilEnded } from "./untilEnded.ts";
 
 const PATIENCE_SECONDS = 10; // Docker's
 

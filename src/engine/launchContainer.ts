@@ -1,0 +1,239 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import { containerCapabilities, ownCapabilities } from "../runtime/capabilities.ts";
+import { compiledSeccomp, keepCompiledSeccomp } from "../runtime/compiledSeccomp.ts";
+import { containerEnvironment } from "../runtime/containerEnvironment.ts";
+import { enterMountNamespace, type MountNamespace } from "../runtime/MountNamespace.ts";
+import { findProgram } from "../runtime/findProgram.ts";
+import { makeDirectories, makeMountStubs, mountTargets } from "../runtime/mountStubs.ts";
+import { networkFiles } from "../runtime/networkFiles.ts";
+import type { Seccomp } from "../runtime/OciSpec.ts";
+import { probeRuntime } from "../runtime/probe.ts";
+import { processStart } from "../runtime/processStart.ts";
+import { resolveUser } from "../runtime/resolveUser.ts";
+import type { Runtime } from "../runtime/Runtime.ts";
+import { runtimeGlobals, runtimeStateDirectory } from "../runtime/runtimeCommand.ts";
+import { defaultSeccomp } from "../runtime/seccomp.ts";
+import { DEFAULT_SHM_SIZE, runtimeSpec, type SpecMount } from "../runtime/spec.ts";
+import { startByFifo } from "../runtime/startByFifo.ts";
+import { createOverlaySnapshotter } from "../store/overlay.ts";
+import type { ContainerRecord } from "../store/Store.ts";
+import { containerFiles } from "./containerFiles.ts";
+import { type ContainerOptions, containerHostname, containerOptions } from "./ContainerOptions.ts";
+import { clearContainer, startLock } from "./containerState.ts";
+import type { Engine } from "./Engine.ts";
+import { spawnConmon } from "./spawnConmon.ts";
+
+export interface LaunchOptions {
+  /** Nobody is attached: standard input stays open for a later attach, and `--rm` is seen to by conmon. */
+  detached: boolean;
+  /** Called when all is made and before the process is let go: attach here, and nothing of its output is missed. */
+  beforeStart?: (attachSocket: string) => Promise<void>;
+}
+
+/**
+ * Starts a created or ended container under conmon, which outlives this process; resolves when its process was let go. Its mounts live in a
+ * namespace of this process, conmon and the container alone, and end with the last of them.
+ * @throws SlipwayError `CONTAINER_RUNNING`, `CONMON_MISSING`, and what `runStep` throws, with the exit codes 125, 126 and 127
+ */
+export async function launchContainer(
+  engine: Engine,
+  record: ContainerRecord,
+  options: LaunchOptions,
+): Promise<ContainerRecord> {
+  const { store } = engine;
+  const unlock = await store.lock(startLock(record.id));
+  try {
+    const current = store.containers.find(record.id);
+    if (current.status === "running") {
+      throw new SlipwayError("CONTAINER_RUNNING", `container ${current.name} is already running`);
+    }
+    const conmon = findProgram("conmon");
+    if (conmon === undefined) {
+      throw new SlipwayError("CONMON_MISSING", "conmon, which watches over containers, is not installed", {
+        hint: "Install it: apt-get install conmon",
+        exitCode: 125,
+      });
+    }
+    const runtime = await probeRuntime(store.linux, store.settings, { runtime: engine.config.runtime });
+    const directory = store.containers.directory(current.id);
+    clearContainer(current.id, directory);
+    let namespace: MountNamespace | undefined;
+    try {
+      namespace = enterMountNamespace(store.linux, runtime);
+      // It takes as long to come up as the bundle takes to be written.
+      const monitor = spawnConmon(engine, current, { conmon, runtime, detached: options.detached });
+      let profile: Seccomp | undefined;
+      try {
+        profile = writeBundle(engine, current, { runtime, namespace });
+      } catch (error) {
+        monitor.cancel();
+        throw error;
+      }
+      const pid = await monitor.createContainer();
+      const state = runtimeStateDirectory(runtime, current.id);
+      if (profile !== undefined && runtime.compiledSeccomp) keepCompiledSeccomp(runtime, profile, state);
+      const files = containerFiles(directory, current.id);
+      await options.beforeStart?.(files.attach);
+      const started = store.containers.update(current.id, {
+        status: "running",
+        pid,
+        pidStart: processStart(pid) ?? 0,
+        conmonPid: Number(readFileSync(files.conmonPid, "utf8")),
+        started: Date.now(),
+        finished: 0,
+        exitCode: 0,
+        error: "",
+      });
+      if (!(runtime.startByFifo && startByFifo(state))) await startByRuntime(runtime, current.id);
+      return started;
+    } catch (error) {
+      clearContainer(current.id, directory);
+      const message = error instanceof Error ? error.message : String(error);
+      const exitCode = error instanceof SlipwayError && error.exitCode > 1 ? error.exitCode : 125;
+      store.containers.update(current.id, { status: "created", error: message, exitCode, pid: 0, pidStart: 0 });
+      throw error;
+    } finally {
+      // What the container needs of it is in its own namespace by now; here it would only keep the directory busy.
+      namespace?.detach(containerFiles(directory, current.id).rootfs);
+    }
+  } finally {
+    unlock();
+  }
+}
+
+/** Mounts the root file system and writes what conmon and the runtime read. Returns the seccomp profile that the runtime has to compile, if any. */
+function writeBundle(
+  engine: Engine,
+  record: ContainerRecord,
+  { runtime, namespace }: { runtime: Runtime; namespace: MountNamespace },
+): Seccomp | undefined {
+  const { store } = engine;
+  const { linux } = store;
+  const options = containerOptions(record);
+  const { config } = options;
+  const directory = store.containers.directory(record.id);
+  const files = containerFiles(directory, record.id);
+  const layers = record.layers.map((diffID) => store.layers.require(diffID));
+  const mountfd = createOverlaySnapshotter(store).prepare(layers, directory).mount();
+  try {
+    const user = resolveUser(linux, mountfd, config.User ?? "");
+    const cwd = config.WorkingDir || "/";
+    makeDirectories(linux, mountfd, cwd);
+
+    const hostname = containerHostname(record, options);
+    const network = networkFiles({ hostname, addHosts: options.addHosts, ownHosts: options.network === "host" });
+    writeFileSync(`${directory}/hosts`, network.hosts);
+    writeFileSync(`${directory}/hostname`, network.hostname);
+    writeFileSync(`${directory}/resolv.conf`, network.resolvConf);
+    const mounts: SpecMount[] = [
+      ...["resolv.conf", "hostname", "hosts"].map(
+        (name): SpecMount => ({
+          target: `/etc/${name}`,
+          type: "bind",
+          source: `${directory}/${name}`,
+          readOnly: false,
+        }),
+      ),
+      ...options.mounts.map(
+        (mount): SpecMount => ({ target: mount.target, type: "bind", source: mount.source, readOnly: mount.readOnly }),
+      ),
+      ...options.tmpfs.map(tmpfsMount),
+    ];
+    const made = makeMountStubs(linux, mountfd, mountTargets(mounts));
+    if (made.length > 0) {
+      const stubs = [...(options.stubs ?? []), ...made];
+      store.containers.update(record.id, { options: { ...options, stubs } satisfies ContainerOptions });
+    }
+
+    const { privileged } = options;
+    const capabilities = containerCapabilities({
+      add: options.capAdd,
+      drop: options.capDrop,
+      privileged,
+      available: ownCapabilities(),
+    });
+    const confined = !privileged && !options.securityOpt.some((option) => /^seccomp[=:]unconfined$/.test(option));
+    const profile = confined
+      ? defaultSeccomp({ arch: process.arch, capabilities, deviceCgroup: runtime.cgroups })
+      : undefined;
+    const filter = profile === undefined ? undefined : compiledSeccomp(runtime, profile);
+    const spec = runtimeSpec({
+      process: {
+        args: options.args,
+        env: containerEnvironment({ env: config.Env ?? [], hostname, terminal: options.tty, home: user.home }),
+        cwd,
+        user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+        terminal: options.tty,
+      },
+      rootfs: files.rootfs,
+      readOnlyRoot: options.readOnly,
+      hostname,
+      mounts,
+      network: options.network === "none" ? "none" : "host",
+      capabilities,
+      privileged,
+      seccomp: filter ?? profile,
+      noNewPrivileges: options.securityOpt.some((option) => /^no-new-privileges([=:]true)?$/.test(option)),
+      shmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
+      cgroups: runtime.cgroups,
+      cgroupMount: true,
+    });
+    if (options.init) addInit(spec);
+    writeFileSync(`${directory}/config.json`, JSON.stringify(spec));
+    mkdirSync(files.rootfs, { recursive: true });
+    namespace.attach(mountfd, files.rootfs, { devices: privileged || runtime.cgroups });
+    return filter === undefined ? profile : undefined;
+  } finally {
+    linux.close(mountfd);
+  }
+}
+
+/** `--init`: a small init reaps and forwards signals. */
+function addInit(spec: ReturnType<typeof runtimeSpec>): void {
+  const init = [
+    "/usr/bin/catatonit",
+    "/usr/libexec/podman/catatonit",
+    "/usr/bin/docker-init",
+    "/usr/bin/tini-static",
+  ].find(existsSync);
+  if (init === undefined) {
+    throw new SlipwayError("INIT_MISSING", "--init needs a small init program, and none is installed", {
+      hint: "Install one: apt-get install catatonit",
+      exitCode: 125,
+    });
+  }
+  spec.mounts.push({ destination: "/sbin/docker-init", type: "bind", source: init, options: ["bind", "ro"] });
+  spec.process.args = ["/sbin/docker-init", "--", ...spec.process.args];
+}
+
+/** `--tmpfs path[:options]`, Docker's defaults. */
+function tmpfsMount(text: string): SpecMount {
+  const colon = text.indexOf(":");
+  const target = colon < 0 ? text : text.slice(0, colon);
+  const given =
+    colon < 0
+      ? []
+      : text
+          .slice(colon + 1)
+          .split(",")
+          .filter((option) => option !== "");
+  return {
+    target,
+    type: "tmpfs",
+    readOnly: given.includes("ro"),
+    options: ["noexec", ...given.filter((option) => option !== "ro" && option !== "rw")],
+  };
+}
+
+async function startByRuntime(runtime: Runtime, id: string): Promise<void> {
+  const child = Bun.spawn([runtime.path, ...runtimeGlobals(runtime), "start", id], {
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  const said = await new Response(child.stderr).text();
+  if ((await child.exited) !== 0) {
+    throw new SlipwayError("RUNTIME_FAILED", `the container could not be started: ${said.trim()}`, { exitCode: 125 });
+  }
+}
