@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../linux/constants.ts";
+import type { Linux } from "../linux/Linux.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { CAPABILITIES, ownCapabilities } from "../runtime/capabilities.ts";
 import { containerEnvironment } from "../runtime/containerEnvironment.ts";
@@ -42,7 +43,7 @@ export async function execContainer(
     const command = [runtime.path, ...runtimeGlobals(runtime), "--log", log, "--log-format", "json", "exec"];
     if (options.detach) command.push("--detach");
     command.push("--process", `${directory}/process.json`, record.id);
-    const code = await runExec(command, options, streams);
+    const code = await runExec(store.linux, command, options, streams);
     if (code !== 0) {
       const failure = runtimeFailure(log, options.command);
       if (failure !== undefined) throw failure;
@@ -93,13 +94,18 @@ function execProcess(engine: Engine, record: ContainerRecord, options: ExecOptio
   }
 }
 
-async function runExec(command: string[], options: ExecOptions, streams: Streams): Promise<number> {
+async function runExec(linux: Linux, command: string[], options: ExecOptions, streams: Streams): Promise<number> {
   if (options.detach) {
     return Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exited;
   }
   if (options.tty && streams.terminal !== undefined) {
     // The runtime itself puts the terminal into raw mode, follows its size, and brings it back.
-    return await forwarding(Bun.spawn(command, { stdio: [streams.terminal, streams.terminal, streams.terminal] }));
+    const copy = linux.dup(streams.terminal); // Bun takes descriptor 0 for nothing but stdin
+    try {
+      return await forwarding(Bun.spawn(command, { stdio: [copy, copy, copy] }));
+    } finally {
+      linux.close(copy);
+    }
   }
   const stdin = options.interactive && streams.stdin !== undefined ? streams.stdin : "ignore";
   const child = Bun.spawn(command, { stdin, stdout: "pipe", stderr: "pipe" });

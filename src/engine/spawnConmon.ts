@@ -52,7 +52,8 @@ export function spawnConmon(
   ];
   if (settings.tty) command.push("--terminal");
   if (settings.interactive) command.push("--stdin");
-  if (settings.interactive && options.detached) command.push("--leave-stdin-open");
+  // Without it, conmon ends the container's input with the first client's: right for a pipe, but one detaches from a terminal to come back.
+  if (settings.interactive && (options.detached || settings.tty)) command.push("--leave-stdin-open");
   if (record.autoRemove && options.detached) {
     const [program, ...args] = selfCommand(["rm", "--force", "--volumes", record.id]);
     command.push(`--exit-command=${program}`, ...args.map((argument) => `--exit-command-arg=${argument}`));
