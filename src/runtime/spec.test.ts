@@ -123,6 +123,13 @@ describe("runtimeSpec", () => {
       { destination: "/dev/shm", type: "bind", source: "/x", options: ["rbind", "rprivate", "ro"] },
     ]);
   });
+  test("opens no device of a mounted directory where no device cgroup stands guard", () => {
+    const mounts: SpecOptions["mounts"] = [{ target: "/d", type: "bind", source: "/x", readOnly: false }];
+    const last = (more: Partial<SpecOptions>) => runtimeSpec({ ...options, mounts, ...more }).mounts.at(-1)?.options;
+    expect(last({ cgroups: false })).toContain("nodev");
+    expect(last({ cgroups: true })).not.toContain("nodev");
+    expect(last({ cgroups: false, privileged: true })).not.toContain("nodev");
+  });
   test("denies all devices and lets the runtime add the harmless ones", () => {
     expect(runtimeSpec(options).linux.resources?.devices?.[0]).toEqual({ allow: false, access: "rwm" });
     expect(runtimeSpec({ ...options, cgroups: false }).linux.resources).toBeUndefined();

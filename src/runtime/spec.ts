@@ -90,7 +90,10 @@ export function runtimeSpec(options: SpecOptions): OciSpec {
     },
     root: { path: options.rootfs, readonly: options.readOnlyRoot },
     hostname: options.hostname,
-    mounts: [...defaultMounts(options), ...options.mounts.map(ociMount)],
+    mounts: [
+      ...defaultMounts(options),
+      ...options.mounts.map((mount) => ociMount(mount, privileged || options.cgroups)),
+    ],
     linux: {
       namespaces: [{ type: "mount" }, { type: "pid" }, { type: "ipc" }, { type: "uts" }],
     },
@@ -152,7 +155,8 @@ function defaultMounts(options: SpecOptions): OciMount[] {
   return mounts.filter((mount) => !options.mounts.some((other) => other.target === mount.destination));
 }
 
-function ociMount(mount: SpecMount): OciMount {
+/** `devices`: nodes in it may be opened, as far as the device cgroup lets them. */
+function ociMount(mount: SpecMount, devices: boolean): OciMount {
   const access = mount.readOnly ? "ro" : "rw";
   if (mount.type === "tmpfs") {
     return {
@@ -166,6 +170,6 @@ function ociMount(mount: SpecMount): OciMount {
     destination: mount.target,
     type: "bind",
     source: mount.source as string,
-    options: ["rbind", "rprivate", access, ...(mount.options ?? [])],
+    options: ["rbind", "rprivate", access, ...(devices ? [] : ["nodev"]), ...(mount.options ?? [])],
   };
 }
