@@ -9,8 +9,8 @@ export interface PushedImage extends PushedManifest {
   diffIDs: `sha256:${string}`[];
 }
 export interface ImageToPush {
-  /** Uncompressed tars, lowest first. */
-  layers: Uint8Array[];
+  /** Uncompressed tars, lowest first. A function makes its layer when its turn comes: one is in memory at a time. */
+  layers: (Uint8Array | (() => Uint8Array))[];
   config?: object;
   history?: object[];
   /** Docker's media types instead of OCI's. */

@@ -4,8 +4,8 @@ import { gzipSync } from "node:zlib";
 /**
  * Makes an image of `layers` (uncompressed tars, lowest first) and pushes it under `name:tag` to a registry without authentication.
  * @param {string} registry `http://127.0.0.1:5000`
- * @param {{ layers: Uint8Array[], config?: object, history?: object[], docker?: boolean, platform?: { os: string, architecture: string, variant?: string } }} image
- *   `docker`: Docker's media types instead of OCI's
+ * @param {{ layers: (Uint8Array | (() => Uint8Array))[], config?: object, history?: object[], docker?: boolean, platform?: { os: string, architecture: string, variant?: string } }} image
+ *   a function makes its layer when its turn comes: one is in memory at a time; `docker`: Docker's media types instead of OCI's
  * @returns the descriptor of the manifest, and the image's ID and diffIDs
  */
 export async function pushImage(
@@ -15,8 +15,15 @@ export async function pushImage(
   { layers, config = {}, history, docker = false, platform = hostPlatform() },
 ) {
   const types = docker ? dockerTypes : ociTypes;
-  const diffIDs = layers.map(digestOf);
-  const compressed = layers.map((layer) => gzipSync(layer, { level: 6 }));
+  const diffIDs = [];
+  const blobs = [];
+  for (const layer of layers) {
+    const tar = typeof layer === "function" ? layer() : layer;
+    diffIDs.push(digestOf(tar));
+    const compressed = gzipSync(tar, { level: 6 });
+    await pushBlob(registry, name, compressed);
+    blobs.push(descriptor(types.layer, compressed));
+  }
   const configBytes = Buffer.from(
     JSON.stringify({
       ...platform,
@@ -26,12 +33,12 @@ export async function pushImage(
       history: history ?? layers.map(() => ({ created: "1970-01-01T00:00:00Z", created_by: "busybox-static" })),
     }),
   );
-  for (const blob of [...compressed, configBytes]) await pushBlob(registry, name, blob);
+  await pushBlob(registry, name, configBytes);
   const manifest = {
     schemaVersion: 2,
     mediaType: types.manifest,
     config: descriptor(types.config, configBytes),
-    layers: compressed.map((layer) => descriptor(types.layer, layer)),
+    layers: blobs,
   };
   const pushed = await pushManifest(registry, name, tag, manifest);
   return { ...pushed, platform, imageID: digestOf(configBytes), diffIDs };
