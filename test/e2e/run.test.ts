@@ -9,12 +9,22 @@ e2e(
   async (slipway) => {
     await slipway.run(["run", "--rm", "alpine", "true"]);
     await slipway.run(["run", "--rm", "alpine", "sh", "-c", "exit 42"], { exit: 42 });
-    await slipway.run(["run", "--rm", "alpine", "sh", "-c", "kill -TERM $$"], { exit: 128 + 15 });
     await slipway.run(["run", "--rm", "alpine", "/etc/passwd"], { exit: 126 });
     const missing = await slipway.run(["run", "--rm", "alpine", "no-such-program"], { exit: 127 });
     expect(missing.stderr).toContain("no-such-program");
     await slipway.run(["run", "--rm", "--pull=never", "no-such-image"], { exit: 125 });
     expect(await slipway.text("ps", "-aq")).toBe("");
+  },
+);
+
+e2e(
+  "a container that a signal ends gives 128 and the signal's number, to the one who waits and to the records",
+  async (slipway) => {
+    const waiting = slipway.run(["run", "--name", "killed", "alpine", "sleep", "300"], { exit: 128 + 9 });
+    await until(async () => (await slipway.text("ps", "-q")) !== "");
+    await slipway.run(["kill", "killed"]);
+    await waiting;
+    expect(await slipway.text("inspect", "--format", "{{.State.ExitCode}}", "killed")).toBe("137");
   },
 );
 
