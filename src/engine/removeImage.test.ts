@@ -15,7 +15,7 @@ function image({ store }: Engine): { imageID: Digest; diffID: Digest } {
   const diffID = sha256("layer");
   store.layers.adopt(
     lease.directory(),
-    { diffID, tarSize: 1, size: 42, contentDigest: diffID, impliedDirs: [] },
+    { diffID, tarSize: 1, size: 42, impliedDirs: [] },
     lease,
   );
   const history = [{ created_by: "COPY" }, { created_by: "CMD", empty_layer: true }];

@@ -64,6 +64,8 @@ export interface Linux {
   write(fd: number, bytes: Uint8Array): void;
   lseek(fd: number, offset: number, whence: number): number;
   ftruncate(fd: number, size: number): void;
+  /** Reserves room for `size` bytes without changing the file's size; does nothing where the file system cannot. */
+  preallocate(fd: number, size: number): void;
   fsync(fd: number): void;
   fdatasync(fd: number): void;
   /** Writes back the whole file system that `fd` lies on. */

@@ -206,6 +206,11 @@ export function createLinux(): Linux {
     },
     lseek: (fd, offset, whence) => call("lseek", undefined, fd, offset, whence),
     ftruncate: (fd, size) => void call("ftruncate", undefined, fd, size),
+    preallocate(fd, size) {
+      const FALLOC_FL_KEEP_SIZE = 1;
+      const result = attempt("fallocate", fd, FALLOC_FL_KEEP_SIZE, 0, size);
+      if (result < 0 && result !== -EOPNOTSUPP) throw new LinuxError("fallocate", -result);
+    },
     fsync: (fd) => void call("fsync", undefined, fd),
     fdatasync: (fd) => void call("fdatasync", undefined, fd),
     syncfs: (fd) => void call("syncfs", undefined, fd),

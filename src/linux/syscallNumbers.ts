@@ -47,6 +47,7 @@ const x64 = {
   setns: 308,
   renameat2: 316,
   copy_file_range: 326,
+  fallocate: 285,
   statx: 332,
 }; // prettier-ignore
 const arm64: typeof x64 = {
@@ -97,6 +98,7 @@ const arm64: typeof x64 = {
   setns: 268,
   renameat2: 276,
   copy_file_range: 285,
+  fallocate: 47,
   statx: 291,
 }; // prettier-ignore
 /** These have one number everywhere. */

@@ -73,8 +73,6 @@ export interface LayerRecord {
   tarSize: number;
   /** Sum of the sizes of its regular files, hard links once: what Docker calls the layer's size. */
   size: number;
-  /** Digest over its content without times, see `layer/contentDigest.ts`. */
-  contentDigest: Digest;
   /** Directories that the tar implies but does not list, relative paths: their mode and owner come from the layers below. */
   impliedDirs: string[];
   created: number;
@@ -89,7 +87,7 @@ export interface Layers {
   require(diffID: Digest): LayerRecord;
   /**
    * Renames `directory` (from a lease) to its place and records it; where the layer is there already, that one is returned and
-   * `directory` is left to the lease. Content is on disk before the record is.
+   * `directory` is left to the lease. Safe against the end of any process at once, against a loss of power only after `sync`.
    */
   adopt(directory: string, layer: NewLayer, lease: Lease): LayerRecord;
   /** Compressed forms of the layer that are known, best first: those whose blob is in the store, then remembered digests. */
@@ -101,6 +99,14 @@ export interface Layers {
   shortPath(diffID: Digest): string;
   remove(diffID: Digest): void;
   list(): LayerRecord[];
+  /**
+   * Makes the content of all layers outlive a loss of power; to be called before an image is recorded that has new ones. A layer that
+   * was adopted in an earlier boot and never synced is `lost`, and goes with the next sweep.
+   */
+  sync(): void;
+  lost(): Digest[];
+  /** Layers whose tar has this many bytes: those that may have the same content as a new one. */
+  ofTarSize(tarSize: number): LayerRecord[];
 }
 
 export interface ImageRecord {

@@ -26,7 +26,9 @@ const BUSY_TIMEOUT_MS = 30_000;
 const schema = `
   CREATE TABLE layers (
     n INTEGER PRIMARY KEY AUTOINCREMENT, diff_id TEXT NOT NULL UNIQUE, tar_size INTEGER NOT NULL, size INTEGER NOT NULL,
-    content_digest TEXT NOT NULL, implied_dirs TEXT NOT NULL, created INTEGER NOT NULL);
+    implied_dirs TEXT NOT NULL, created INTEGER NOT NULL, unsynced_boot TEXT);
+  CREATE INDEX layers_unsynced ON layers (unsynced_boot) WHERE unsynced_boot IS NOT NULL;
+  CREATE INDEX layers_tar_size ON layers (tar_size);
   CREATE TABLE layer_blobs (
     diff_id TEXT NOT NULL, digest TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL,
     PRIMARY KEY (diff_id, digest)) WITHOUT ROWID;

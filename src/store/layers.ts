@@ -9,14 +9,14 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Records } from "./database.ts";
 import type { Blobs, LayerRecord, Layers, Lease } from "./Store.ts";
 import { storeFailure } from "./storeFailure.ts";
-import { syncFileSystem, syncPath } from "./syncPath.ts";
+import { readBootId } from "./leases.ts";
+import { syncFileSystem } from "./syncPath.ts";
 
 interface LayerRow {
   n: number;
   diff_id: Digest;
   tar_size: number;
   size: number;
-  content_digest: Digest;
   implied_dirs: string;
   created: number;
 }
@@ -48,7 +48,6 @@ export function createLayers({ linux, root, records, blobs, lease: takeLease }: 
       path: join(place(row.diff_id), "fs"),
       tarSize: row.tar_size,
       size: row.size,
-      contentDigest: row.content_digest,
       impliedDirs: JSON.parse(row.implied_dirs),
       created: row.created,
     };
@@ -73,7 +72,6 @@ export function createLayers({ linux, root, records, blobs, lease: takeLease }: 
       const known = get(layer.diffID);
       if (known !== undefined) return known;
       try {
-        syncFileSystem(linux, directory);
         return records.transaction(() => {
           // Another process may have been quicker.
           const twin = get(layer.diffID);
@@ -88,16 +86,14 @@ export function createLayers({ linux, root, records, blobs, lease: takeLease }: 
               linux.renameat2(AT_FDCWD, join(own, "fs"), AT_FDCWD, join(lease.directory(), "fs"));
           }
           linux.renameat2(AT_FDCWD, directory, AT_FDCWD, join(own, "fs"));
-          syncPath(linux, own);
-          syncPath(linux, join(root, "layers"));
           records.run(
-            "INSERT INTO layers (diff_id, tar_size, size, content_digest, implied_dirs, created) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO layers (diff_id, tar_size, size, implied_dirs, created, unsynced_boot) VALUES (?, ?, ?, ?, ?, ?)",
             layer.diffID,
             layer.tarSize,
             layer.size,
-            layer.contentDigest,
             JSON.stringify(layer.impliedDirs),
             Date.now(),
+            readBootId(),
           );
           return require(layer.diffID);
         });
@@ -163,6 +159,24 @@ export function createLayers({ linux, root, records, blobs, lease: takeLease }: 
         });
       });
     },
+    sync() {
+      const boot = readBootId();
+      const unsynced = records.all<{ n: number }>("SELECT n FROM layers WHERE unsynced_boot = ?", boot);
+      if (unsynced.length === 0) return;
+      syncFileSystem(linux, root);
+      records.transaction(() => {
+        for (const { n } of unsynced) records.run("UPDATE layers SET unsynced_boot = NULL WHERE n = ?", n);
+      });
+    },
+    lost: () =>
+      records
+        .all<{ diff_id: Digest }>(
+          "SELECT diff_id FROM layers WHERE unsynced_boot IS NOT NULL AND unsynced_boot <> ?",
+          readBootId(),
+        )
+        .map((row) => row.diff_id),
+    ofTarSize: (tarSize) =>
+      records.all<LayerRow>("SELECT * FROM layers WHERE tar_size = ? ORDER BY n DESC", tarSize).map(toRecord),
     list: () => records.all<LayerRow>("SELECT * FROM layers ORDER BY n").map(toRecord),
   };
 }

@@ -37,7 +37,7 @@ function layer(store: Store, name: string): Digest {
   const directory = lease.directory();
   writeFileSync(join(directory, "f"), name);
   const diffID = sha256(name);
-  store.layers.adopt(directory, { diffID, tarSize: 9, size: 5, contentDigest: diffID, impliedDirs: [] }, lease);
+  store.layers.adopt(directory, { diffID, tarSize: 9, size: 5, impliedDirs: [] }, lease);
   lease.release();
   return diffID;
 }

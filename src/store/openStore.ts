@@ -40,7 +40,10 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
     locked: locks.locked,
     lock: locks.lock,
     tryLock: locks.tryLock,
-    sweep: () => sweep({ linux, root, records, blobs, lease }),
+    sweep() {
+      for (const diffID of layers.lost()) layers.remove(diffID);
+      sweep({ linux, root, records, blobs, lease });
+    },
     close: records.close,
   };
 }

@@ -37,7 +37,7 @@ function open(): { store: Store; lease: Lease } {
 let made = 0;
 function adopt(store: Store, lease: Lease, directory: string, impliedDirs: string[] = []): LayerRecord {
   const diffID = sha256(`layer ${made++}`);
-  return store.layers.adopt(directory, { diffID, tarSize: 0, size: 0, contentDigest: diffID, impliedDirs }, lease);
+  return store.layers.adopt(directory, { diffID, tarSize: 0, size: 0, impliedDirs }, lease);
 }
 
 function layer(store: Store, lease: Lease, files: Record<string, string>, impliedDirs?: string[]): LayerRecord {

@@ -41,11 +41,7 @@ if (work === "count") {
     mkdirSync(join(directory, "d"));
     writeFileSync(join(directory, "d/file"), text);
     store.transaction(() => {
-      store.layers.adopt(
-        directory,
-        { diffID: digest, tarSize: 1, size: 1, contentDigest: digest, impliedDirs: [] },
-        lease,
-      );
+      store.layers.adopt(directory, { diffID: digest, tarSize: 1, size: 1, impliedDirs: [] }, lease);
       store.layers.addBlob(digest, { mediaType: "test", digest, size: bytes.length });
     });
     const config = { architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [digest] } };

@@ -1,0 +1,19 @@
+/**
+ * How overlayfs writes what a layer's tar says by `.wh.` names (kernel, Documentation/filesystems/overlayfs.rst, "whiteouts and
+ * opaque directories"): a removed file is a character device 0:0, a directory that hides what is below has an attribute.
+ */
+export const OPAQUE_ATTRIBUTE = "trusted.overlay.opaque";
+export const OPAQUE_VALUE: Uint8Array = Uint8Array.of(0x79); // "y"
+
+export const WHITEOUT_PREFIX = ".wh.";
+export const OPAQUE_NAME = ".wh..wh..opq";
+
+/** Attributes that belong to the host's machinery and not to a file: never taken from a tar, never written into one. */
+export function isPrivateAttribute(name: string): boolean {
+  return (
+    name.startsWith("trusted.overlay.") ||
+    name.startsWith("user.overlay.") ||
+    name.startsWith("system.") ||
+    name === "security.selinux"
+  );
+}

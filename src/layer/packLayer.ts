@@ -1,0 +1,162 @@
+import {
+  AT_FDCWD,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+} from "../linux/constants.ts";
+import type { Linux, Stat } from "../linux/Linux.ts";
+import { createHasher, type Digest } from "../oci/digest.ts";
+import { isPrivateAttribute, OPAQUE_ATTRIBUTE, OPAQUE_NAME, WHITEOUT_PREFIX } from "./overlayForm.ts";
+import { tarHeader } from "./tarHeader.ts";
+import type { TarEntry } from "./tarReader.ts";
+import type { UnpackedLayer } from "./unpackLayer.ts";
+
+const BLOCK = 512;
+const BUFFER = 1024 * 1024;
+
+/**
+ * The tar of a layer's directory (in overlayfs's form), piece by piece: parents before children, names in a fixed order, the same bytes for
+ * the same tree every time. Whiteouts and opaque directories become `.wh.` entries; sockets are left out. A piece is only valid until
+ * the next one is asked for.
+ */
+export function* packLayer(linux: Linux, directory: string): Generator<Uint8Array, { size: number }> {
+  const root = linux.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
+  const buffer = new Uint8Array(BUFFER);
+  const padding = new Uint8Array(BLOCK);
+  const links = new Map<number, string>();
+  let size = 0;
+
+  function* walk(fd: number, prefix: string): Generator<Uint8Array> {
+    const names = linux.readdir(fd).map((entry) => entry.name);
+    names.sort((a, b) => (a < b ? -1 : 1));
+    for (const name of names) {
+      const path = prefix + name;
+      const stat = linux.statat(fd, name);
+      switch (stat.mode & S_IFMT) {
+        case S_IFDIR: {
+          const child = linux.openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+          try {
+            yield tarHeader({ ...entryOf(path, stat, "directory"), xattrs: attributes(child) });
+            if (linux.getxattr(child, "", OPAQUE_ATTRIBUTE) !== undefined) yield whiteout(`${path}/${OPAQUE_NAME}`);
+            yield* walk(child, `${path}/`);
+          } finally {
+            linux.close(child);
+          }
+          break;
+        }
+        case S_IFREG:
+          yield* file(fd, name, path, stat);
+          break;
+        case S_IFLNK:
+          yield tarHeader({ ...entryOf(path, stat, "symlink"), linkname: linux.readlinkat(fd, name) });
+          break;
+        case S_IFCHR:
+          if (stat.rdevMajor === 0 && stat.rdevMinor === 0) yield whiteout(`${prefix}${WHITEOUT_PREFIX}${name}`);
+          else yield tarHeader(entryOf(path, stat, "char"));
+          break;
+        case S_IFBLK:
+          yield tarHeader(entryOf(path, stat, "block"));
+          break;
+        case S_IFIFO:
+          yield tarHeader(entryOf(path, stat, "fifo"));
+          break;
+        case S_IFSOCK:
+          break;
+      }
+    }
+  }
+
+  function* file(directoryFd: number, name: string, path: string, stat: Stat): Generator<Uint8Array> {
+    if (stat.nlink > 1) {
+      const first = links.get(stat.ino);
+      if (first !== undefined) {
+        yield tarHeader({ ...entryOf(path, stat, "hardlink"), linkname: first });
+        return;
+      }
+      links.set(stat.ino, path);
+    }
+    const fd = linux.openat(directoryFd, name, O_RDONLY | O_NOFOLLOW);
+    try {
+      size += stat.size;
+      yield tarHeader({ ...entryOf(path, stat, "file"), size: stat.size, xattrs: attributes(fd) });
+      let left = stat.size;
+      while (left > 0) {
+        const length = linux.read(fd, left < BUFFER ? buffer.subarray(0, left) : buffer);
+        if (length === 0) throw new Error(`${path} of the layer ${directory} became shorter while it was read`);
+        left -= length;
+        yield buffer.subarray(0, length);
+      }
+      const rest = stat.size % BLOCK;
+      if (rest > 0) yield padding.subarray(rest);
+    } finally {
+      linux.close(fd);
+    }
+  }
+
+  function attributes(fd: number): [string, Uint8Array][] {
+    return linux.xattrs(fd, "").filter(([name]) => !isPrivateAttribute(name));
+  }
+
+  try {
+    yield* walk(root, "");
+    yield new Uint8Array(2 * BLOCK);
+    return { size };
+  } finally {
+    linux.close(root);
+  }
+}
+
+/** What a layer's record says of it, in one pass over its bytes. */
+export function describeLayer(linux: Linux, directory: string): UnpackedLayer {
+  const hasher = createHasher();
+  const pieces = packLayer(linux, directory);
+  let tarSize = 0;
+  for (;;) {
+    const next = pieces.next();
+    if (next.done === true) {
+      return { diffID: hasher.digest() as Digest, tarSize, size: next.value.size, impliedDirs: [] };
+    }
+    hasher.update(next.value);
+    tarSize += next.value.length;
+  }
+}
+
+function entryOf(path: string, stat: Stat, type: TarEntry["type"]): TarEntry {
+  return {
+    path,
+    type,
+    mode: stat.mode & 0o7777,
+    uid: stat.uid,
+    gid: stat.gid,
+    size: 0,
+    mtime: { sec: stat.mtimeSec, nsec: 0 },
+    linkname: "",
+    major: stat.rdevMajor,
+    minor: stat.rdevMinor,
+    xattrs: [],
+  };
+}
+
+function whiteout(path: string): Uint8Array {
+  return tarHeader({
+    path,
+    type: "file",
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    mtime: { sec: 0, nsec: 0 },
+    linkname: "",
+    major: 0,
+    minor: 0,
+    xattrs: [],
+  });
+}

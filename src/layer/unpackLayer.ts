@@ -1,0 +1,312 @@
+import { posix } from "node:path";
+import {
+  AT_FDCWD,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_RDONLY,
+  O_WRONLY,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFMT,
+} from "../linux/constants.ts";
+import type { Linux, Timespec } from "../linux/Linux.ts";
+import { isErrno } from "../linux/LinuxError.ts";
+import { createHasher, type Digest } from "../oci/digest.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import { copyFromLower } from "./copyFromLower.ts";
+import { createDirectories } from "./layerDirectories.ts";
+import { isPrivateAttribute, OPAQUE_ATTRIBUTE, OPAQUE_NAME, OPAQUE_VALUE, WHITEOUT_PREFIX } from "./overlayForm.ts";
+import { createTarReader, type TarEntry } from "./tarReader.ts";
+
+export interface UnpackOptions {
+  /** An existing, empty directory. */
+  directory: string;
+  /**
+   * `overlay` (the default): `.wh.` entries become what overlayfs makes of them. `literal`: they are files like any other, as in an
+   * archive that is no layer.
+   */
+  whiteouts?: "overlay" | "literal";
+  /** Directories of the layers below, lowest first: hard links to their files become copies. */
+  lowerPaths?: readonly string[];
+}
+
+export interface UnpackedLayer {
+  diffID: Digest;
+  /** Bytes of the tar. */
+  tarSize: number;
+  /** Sum of the sizes of its files, hard links once. */
+  size: number;
+  /** Directories that were made for an entry's sake and never listed, relative; "" is the root. */
+  impliedDirs: string[];
+}
+
+export interface Unpacker {
+  /** Takes the next bytes of the uncompressed tar; `chunk` is not kept. */
+  push(chunk: Uint8Array): void;
+  /** Sets the times of directories and closes everything. */
+  finish(): UnpackedLayer;
+  /** Closes everything after a failure. */
+  abort(): void;
+}
+
+const PREALLOCATE = 1024 * 1024;
+
+/**
+ * Turns a layer's tar into a directory tree in overlayfs's own form. Nothing is written outside `directory`, whatever names and links say;
+ * owners, modes, times, attributes and devices are exact. Of several entries with one name the last counts.
+ * @throws SlipwayError `BAD_ARCHIVE`, `TRUNCATED_ARCHIVE`, `UNSUPPORTED_ENTRY`, `NEEDS_LOWER_LAYERS` (a hard link to a file of a
+ * layer below, and no `lowerPaths`), `LINK_TARGET_MISSING`
+ */
+export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
+  const root = linux.openat(AT_FDCWD, options.directory, O_DIRECTORY);
+  const directories = createDirectories(linux, root);
+  const overlay = options.whiteouts !== "literal";
+  const hasher = createHasher();
+  const times = new Map<string, Timespec>();
+  let tarSize = 0;
+  let size = 0;
+  let fileFd = -1;
+  let current: TarEntry | undefined;
+
+  const reader = createTarReader({
+    entry(entry) {
+      const path = clean(entry.path);
+      if (path === "") {
+        if (entry.type !== "directory") throw refused(entry, "it would take the root's place");
+        directory("", root, entry);
+        directories.list("");
+        times.set("", entry.mtime);
+        return;
+      }
+      const name = posix.basename(path);
+      const parentPath = directories.resolve(posix.dirname(path) === "." ? "" : posix.dirname(path));
+      const parent = directories.open(parentPath);
+      if (overlay && name.startsWith(WHITEOUT_PREFIX)) {
+        whiteout(entry, parent, parentPath, name);
+        return;
+      }
+      place(entry, parent, parentPath, name);
+    },
+    data(chunk) {
+      if (fileFd >= 0) linux.write(fileFd, chunk);
+    },
+    end() {
+      if (fileFd < 0 || current === undefined) return;
+      attributes(fileFd, "", current);
+      linux.utimensat(fileFd, "", current.mtime);
+      linux.close(fileFd);
+      fileFd = -1;
+    },
+  });
+
+  function whiteout(entry: TarEntry, parent: number, parentPath: string, name: string): void {
+    if (name === OPAQUE_NAME) {
+      linux.setxattr(parent, "", OPAQUE_ATTRIBUTE, OPAQUE_VALUE);
+      return;
+    }
+    const hidden = name.slice(WHITEOUT_PREFIX.length);
+    if (hidden.startsWith(WHITEOUT_PREFIX)) return; // aufs's own book-keeping
+    if (hidden === "" || hidden === "." || hidden === "..") throw refused(entry, "it is a whiteout of no file");
+    // A whiteout speaks of the layers below: what this layer has itself stays, and a directory stops to show through.
+    const own = linux.statatOrUndefined(parent, hidden);
+    if (own === undefined) {
+      linux.mknodat(parent, hidden, S_IFCHR, 0, 0);
+    } else if ((own.mode & S_IFMT) === S_IFDIR) {
+      const path = parentPath === "" ? hidden : `${parentPath}/${hidden}`;
+      linux.setxattr(directories.open(path), "", OPAQUE_ATTRIBUTE, OPAQUE_VALUE);
+    }
+  }
+
+  function place(entry: TarEntry, parent: number, parentPath: string, name: string): void {
+    const path = parentPath === "" ? name : `${parentPath}/${name}`;
+    switch (entry.type) {
+      case "directory": {
+        const hid = makeDirectory(parent, path, name);
+        const fd = directories.open(path);
+        directory(path, fd, entry);
+        if (hid) linux.setxattr(fd, "", OPAQUE_ATTRIBUTE, OPAQUE_VALUE);
+        directories.list(path);
+        times.set(path, entry.mtime);
+        return;
+      }
+      case "file":
+        fileFd = createFile(parent, path, name);
+        current = entry;
+        size += entry.size;
+        // One extent instead of many, and a full disk is known at once. File systems that cannot just go on.
+        if (entry.size > PREALLOCATE) linux.preallocate(fileFd, entry.size);
+        return;
+      case "symlink":
+        free(parent, path, name);
+        linux.symlinkat(entry.linkname, parent, name);
+        linux.fchownat(parent, name, entry.uid, entry.gid);
+        break;
+      case "hardlink":
+        hardLink(entry, parent, path, name);
+        return; // owner, mode and time are the target's
+      default: {
+        free(parent, path, name);
+        const type = entry.type === "fifo" ? S_IFIFO : entry.type === "char" ? S_IFCHR : S_IFBLK;
+        // A device 0:0 would be a whiteout to overlayfs: it removes the name below, which an archive does by `.wh.` only.
+        if (overlay && type === S_IFCHR && entry.major === 0 && entry.minor === 0) {
+          throw refused(entry, "a character device 0:0 cannot be told from a whiteout");
+        }
+        linux.mknodat(parent, name, type | 0o600, entry.major, entry.minor);
+        linux.fchownat(parent, name, entry.uid, entry.gid);
+        linux.fchmodat(parent, name, entry.mode);
+      }
+    }
+    linux.utimensat(parent, name, entry.mtime);
+  }
+
+  function directory(_path: string, fd: number, entry: TarEntry): void {
+    attributes(fd, "", entry);
+  }
+
+  function attributes(fd: number, path: string, entry: TarEntry): void {
+    linux.fchownat(fd, path, entry.uid, entry.gid);
+    linux.fchmod(fd, entry.mode); // after the owner, which takes setuid away
+    for (const [name, value] of entry.xattrs) {
+      if (isPrivateAttribute(name)) continue;
+      try {
+        linux.setxattr(fd, path, name, value);
+      } catch (error) {
+        if (!isErrno(error, "EOPNOTSUPP")) throw error; // the store's file system keeps none of this kind
+      }
+    }
+  }
+
+  /** True when a whiteout made room for it: the directory is new, and hides the one below. */
+  function makeDirectory(parent: number, path: string, name: string): boolean {
+    try {
+      linux.mkdirat(parent, name, 0o755);
+      return false;
+    } catch (error) {
+      if (!isErrno(error, "EEXIST")) throw error;
+    }
+    const there = linux.statat(parent, name);
+    if ((there.mode & S_IFMT) === S_IFDIR) return false;
+    const hid = overlay && isWhiteout(there.mode, there.rdevMajor, there.rdevMinor);
+    free(parent, path, name);
+    linux.mkdirat(parent, name, 0o755);
+    return hid;
+  }
+
+  function createFile(parent: number, path: string, name: string): number {
+    const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+    try {
+      return linux.openat(parent, name, flags, 0o600);
+    } catch (error) {
+      if (!isErrno(error, "EEXIST")) throw error;
+    }
+    free(parent, path, name);
+    return linux.openat(parent, name, flags, 0o600);
+  }
+
+  /** Removes what an earlier entry of this archive put in the place. */
+  function free(parent: number, path: string, name: string): void {
+    const there = linux.statatOrUndefined(parent, name);
+    if (there === undefined) return;
+    if ((there.mode & S_IFMT) === S_IFDIR) {
+      directories.forget(path);
+      for (const known of times.keys()) if (known === path || known.startsWith(`${path}/`)) times.delete(known);
+      removeTree(linux, parent, name);
+    } else linux.unlinkat(parent, name);
+  }
+
+  function hardLink(entry: TarEntry, parent: number, path: string, name: string): void {
+    const target = clean(entry.linkname);
+    if (target === path) return;
+    const targetDirectory = posix.dirname(target) === "." ? "" : posix.dirname(target);
+    const targetName = posix.basename(target);
+    let from: number | undefined;
+    try {
+      from = linux.openat2(root, targetDirectory === "" ? "." : targetDirectory, {
+        flags: O_RDONLY | O_DIRECTORY,
+        resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+      });
+    } catch (error) {
+      if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
+    }
+    try {
+      const there = from === undefined ? undefined : linux.statatOrUndefined(from, targetName);
+      if (from !== undefined && there !== undefined && !isWhiteout(there.mode, there.rdevMajor, there.rdevMinor)) {
+        free(parent, path, name);
+        linux.linkat(from, targetName, parent, name);
+        return;
+      }
+    } finally {
+      if (from !== undefined) linux.close(from);
+    }
+    if (options.lowerPaths === undefined) {
+      throw new SlipwayError(
+        "NEEDS_LOWER_LAYERS",
+        `${JSON.stringify(entry.path)} is a hard link to a file of a layer below`,
+      );
+    }
+    free(parent, path, name);
+    if (!copyFromLower(linux, options.lowerPaths, target, parent, name)) {
+      throw new SlipwayError(
+        "LINK_TARGET_MISSING",
+        `${JSON.stringify(entry.path)} is a hard link to ${JSON.stringify(entry.linkname)}, which is not there`,
+      );
+    }
+  }
+
+  function close(): void {
+    if (fileFd >= 0) linux.close(fileFd);
+    fileFd = -1;
+    directories.close();
+    linux.close(root);
+  }
+
+  return {
+    push(chunk) {
+      hasher.update(chunk);
+      tarSize += chunk.length;
+      reader.push(chunk);
+    },
+    finish() {
+      try {
+        reader.finish();
+        for (const [path, time] of times) linux.utimensat(directories.open(path), "", time);
+        return { diffID: hasher.digest(), tarSize, size, impliedDirs: directories.implied() };
+      } finally {
+        close();
+      }
+    },
+    abort: close,
+  };
+}
+
+/** A name inside the root: no leading slash, `..` stops at the root. */
+function clean(path: string): string {
+  return posix.normalize(`/${path}`).replace(/^\/+|\/+$/g, "");
+}
+
+function isWhiteout(mode: number, major: number, minor: number): boolean {
+  return (mode & S_IFMT) === S_IFCHR && major === 0 && minor === 0;
+}
+
+function refused(entry: TarEntry, why: string): SlipwayError {
+  return new SlipwayError("BAD_ARCHIVE", `the layer's entry ${JSON.stringify(entry.path)} is refused: ${why}`);
+}
+
+function removeTree(linux: Linux, parent: number, name: string): void {
+  const fd = linux.openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    for (const entry of linux.readdir(fd)) {
+      if (entry.type === S_IFDIR) removeTree(linux, fd, entry.name);
+      else linux.unlinkat(fd, entry.name);
+    }
+  } finally {
+    linux.close(fd);
+  }
+  linux.unlinkat(parent, name, true);
+}
