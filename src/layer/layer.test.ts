@@ -1,0 +1,281 @@
+import { expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { withTempDirectory } from "../../test/support/tempDirectory.ts";
+import { AT_FDCWD } from "../linux/constants.ts";
+import { createLinux } from "../linux/createLinux.ts";
+import { sha256 } from "../oci/digest.ts";
+import { describeLayer, packLayer } from "./packLayer.ts";
+import { sameContent } from "./sameContent.ts";
+import { tarHeader } from "./tarHeader.ts";
+import type { TarEntry } from "./tarReader.ts";
+import { unpackBlob } from "./unpackBlob.ts";
+import { createUnpacker } from "./unpackLayer.ts";
+
+const linux = createLinux();
+
+type Made = Partial<TarEntry> & { path: string; content?: string };
+
+function tar(entries: Made[]): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (const { content = "", ...entry } of entries) {
+    const bytes = Buffer.from(content);
+    parts.push(
+      tarHeader({
+        type: "file",
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        mtime: { sec: 1_000_000_000, nsec: 0 },
+        linkname: "",
+        major: 0,
+        minor: 0,
+        xattrs: [],
+        ...entry,
+        size: bytes.length,
+      }),
+      bytes,
+      new Uint8Array((512 - (bytes.length % 512)) % 512),
+    );
+  }
+  parts.push(new Uint8Array(1024));
+  return Buffer.concat(parts);
+}
+
+function unpack(directory: string, bytes: Uint8Array, options: { lowerPaths?: string[]; whiteouts?: "literal" } = {}) {
+  const unpacker = createUnpacker(linux, { directory, ...options });
+  try {
+    // Pieces of an odd size cross every boundary there is.
+    for (let at = 0; at < bytes.length; at += 333) unpacker.push(bytes.subarray(at, at + 333));
+  } catch (error) {
+    unpacker.abort();
+    throw error;
+  }
+  return unpacker.finish();
+}
+
+function pack(directory: string): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  for (const piece of packLayer(linux, directory)) pieces.push(piece.slice());
+  return Buffer.concat(pieces);
+}
+
+function fresh(parent: string): string {
+  return mkdtempSync(join(parent, "layer-"));
+}
+
+const everything: Made[] = [
+  { path: "d/", type: "directory", mode: 0o1777, uid: 5, gid: 6 },
+  { path: "d/f", content: "hello", mode: 0o4755, uid: 1000, gid: 1000, xattrs: [["user.a", Buffer.from("b")]] },
+  { path: "d/g", type: "hardlink", linkname: "d/f" },
+  { path: "d/l", type: "symlink", linkname: "/away", mode: 0o777 },
+  { path: "d/null", type: "char", major: 1, minor: 3, mode: 0o666 },
+  { path: "d/pipe", type: "fifo" },
+  { path: `d/${"long".repeat(60)}`, content: "x" },
+  { path: "d/naïve", content: "é" },
+  { path: "d/raw\udcff", content: "bytes", uid: 3_000_000, gid: 3_000_000 },
+  { path: "gone/", type: "directory", mode: 0o755 },
+  { path: "gone/.wh.file" },
+  { path: "gone/opaque/", type: "directory", mode: 0o755 },
+  { path: "gone/opaque/.wh..wh..opq" },
+];
+
+test("a layer is packed to the same bytes again, whatever it holds", () =>
+  withTempDirectory((directory) => {
+    const one = fresh(directory);
+    const first = unpack(one, tar(everything));
+    expect(first.impliedDirs).toEqual([""]);
+    const packed = pack(one);
+    const two = fresh(directory);
+    const second = unpack(two, packed);
+    expect(pack(two)).toEqual(packed);
+    expect(second.diffID).toBe(sha256(packed));
+    expect(describeLayer(linux, one)).toEqual({
+      diffID: sha256(packed),
+      tarSize: packed.length,
+      size: second.size,
+      impliedDirs: [],
+    });
+    expect(sameContent(linux, one, two)).toBe(true);
+    const at = (path: string) => linux.statat(AT_FDCWD, join(two, path));
+    expect(at("d")).toMatchObject({ mode: 0o041777, uid: 5, gid: 6, mtimeSec: 1_000_000_000 });
+    expect(at("d/f")).toMatchObject({ mode: 0o104755, uid: 1000, gid: 1000, nlink: 2, mtimeSec: 1_000_000_000 });
+    expect(at("d/raw\udcff")).toMatchObject({ uid: 3_000_000 });
+    expect(at("d/null")).toMatchObject({ rdevMajor: 1, rdevMinor: 3, mode: 0o020666 });
+    expect(at("gone/file")).toMatchObject({ rdevMajor: 0, rdevMinor: 0, mode: 0o020000 });
+    expect(linux.getxattr(AT_FDCWD, join(two, "gone/opaque"), "trusted.overlay.opaque")).toBeDefined();
+  }));
+
+test("GNU tar lists and unpacks what we pack, and we unpack what it packs", () =>
+  withTempDirectory(async (directory) => {
+    const one = fresh(directory);
+    unpack(one, tar(everything.slice(0, 9)));
+    writeFileSync(join(directory, "ours.tar"), pack(one));
+    const theirs = fresh(directory);
+    const extract = Bun.spawnSync([
+      "tar",
+      "--xattrs",
+      "--xattrs-include=*",
+      "--numeric-owner",
+      "-xpf",
+      join(directory, "ours.tar"),
+      "-C",
+      theirs,
+    ]);
+    expect(extract.stderr.toString()).toBe("");
+    expect(sameContent(linux, one, theirs)).toBe(true);
+    for (const format of ["pax", "gnu"]) {
+      const attributes = format === "pax" ? ["--xattrs"] : [];
+      const made = Bun.spawnSync([
+        "tar",
+        `--format=${format}`,
+        ...attributes,
+        "--numeric-owner",
+        "-C",
+        one,
+        "-cf",
+        join(directory, `${format}.tar`),
+        ".",
+      ]);
+      expect(made.exitCode).toBe(0);
+      const back = fresh(directory);
+      unpack(back, readFileSync(join(directory, `${format}.tar`)));
+      if (format === "gnu") linux.setxattr(AT_FDCWD, join(back, "d/f"), "user.a", Buffer.from("b"));
+      expect(sameContent(linux, one, back)).toBe(true);
+    }
+  }));
+
+test("names and links lead nowhere outside", () =>
+  withTempDirectory((directory) => {
+    const root = fresh(directory);
+    mkdirSync(join(directory, "outside"));
+    unpack(
+      root,
+      tar([
+        { path: "../../escape", content: "1" },
+        { path: "/absolute", content: "2" },
+        { path: "up", type: "symlink", linkname: "../../../../outside" },
+        { path: "up/file", content: "3" },
+        { path: "abs", type: "symlink", linkname: "/outside" },
+        { path: "abs/other", content: "4" },
+        { path: "magic", type: "symlink", linkname: "/proc/self/root" },
+        { path: "magic/deep", content: "5" },
+      ]),
+    );
+    expect(readFileSync(join(root, "escape"), "utf8")).toBe("1");
+    expect(readFileSync(join(root, "absolute"), "utf8")).toBe("2");
+    expect(readFileSync(join(root, "outside/file"), "utf8")).toBe("3");
+    expect(readFileSync(join(root, "outside/other"), "utf8")).toBe("4");
+    expect(readFileSync(join(root, "proc/self/root/deep"), "utf8")).toBe("5");
+    expect(linux.statatOrUndefined(AT_FDCWD, join(directory, "outside/file"))).toBeUndefined();
+    expect(linux.statatOrUndefined(AT_FDCWD, join(directory, "escape"))).toBeUndefined();
+  }));
+
+test("the last of several entries with one name counts", () =>
+  withTempDirectory((directory) => {
+    const root = fresh(directory);
+    unpack(
+      root,
+      tar([
+        { path: "a", content: "1" },
+        { path: "a", content: "2" },
+        { path: "b/", type: "directory", mode: 0o700 },
+        { path: "b/c", content: "x" },
+        { path: "b", content: "file" },
+        { path: "e", content: "file" },
+        { path: "e/f", content: "now a directory" },
+      ]),
+    );
+    expect(readFileSync(join(root, "a"), "utf8")).toBe("2");
+    expect(readFileSync(join(root, "b"), "utf8")).toBe("file");
+    expect(readFileSync(join(root, "e/f"), "utf8")).toBe("now a directory");
+  }));
+
+test("a directory that follows its own whiteout hides what is below", () =>
+  withTempDirectory((directory) => {
+    for (const order of [0, 1]) {
+      const root = fresh(directory);
+      const entries: Made[] = [{ path: ".wh.d" }, { path: "d/", type: "directory", mode: 0o755 }];
+      unpack(root, tar(order === 0 ? entries : entries.reverse()));
+      expect(linux.getxattr(AT_FDCWD, join(root, "d"), "trusted.overlay.opaque")).toBeDefined();
+    }
+  }));
+
+test("a hard link to a file of a layer below becomes a copy of it", () =>
+  withTempDirectory((directory) => {
+    const lower = fresh(directory);
+    unpack(lower, tar([{ path: "bin/tool", content: "tool", mode: 0o755, uid: 7 }]));
+    const bytes = tar([{ path: "bin/alias", type: "hardlink", linkname: "bin/tool" }]);
+    expect(() => unpack(fresh(directory), bytes)).toThrow("layer below");
+    const root = fresh(directory);
+    unpack(root, bytes, { lowerPaths: [lower] });
+    expect(readFileSync(join(root, "bin/alias"), "utf8")).toBe("tool");
+    expect(linux.statat(AT_FDCWD, join(root, "bin/alias"))).toMatchObject({ uid: 7, mode: 0o100755, nlink: 1 });
+    expect(() =>
+      unpack(fresh(directory), tar([{ path: "x", type: "hardlink", linkname: "none" }]), { lowerPaths: [lower] }),
+    ).toThrow("not there");
+  }));
+
+test("damage is an error: cut off, bad check sum, a device that is a whiteout, a whiteout of nothing", () =>
+  withTempDirectory((directory) => {
+    const whole = tar([{ path: "a", content: "x".repeat(2000) }]);
+    expect(() => unpack(fresh(directory), whole.subarray(0, 900))).toThrow("middle of an entry");
+    const broken = whole.slice();
+    broken[3] = 65;
+    expect(() => unpack(fresh(directory), broken)).toThrow("check sum");
+    expect(() => unpack(fresh(directory), tar([{ path: "dev", type: "char", major: 0, minor: 0 }]))).toThrow(
+      "whiteout",
+    );
+    expect(() => unpack(fresh(directory), tar([{ path: ".wh..." }]))).toThrow("whiteout");
+    expect(() => unpack(fresh(directory), tar([{ path: ".wh..", content: "" }]))).toThrow("whiteout");
+  }));
+
+test("marks of overlayfs in an archive's attributes are not believed", () =>
+  withTempDirectory((directory) => {
+    const root = fresh(directory);
+    unpack(
+      root,
+      tar([
+        {
+          path: "d/",
+          type: "directory",
+          mode: 0o755,
+          xattrs: [
+            ["trusted.overlay.opaque", Buffer.from("y")],
+            ["trusted.overlay.redirect", Buffer.from("/etc")],
+          ],
+        },
+      ]),
+    );
+    expect(linux.xattrs(AT_FDCWD, join(root, "d"))).toEqual([]);
+  }));
+
+test("a blob is unpacked from gzip and zstd, and one that is not what the config names is refused", () =>
+  withTempDirectory(async (directory) => {
+    const bytes = tar([{ path: "big", content: "0123456789".repeat(300_000) }]);
+    const half = bytes.length >> 1;
+    const forms: [string, Uint8Array][] = [
+      ["plain", bytes],
+      ["gzip", gzipSync(bytes)],
+      ["two members", Buffer.concat([gzipSync(bytes.subarray(0, half)), gzipSync(bytes.subarray(half))])],
+      ["zstd", Bun.zstdCompressSync(bytes)],
+    ];
+    for (const [name, blob] of forms) {
+      const path = join(directory, "blob");
+      writeFileSync(path, blob);
+      const root = fresh(directory);
+      const unpacked = await unpackBlob({ linux, blob: path, directory: root, expectedDiffID: sha256(bytes) });
+      expect([name, unpacked.tarSize]).toEqual([name, bytes.length]);
+      expect(
+        unpackBlob({ linux, blob: path, directory: fresh(directory), expectedDiffID: sha256("other") }),
+      ).rejects.toThrow("config names");
+      if (name !== "plain") {
+        writeFileSync(path, blob.subarray(0, blob.length - 2000 > 0 ? blob.length - 2000 : blob.length - 20));
+        expect(
+          unpackBlob({ linux, blob: path, directory: fresh(directory), expectedDiffID: sha256(bytes) }),
+        ).rejects.toThrow();
+      }
+      rmSync(root, { recursive: true });
+    }
+  }));
