@@ -3,6 +3,7 @@ import {
   O_NOFOLLOW,
   O_RDONLY,
   RESOLVE_NO_SYMLINKS,
+  S_IFCHR,
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
@@ -10,6 +11,7 @@ import {
 import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import { OPAQUE_ATTRIBUTE, OPAQUE_VALUE } from "./overlayForm.ts";
 
 /** The directories of a tree that is being unpacked, by paths without links. A bounded number of descriptors is kept open. */
 export interface LayerDirectories {
@@ -84,6 +86,9 @@ export function createDirectories(linux: Linux, root: number): LayerDirectories 
           linux.unlinkat(parent, name);
           linux.mkdirat(parent, name, 0o755);
           implied.add(here);
+          // What the whiteout hid of the layers below stays hidden.
+          const whiteout = type === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
+          if (whiteout) linux.setxattr(parent, name, OPAQUE_ATTRIBUTE, OPAQUE_VALUE);
         }
         known.add(here);
       }
