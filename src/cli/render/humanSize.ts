@@ -1,0 +1,12 @@
+const UNITS = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+
+/** Bytes by powers of 1000, as docker prints them: at most `digits` significant digits, `4.42MB`, `0B`. */
+export function humanSize(bytes: number, digits = 3): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${Number(value.toPrecision(digits))}${UNITS[unit]}`;
+}

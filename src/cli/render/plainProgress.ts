@@ -1,0 +1,121 @@
+import type { EngineEvent } from "../../engine/events.ts";
+import { humanSize } from "./humanSize.ts";
+import { lineSplitter } from "./lineSplitter.ts";
+
+export interface Progress {
+  event(event: EngineEvent): void;
+  /** Writes what is still open; after a failure, the failing step's log again. */
+  finish(): void;
+}
+
+interface Vertex {
+  number: number;
+  name: string;
+  started: number;
+  lines(stream: 1 | 2, data: Uint8Array, time: number): void;
+  flush(): void;
+}
+
+/** Lines that are shown again under a failed step. */
+const TAIL = 200;
+
+/** `--progress plain`: one line an event, each step's lines under its number, in BuildKit's manner. Logs are whole. */
+export function createPlainProgress(write: (text: string) => void): Progress {
+  const vertices = new Map<string, Vertex>();
+  const logs = new Map<string, string[]>();
+  let failed: { id: string; message: string } | undefined;
+  let last: number | undefined;
+
+  function say(vertex: Vertex, text: string): void {
+    // A blank line where the talk goes over to another step.
+    if (last !== undefined && last !== vertex.number) write("\n");
+    last = vertex.number;
+    write(`#${vertex.number} ${text}\n`);
+  }
+
+  function begin(id: string, name: string, time: number): void {
+    const number = vertices.size + 1;
+    const splitters = new Map<1 | 2, ReturnType<typeof lineSplitter>>();
+    const vertex: Vertex = {
+      number,
+      name,
+      started: time,
+      lines(stream, data, at) {
+        let splitter = splitters.get(stream);
+        if (splitter === undefined) {
+          splitter = lineSplitter();
+          splitters.set(stream, splitter);
+        }
+        for (const line of splitter.push(data)) log(id, vertex, line, at);
+      },
+      flush() {
+        for (const splitter of splitters.values()) {
+          const rest = splitter.rest();
+          if (rest !== "") log(id, vertex, rest, Date.now());
+        }
+      },
+    };
+    vertices.set(id, vertex);
+    say(vertex, name);
+  }
+
+  function log(id: string, vertex: Vertex, line: string, time: number): void {
+    say(vertex, `${((time - vertex.started) / 1000).toFixed(3)} ${line}`);
+    const kept = logs.get(id) ?? [];
+    logs.set(id, kept);
+    kept.push(line);
+    if (kept.length > TAIL) kept.shift();
+  }
+
+  return {
+    event(event) {
+      if (event.type === "step.start") {
+        begin(event.id, event.name, event.time);
+        return;
+      }
+      if (event.type === "warning") {
+        write(`WARNING: ${event.message}\n`);
+        return;
+      }
+      if (
+        event.type !== "step.log" &&
+        event.type !== "step.status" &&
+        event.type !== "step.done" &&
+        event.type !== "step.error"
+      )
+        return;
+      const vertex = vertices.get(event.id);
+      if (vertex === undefined) return;
+      switch (event.type) {
+        case "step.log":
+          vertex.lines(event.stream, event.data, event.time);
+          break;
+        case "step.status":
+          if (event.done !== true) break;
+          say(vertex, `${event.text}${event.total === undefined ? "" : ` ${humanSize(event.total)}`} done`);
+          break;
+        case "step.done":
+          vertex.flush();
+          if (event.cached) say(vertex, "CACHED");
+          else {
+            if (event.reason !== undefined && event.reason !== "not built before")
+              say(vertex, `because: ${event.reason}`);
+            say(vertex, `DONE ${((event.time - vertex.started) / 1000).toFixed(1)}s`);
+          }
+          break;
+        case "step.error":
+          vertex.flush();
+          say(vertex, event.canceled === true ? "CANCELED" : `ERROR: ${event.message}`);
+          if (event.canceled !== true) failed ??= { id: event.id, message: event.message };
+      }
+    },
+    finish() {
+      if (failed === undefined) return;
+      const vertex = vertices.get(failed.id);
+      if (vertex === undefined) return;
+      write(`------\n > ${vertex.name}:\n`);
+      for (const line of logs.get(failed.id) ?? []) write(`${line}\n`);
+      write("------\n");
+    },
+  };
+}
