@@ -72,8 +72,7 @@ export function createDirectories(linux: Linux, root: number): LayerDirectories 
         const stat = linux.statatOrUndefined(parent, name);
         const type = stat === undefined ? 0 : stat.mode & S_IFMT;
         if (stat === undefined) {
-          linux.mkdirat(parent, name, 0o755);
-          implied.add(here);
+          imply(parent, name, here);
         } else if (type === S_IFLNK) {
           if (++links > MAX_LINKS)
             throw new SlipwayError("BAD_ARCHIVE", `too many symbolic links in ${JSON.stringify(path)}`);
@@ -84,8 +83,7 @@ export function createDirectories(linux: Linux, root: number): LayerDirectories 
         } else if (type !== S_IFDIR) {
           // An earlier entry was a file (or a whiteout): the later one, which needs a directory here, counts.
           linux.unlinkat(parent, name);
-          linux.mkdirat(parent, name, 0o755);
-          implied.add(here);
+          imply(parent, name, here);
           // What the whiteout hid of the layers below stays hidden.
           const whiteout = type === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
           if (whiteout) linux.setxattr(parent, name, OPAQUE_ATTRIBUTE, OPAQUE_VALUE);
@@ -95,6 +93,14 @@ export function createDirectories(linux: Linux, root: number): LayerDirectories 
       done.push(name);
     }
     return done.join("/");
+  }
+
+  function imply(parent: number, name: string, path: string): void {
+    linux.mkdirat(parent, name, 0o755);
+    // The umask, or a parent with setgid, must not show in it.
+    linux.fchownat(parent, name, 0, 0);
+    linux.fchmodat(parent, name, 0o755);
+    implied.add(path);
   }
 
   return {

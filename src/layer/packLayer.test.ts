@@ -7,14 +7,16 @@ import { withTempDirectory } from "../../test/support/tempDirectory.ts";
 import { AT_FDCWD, O_DIRECTORY, S_IFDIR, S_IFMT, S_IFREG } from "../linux/constants.ts";
 import { createLinux } from "../linux/createLinux.ts";
 import { sha256 } from "../oci/digest.ts";
+import { isSlipwayError } from "../oci/SlipwayError.ts";
 import { packLayer } from "./packLayer.ts";
 import { sameContent } from "./sameContent.ts";
 
 const linux = createLinux();
 
+// Names that are no UTF-8 are left to the test of their own in unpackLayer.test.ts.
 const segment = fc.oneof(
   { weight: 8, arbitrary: fc.constantFrom("a", "b", "c", "d.e", "z") },
-  fc.constantFrom("é", "\u{1f980}", "\uff5e", "raw\udcff", "n".repeat(120), "with space", "new\nline"),
+  fc.constantFrom("é", "\u{1f980}", "\uff5e", "n".repeat(120), "with space", "new\nline"),
 );
 const path = fc.array(segment, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("/"));
 const entry: fc.Arbitrary<MadeEntry> = fc
@@ -77,13 +79,24 @@ function facts(root: string): unknown[] {
   return found.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
 }
 
+/** False for a layer with an entry below links that lead round in circles: that is refused, and no case for a round trip. */
+function unpackUnlessLooped(directory: string, bytes: Uint8Array): boolean {
+  try {
+    unpackTar(linux, directory, bytes);
+    return true;
+  } catch (error) {
+    if (isSlipwayError(error, "BAD_ARCHIVE") && error.message.startsWith("too many symbolic links")) return false;
+    throw error;
+  }
+}
+
 test("unpacking what was packed gives the same tree, and packing that the same bytes", () =>
   withTempDirectory((directory) => {
     fc.assert(
       fc.property(layer, (entries) => {
         const one = freshDirectory(directory);
         const two = freshDirectory(directory);
-        unpackTar(linux, one, makeTar(entries));
+        fc.pre(unpackUnlessLooped(one, makeTar(entries)));
         const packed = packTree(linux, one);
         const { diffID, size } = unpackTar(linux, two, packed);
         expect(diffID).toBe(sha256(packed));

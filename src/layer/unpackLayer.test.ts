@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { conformance } from "../../test/support/conformance.ts";
 import { freshDirectory, type MadeEntry, makeTar, unpackTar, withOverlay } from "../../test/support/layerTar.ts";
 import { withTempDirectory } from "../../test/support/tempDirectory.ts";
-import { AT_FDCWD, S_IFCHR, S_IFMT } from "../linux/constants.ts";
+import { AT_FDCWD, O_DIRECTORY, S_IFCHR, S_IFMT } from "../linux/constants.ts";
 import { createLinux } from "../linux/createLinux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import type { TarEntryType } from "./tarReader.ts";
@@ -172,6 +172,46 @@ test("times are kept to the nanosecond, of directories too, and before the epoch
       mtimeNsec: 123_456_789,
     });
     expect(linux.statat(AT_FDCWD, join(root, "d"))).toMatchObject({ mtimeSec: -2, mtimeNsec: 250_000_000 });
+  }));
+
+// Fails: node:path, which unpackLayer.ts cuts names with, makes U+FFFD of every byte that is no UTF-8 (Bun 1.4.5).
+// The names are read by readdir, as node:path's join would spoil what is expected in the same way.
+test.failing("names that are no UTF-8 are kept byte for byte, and apart", () =>
+  withTempDirectory((root) => {
+    unpackTar(
+      linux,
+      root,
+      makeTar([{ path: "d\udcff/f\udcff" }, { path: "d\udcff/f\udcfe" }, { path: "d\udcfe/", type: "directory" }]),
+    );
+    const fd = linux.openat(AT_FDCWD, root, O_DIRECTORY);
+    try {
+      expect(
+        linux
+          .readdir(fd)
+          .map(({ name }) => name)
+          .sort(),
+      ).toEqual(["d\udcfe", "d\udcff"]);
+      const inner = linux.openat(fd, "d\udcff", O_DIRECTORY);
+      const names = linux.readdir(inner).map(({ name }) => name);
+      linux.close(inner);
+      expect(names.sort()).toEqual(["f\udcfe", "f\udcff"]);
+    } finally {
+      linux.close(fd);
+    }
+  }));
+
+test("directories that no entry lists are root's, 0755, whatever holds them and whatever the umask is", () =>
+  withTempDirectory((root) => {
+    const umask = process.umask(0o077);
+    try {
+      const group: MadeEntry = { path: "g/", type: "directory", mode: 0o2775, gid: 50 };
+      unpackTar(linux, root, makeTar([group, { path: "g/a/b/f" }]));
+    } finally {
+      process.umask(umask);
+    }
+    for (const path of ["g/a", "g/a/b"]) {
+      expect(linux.statat(AT_FDCWD, join(root, path))).toMatchObject({ mode: 0o040755, uid: 0, gid: 0 });
+    }
   }));
 
 test("a capability survives, although a change of owner takes it away", () =>
