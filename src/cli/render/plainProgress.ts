@@ -19,8 +19,8 @@ interface Vertex {
 /** Lines that are shown again under a failed step. */
 const TAIL = 200;
 
-/** `--progress plain`: one line an event, each step's lines under its number, in BuildKit's manner. Logs are whole. */
-export function createPlainProgress(write: (text: string) => void): Progress {
+/** `--progress plain`: one line an event, each step's lines under its number, in BuildKit's manner. Logs are whole. `explain` says why a step ran. */
+export function createPlainProgress(write: (text: string) => void, options: { explain: boolean }): Progress {
   const vertices = new Map<string, Vertex>();
   const logs = new Map<string, string[]>();
   let failed: { id: string; message: string } | undefined;
@@ -98,8 +98,7 @@ export function createPlainProgress(write: (text: string) => void): Progress {
           vertex.flush();
           if (event.cached) say(vertex, "CACHED");
           else {
-            if (event.reason !== undefined && event.reason !== "not built before")
-              say(vertex, `because: ${event.reason}`);
+            if (options.explain && event.reason !== undefined) say(vertex, `because: ${event.reason}`);
             say(vertex, `DONE ${((event.time - vertex.started) / 1000).toFixed(1)}s`);
           }
           break;

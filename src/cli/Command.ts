@@ -1,0 +1,50 @@
+import type { Engine } from "../engine/Engine.ts";
+import type { Emit } from "../engine/events.ts";
+import type { Flag, ParsedFlags } from "./flags.ts";
+
+/** One command of slipway: what it takes, and what it does. A file in `commands/` exports it as `command`. */
+export interface Command {
+  /** After the name: `[OPTIONS] IMAGE [COMMAND] [ARG...]`. */
+  usage: string;
+  /** One sentence. */
+  summary: string;
+  example: string;
+  /** Number of positional arguments. */
+  min: number;
+  max?: number;
+  flags: Record<string, Flag>;
+  /** Flags end at the first positional: `run IMAGE COMMAND -x`. */
+  stopAtPositional?: boolean;
+  /** Exit status of errors before a container runs; 1 where not said. */
+  failure?: number;
+  run(call: Call): Promise<number>;
+}
+
+/** What a command works with. */
+export interface Call {
+  /** Flags that were given. */
+  values: ParsedFlags["values"];
+  positionals: string[];
+  /** Aborted by Ctrl-C and SIGTERM. */
+  signal: AbortSignal;
+  out(text: string): void;
+  err(text: string): void;
+  /** Opens the store; closed by the caller when the command has ended. */
+  engine(emit?: Emit): Engine;
+}
+
+export function text(call: Call, name: string): string | undefined {
+  return call.values[name] as string | undefined;
+}
+
+export function list(call: Call, name: string): string[] {
+  return (call.values[name] as string[] | undefined) ?? [];
+}
+
+export function flag(call: Call, name: string): boolean {
+  return call.values[name] === true;
+}
+
+export function number(call: Call, name: string): number | undefined {
+  return call.values[name] as number | undefined;
+}

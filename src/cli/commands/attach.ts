@@ -1,0 +1,16 @@
+import { attachContainer } from "../../engine/attachContainer.ts";
+import { type Command, flag } from "../Command.ts";
+import { ownStreams } from "../streams.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] CONTAINER",
+  summary: "Connect the terminal to a running container; ctrl-p ctrl-q leaves it",
+  example: "slipway attach web",
+  min: 1,
+  max: 1,
+  flags: { "no-stdin": { type: "bool", help: "Do not connect standard input" } },
+  async run(call) {
+    const streams = ownStreams({ interactive: !flag(call, "no-stdin"), tty: true });
+    return attachContainer(call.engine(), call.positionals[0] as string, streams);
+  },
+};

@@ -1,0 +1,172 @@
+import { writeFileSync } from "node:fs";
+import { SlipwayError } from "../../oci/SlipwayError.ts";
+import { type Call, type Command, flag, list, number, text } from "../Command.ts";
+import type { Progress } from "../render/plainProgress.ts";
+
+const later = (what: string) => ({ type: "string" as const, help: "", unsupported: what });
+
+export const command: Command = {
+  usage: "[OPTIONS] PATH | -",
+  summary: "Build an image from a Dockerfile and a directory of files",
+  example: "slipway build -t hello .",
+  min: 1,
+  max: 1,
+  flags: {
+    tag: { type: "list", short: "t", help: "Name of the image, name:tag (may be repeated)" },
+    file: {
+      type: "string",
+      short: "f",
+      help: "Path of the Dockerfile (default: PATH/Dockerfile; - reads it from standard input)",
+    },
+    "build-arg": { type: "list", help: "Value of an ARG, NAME=VALUE; NAME alone takes it from the environment" },
+    target: { type: "string", help: "Stage to build (default: the last)" },
+    label: { type: "list", help: "Label of the image, KEY=VALUE" },
+    "no-cache": { type: "bool", help: "Run every step anew" },
+    "no-cache-filter": { type: "list", help: "Stages whose steps run anew" },
+    pull: { type: "bool", help: "Ask the registry for base images even if they are here" },
+    platform: { type: "string", help: "Platform of the result, os/architecture" },
+    network: { type: "string", help: "Network of RUN steps: default (the host's for now), host, none" },
+    "add-host": { type: "list", help: "Line of /etc/hosts in RUN steps, name:address" },
+    secret: { type: "list", help: "Secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=VARIABLE]" },
+    progress: { type: "string", help: "auto, plain, tty, quiet or rawjson" },
+    quiet: { type: "bool", short: "q", help: "Print the image ID alone" },
+    iidfile: { type: "string", help: "File that gets the image ID" },
+    jobs: { type: "int", help: "Steps that work at the same time (default: the number of processors)" },
+    explain: { type: "bool", help: "Say for each step why it ran" },
+    load: { type: "bool", help: "Accepted: the image is in the store in any case" },
+    rm: { type: "bool", help: "Accepted: temporary containers are always removed" },
+    "force-rm": { type: "bool", help: "Accepted: temporary containers are always removed" },
+    push: later("push comes in a later version; build, then use another tool for now"),
+    output: { ...later("other outputs than an image in the store come in a later version"), short: "o" },
+    "cache-from": later("importing caches comes in a later version"),
+    "cache-to": later("exporting caches comes in a later version"),
+    "build-context": later("named contexts come in a later version"),
+    ssh: later("forwarding an ssh agent comes in a later version"),
+    attest: later("attestations come in a later version"),
+    sbom: later("attestations come in a later version"),
+    provenance: later("attestations come in a later version"),
+    "metadata-file": later("it comes in a later version"),
+    squash: { type: "bool", help: "", unsupported: "it comes in a later version" },
+    builder: later("there is one builder, this program"),
+    allow: later("entitlements are not asked for: use RUN --security and --network as they are"),
+  },
+  async run(call) {
+    const options = {
+      context: call.positionals[0] as string,
+      tags: list(call, "tag"),
+      buildArgs: Object.fromEntries(list(call, "build-arg").map(buildArg)),
+      labels: Object.fromEntries(list(call, "label").map(pair)),
+      noCache: flag(call, "no-cache"),
+      noCacheFilter: list(call, "no-cache-filter").flatMap((each) => each.split(",")),
+      pull: flag(call, "pull"),
+      addHosts: list(call, "add-host"),
+      secrets: list(call, "secret").map(secret),
+      ...optional("target", text(call, "target")),
+      ...optional("platform", text(call, "platform")),
+      ...optional("network", text(call, "network")),
+      ...optional("jobs", number(call, "jobs")),
+      ...(await dockerfileOf(call)),
+    };
+    const progress = await createProgress(call);
+    const engine = call.engine((event) => progress.event(event));
+    const { build } = await import("../../engine/build.ts");
+    let result: Awaited<ReturnType<typeof build>>;
+    try {
+      result = await build(engine, options);
+    } finally {
+      progress.finish();
+    }
+    const iidfile = text(call, "iidfile");
+    if (iidfile !== undefined) writeFileSync(iidfile, result.imageID);
+    for (const warning of result.dockerfile.warnings) {
+      call.err(`WARNING: ${warning.message} (line ${warning.range.start})\n`);
+    }
+    call.out(`${result.imageID}\n`);
+    return 0;
+  },
+};
+
+function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };
+}
+
+async function dockerfileOf(call: Call): Promise<{ file?: string; dockerfileText?: string }> {
+  const file = text(call, "file");
+  const context = call.positionals[0] as string;
+  if (/^(https?:\/\/|git@|git:\/\/|ssh:\/\/|github\.com\/)/.test(context)) {
+    throw new SlipwayError("UNSUPPORTED_CONTEXT", `a build context at ${context} comes in a later version`, {
+      hint: "Fetch it first, then give its directory.",
+    });
+  }
+  if (file !== "-" && context !== "-") return file === undefined ? {} : { file };
+  const dockerfileText = await Bun.stdin.text();
+  if (context !== "-") return { dockerfileText };
+  // `build -`: a Dockerfile without any context.
+  if (dockerfileText.includes("\0")) {
+    throw new SlipwayError(
+      "UNSUPPORTED_CONTEXT",
+      "a build context as a tar on standard input comes in a later version",
+    );
+  }
+  const { mkdtempSync } = await import("node:fs");
+  const { tmpdir } = await import("node:os");
+  const { join } = await import("node:path");
+  const empty = mkdtempSync(join(tmpdir(), "slipway-context-"));
+  call.positionals[0] = empty;
+  const { rmSync } = await import("node:fs");
+  process.on("exit", () => rmSync(empty, { recursive: true, force: true }));
+  return { dockerfileText };
+}
+
+function buildArg(argument: string): [string, string | undefined] {
+  const equals = argument.indexOf("=");
+  return equals < 0 ? [argument, process.env[argument]] : [argument.slice(0, equals), argument.slice(equals + 1)];
+}
+
+function pair(argument: string): [string, string] {
+  const equals = argument.indexOf("=");
+  return equals < 0 ? [argument, ""] : [argument.slice(0, equals), argument.slice(equals + 1)];
+}
+
+/** `id=NAME,src=FILE`, `id=NAME,env=VARIABLE`, `id=NAME` (file or variable of that name). */
+function secret(argument: string): { id: string; source?: string; env?: string } {
+  const fields = Object.fromEntries(argument.split(",").map(pair));
+  const source = fields.src ?? fields.source;
+  const { id, env, type } = fields;
+  if (id === undefined || id === "") {
+    throw new SlipwayError("USAGE", `--secret ${argument}: it must say id=NAME`, {
+      hint: "For example --secret id=token,src=token.txt",
+    });
+  }
+  if (env !== undefined) return { id, env };
+  if (type === "env") return { id, env: source ?? id };
+  if (source !== undefined) return { id, source };
+  return process.env[id] === undefined ? { id, source: id } : { id, env: id };
+}
+
+async function createProgress(call: Call): Promise<Progress> {
+  const wish = flag(call, "quiet") ? "quiet" : (text(call, "progress") ?? process.env.BUILDKIT_PROGRESS ?? "auto");
+  const isTerminal = process.stderr.isTTY === true;
+  if (wish === "quiet" || wish === "none") return { event: () => {}, finish: () => {} };
+  if (wish === "rawjson")
+    return { event: (event) => call.err(`${JSON.stringify(event, bytesAsText)}\n`), finish: () => {} };
+  if (wish === "tty" || (wish === "auto" && isTerminal)) {
+    const { createTtyProgress } = await import("../render/ttyProgress.ts");
+    return createTtyProgress({
+      write: call.err,
+      size: () => ({ rows: process.stderr.rows ?? 24, columns: process.stderr.columns ?? 80 }),
+      color: process.env.NO_COLOR === undefined,
+    });
+  }
+  if (wish !== "plain" && wish !== "auto") {
+    throw new SlipwayError("USAGE", `--progress ${wish} is not known`, {
+      hint: "It takes auto, plain, tty, quiet or rawjson.",
+    });
+  }
+  const { createPlainProgress } = await import("../render/plainProgress.ts");
+  return createPlainProgress(call.err, { explain: flag(call, "explain") });
+}
+
+function bytesAsText(_: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
+}

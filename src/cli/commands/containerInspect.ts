@@ -1,0 +1,15 @@
+import { inspectContainer } from "../../engine/inspectContainer.ts";
+import type { Command } from "../Command.ts";
+import { inspectAll } from "../inspectAll.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  summary: "Show all about containers as JSON",
+  example: "slipway container inspect --format '{{.State.Status}}' web",
+  min: 1,
+  flags: { format: { type: "string", short: "f", help: "json or a Go template" } },
+  async run(call) {
+    const engine = call.engine();
+    return inspectAll(call, (name) => inspectContainer(engine, name));
+  },
+};

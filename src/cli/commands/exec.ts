@@ -1,0 +1,37 @@
+import { execContainer } from "../../engine/execContainer.ts";
+import { type Command, flag, list, text } from "../Command.ts";
+import { envEntry } from "../createFlags.ts";
+import { ownStreams } from "../streams.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
+  summary: "Run a command in a running container",
+  example: "slipway exec -it web sh",
+  min: 2,
+  stopAtPositional: true,
+  flags: {
+    interactive: { type: "bool", short: "i", help: "Keep standard input open" },
+    tty: { type: "bool", short: "t", help: "Give the process a terminal" },
+    detach: { type: "bool", short: "d", help: "Leave it in the background" },
+    env: { type: "list", short: "e", help: "Environment variable, NAME=VALUE" },
+    user: { type: "string", short: "u", help: "User, name or number, with :group" },
+    workdir: { type: "string", short: "w", help: "Working directory" },
+    privileged: { type: "bool", help: "All capabilities" },
+  },
+  async run(call) {
+    const [name = "", ...command] = call.positionals;
+    const user = text(call, "user");
+    const workdir = text(call, "workdir");
+    const options = {
+      command,
+      env: list(call, "env").flatMap(envEntry),
+      tty: flag(call, "tty"),
+      interactive: flag(call, "interactive"),
+      privileged: flag(call, "privileged"),
+      detach: flag(call, "detach"),
+      ...(user === undefined ? {} : { user }),
+      ...(workdir === undefined ? {} : { workdir }),
+    };
+    return execContainer(call.engine(), name, options, ownStreams(options));
+  },
+};

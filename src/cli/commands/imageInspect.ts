@@ -1,0 +1,15 @@
+import { inspectImage } from "../../engine/inspectImage.ts";
+import type { Command } from "../Command.ts";
+import { inspectAll } from "../inspectAll.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  summary: "Show all about images as JSON",
+  example: "slipway image inspect --format '{{.Id}}' hello",
+  min: 1,
+  flags: { format: { type: "string", short: "f", help: "json or a Go template" } },
+  async run(call) {
+    const engine = call.engine();
+    return inspectAll(call, (name) => inspectImage(engine, name));
+  },
+};

@@ -1,0 +1,67 @@
+import { readFileSync } from "node:fs";
+import { release } from "node:os";
+import { describeRuntime } from "../../runtime/Runtime.ts";
+import { probeRuntime } from "../../runtime/probe.ts";
+import { type Command, text } from "../Command.ts";
+import { version } from "../version.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS]",
+  summary: "Show how slipway works on this host: store, runtime, and why",
+  example: "slipway info",
+  min: 0,
+  max: 0,
+  flags: { format: { type: "string", short: "f", help: "json or a Go template" } },
+  async run(call) {
+    const { store, config } = call.engine();
+    const containers = store.containers.list();
+    const runtime = await probeRuntime(store.linux, store.settings, { runtime: config.runtime }).then(
+      (found) => ({ name: found.name, path: found.path, version: found.version, how: describeRuntime(found) }),
+      (error: Error) => ({ name: "none", path: "", version: "", how: error.message }),
+    );
+    const about = {
+      ServerVersion: version,
+      DockerRootDir: store.root,
+      Driver: "overlay",
+      Images: store.images.list().length,
+      Containers: containers.length,
+      ContainersRunning: containers.filter((each) => each.status === "running").length,
+      Layers: store.layers.list().length,
+      Runtime: runtime,
+      KernelVersion: release(),
+      OperatingSystem: operatingSystem(),
+      Architecture: process.arch === "x64" ? "x86_64" : process.arch,
+      NCPU: navigator.hardwareConcurrency,
+    };
+    const format = text(call, "format");
+    if (format === "json") call.out(`${JSON.stringify(about)}\n`);
+    else if (format !== undefined) {
+      const { compileTemplate } = await import("../render/template.ts");
+      call.out(`${compileTemplate(format)(about)}\n`);
+    } else {
+      call.out(
+        [
+          `Version:      ${about.ServerVersion}`,
+          `Store:        ${about.DockerRootDir}`,
+          `Storage:      overlayfs of the kernel`,
+          `Images:       ${about.Images} (${about.Layers} layers)`,
+          `Containers:   ${about.Containers} (${about.ContainersRunning} running)`,
+          `Runtime:      ${runtime.name} ${runtime.version}${runtime.path === "" ? "" : ` (${runtime.path})`}`,
+          `              ${runtime.how}`,
+          `Kernel:       ${about.KernelVersion}`,
+          `System:       ${about.OperatingSystem}, ${about.Architecture}, ${about.NCPU} processors`,
+          "",
+        ].join("\n"),
+      );
+    }
+    return 0;
+  },
+};
+
+function operatingSystem(): string {
+  try {
+    return /^PRETTY_NAME="?(.*?)"?$/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "Linux";
+  } catch {
+    return "Linux"; // a system without the file
+  }
+}

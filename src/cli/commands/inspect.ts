@@ -1,0 +1,35 @@
+import { inspectContainer } from "../../engine/inspectContainer.ts";
+import { inspectImage } from "../../engine/inspectImage.ts";
+import { isSlipwayError, SlipwayError } from "../../oci/SlipwayError.ts";
+import { type Command, text } from "../Command.ts";
+import { inspectAll } from "../inspectAll.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] NAME|ID [NAME|ID...]",
+  summary: "Show all about containers or images as JSON; a container's name comes first",
+  example: "slipway inspect --format '{{.State.Pid}}' web",
+  min: 1,
+  flags: {
+    format: { type: "string", short: "f", help: "json or a Go template" },
+    type: { type: "string", help: "container or image" },
+    size: { type: "bool", short: "s", help: "Accepted: sizes are always shown" },
+  },
+  async run(call) {
+    const engine = call.engine();
+    const type = text(call, "type");
+    return inspectAll(call, (name) => {
+      if (type === "image") return inspectImage(engine, name);
+      try {
+        return inspectContainer(engine, name);
+      } catch (error) {
+        if (type === "container" || !isSlipwayError(error, "CONTAINER_NOT_FOUND")) throw error;
+      }
+      try {
+        return inspectImage(engine, name);
+      } catch (error) {
+        if (!isSlipwayError(error, "IMAGE_NOT_FOUND")) throw error;
+        throw new SlipwayError("NOT_FOUND", `no such object: ${name}`);
+      }
+    });
+  },
+};

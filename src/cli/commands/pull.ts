@@ -1,0 +1,41 @@
+import { type Command, flag, text } from "../Command.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
+  summary: "Download an image from a registry",
+  example: "slipway pull alpine:3.20",
+  min: 1,
+  max: 1,
+  flags: {
+    quiet: { type: "bool", short: "q", help: "Print the name alone" },
+    platform: { type: "string", help: "Platform, os/architecture (default: this machine's)" },
+    "all-tags": { type: "bool", short: "a", help: "", unsupported: "name the tags one by one" },
+  },
+  async run(call) {
+    const [name = ""] = call.positionals;
+    const quiet = flag(call, "quiet");
+    const { createPullProgress } = await import("../render/pullProgress.ts");
+    const tty = process.stdout.isTTY === true && !quiet;
+    const progress = createPullProgress({
+      write: quiet ? () => {} : call.out,
+      tty,
+      columns: () => process.stdout.columns ?? 80,
+    });
+    const { parseReference, familiarName } = await import("../../oci/reference.ts");
+    const reference = parseReference(name);
+    if (!quiet && !name.includes("@") && reference.tag === "latest" && !/:latest$/.test(name))
+      call.out("Using default tag: latest\n");
+    const engine = call.engine((event) => progress.event(event));
+    const { pull } = await import("../../engine/pull.ts");
+    const platform = text(call, "platform");
+    const result = await pull(engine, name, platform === undefined ? {} : { platform });
+    progress.finish();
+    const familiar = familiarName(result.reference);
+    if (!quiet) {
+      call.out(`Digest: ${result.digest}\n`);
+      call.out(`Status: ${result.updated ? "Downloaded newer image" : "Image is up to date"} for ${familiar}\n`);
+    }
+    call.out(`${result.reference}\n`);
+    return 0;
+  },
+};

@@ -1,0 +1,22 @@
+import { removeImage } from "../../engine/removeImage.ts";
+import { type Command, flag } from "../Command.ts";
+import { forEach } from "../forEach.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  summary: "Remove images: names first, and what no name needs any more",
+  example: "slipway rmi hello",
+  min: 1,
+  flags: {
+    force: { type: "bool", short: "f", help: "Also when it has several names or a stopped container needs it" },
+    "no-prune": { type: "bool", help: "Accepted: there are no untagged parents" },
+  },
+  async run(call) {
+    const engine = call.engine();
+    return forEach(call, async (name) => {
+      const removed = removeImage(engine, name, { force: flag(call, "force") });
+      for (const each of removed.untagged) call.out(`Untagged: ${each}\n`);
+      for (const each of removed.deleted) call.out(`Deleted: ${each}\n`);
+    });
+  },
+};

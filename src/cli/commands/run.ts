@@ -1,0 +1,66 @@
+import { existsSync, writeFileSync } from "node:fs";
+import { SlipwayError } from "../../oci/SlipwayError.ts";
+import { type Command, flag, text } from "../Command.ts";
+import { createFlags, createOptions } from "../createFlags.ts";
+import { ownStreams } from "../streams.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+  summary: "Create a container from an image and run it",
+  example: "slipway run -it --rm alpine sh",
+  min: 1,
+  stopAtPositional: true,
+  failure: 125,
+  flags: {
+    ...createFlags,
+    detach: { type: "bool", short: "d", help: "Run in the background and print the container ID" },
+    "sig-proxy": { type: "bool", help: "Accepted: signals go to the process" },
+  },
+  async run(call) {
+    const options = createOptions(call);
+    const detached = flag(call, "detach");
+    if (options.tty && options.interactive && !detached && process.stdin.isTTY !== true) {
+      throw new SlipwayError("NO_TERMINAL", "the input device is not a TTY", {
+        hint: "Leave out -t when standard input is no terminal.",
+        exitCode: 125,
+      });
+    }
+    const cidfile = text(call, "cidfile");
+    if (cidfile !== undefined && existsSync(cidfile)) {
+      throw new SlipwayError("USAGE", `the container ID file ${cidfile} is there already`, { exitCode: 125 });
+    }
+    const { createContainer } = await import("../../engine/createContainer.ts");
+    const engine = await pulling(call);
+    if (detached || cidfile !== undefined) {
+      const container = await createContainer(engine, options);
+      if (cidfile !== undefined) writeFileSync(cidfile, container.id);
+      const { startContainer } = await import("../../engine/startContainer.ts");
+      const { attachContainer } = await import("../../engine/attachContainer.ts");
+      if (!detached) return attachContainer(engine, container.id, ownStreams(options), { start: true });
+      await startContainer(engine, container.id);
+      call.out(`${container.id}\n`);
+      return 0;
+    }
+    const { runContainer } = await import("../../engine/runContainer.ts");
+    const result = await runContainer(engine, options, ownStreams(options));
+    return result.exitCode ?? 0;
+  },
+};
+
+/** An engine that shows a pull, which only a missing image makes it do, on standard error. */
+async function pulling(call: import("../Command.ts").Call): Promise<import("../../engine/Engine.ts").Engine> {
+  let progress: { event(event: import("../../engine/events.ts").EngineEvent): void } | undefined;
+  const { createPullProgress } = await import("../render/pullProgress.ts");
+  return call.engine((event) => {
+    if (event.type === "pull.start") {
+      call.err(`Unable to find image '${event.reference}' locally\n`);
+      progress = createPullProgress({
+        write: call.err,
+        tty: process.stderr.isTTY === true,
+        columns: () => process.stderr.columns ?? 80,
+      });
+    }
+    progress?.event(event);
+    if (event.type === "pull.done") call.err(`Status: Downloaded newer image for ${event.reference}\n`);
+  });
+}

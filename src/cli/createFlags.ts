@@ -1,0 +1,141 @@
+import { readFileSync } from "node:fs";
+import type { CreateOptions } from "../engine/Engine.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import { type Call, flag, list, number, text } from "./Command.ts";
+import type { Flag } from "./flags.ts";
+
+const later = (what = "it comes in a later version"): Flag => ({ type: "string", help: "", unsupported: what });
+
+/** Flags of `run` and `create`. */
+export const createFlags: Record<string, Flag> = {
+  interactive: { type: "bool", short: "i", help: "Keep standard input open" },
+  tty: { type: "bool", short: "t", help: "Give the process a terminal" },
+  rm: { type: "bool", help: "Remove the container when it ends" },
+  name: { type: "string", help: "Name of the container" },
+  env: { type: "list", short: "e", help: "Environment variable, NAME=VALUE; NAME alone takes it from here" },
+  "env-file": { type: "list", help: "File of environment variables, a line each" },
+  volume: { type: "list", short: "v", help: "Directory or volume: HOST:CONTAINER[:ro], NAME:CONTAINER, CONTAINER" },
+  workdir: { type: "string", short: "w", help: "Working directory" },
+  user: { type: "string", short: "u", help: "User, name or number, with :group" },
+  entrypoint: { type: "string", help: "Replaces the image's ENTRYPOINT" },
+  network: { type: "string", help: "host, none, or default (the host's for now)" },
+  net: { type: "string", help: "The same as --network" },
+  hostname: { type: "string", short: "h", help: "Host name of the container" },
+  label: { type: "list", short: "l", help: "Label, KEY=VALUE" },
+  "add-host": { type: "list", help: "Line of /etc/hosts, name:address" },
+  "read-only": { type: "bool", help: "Mount the container's root read-only" },
+  privileged: { type: "bool", help: "All capabilities, all devices, no seccomp" },
+  "cap-add": { type: "list", help: "Capability to add" },
+  "cap-drop": { type: "list", help: "Capability to drop" },
+  "security-opt": { type: "list", help: "seccomp=unconfined, no-new-privileges" },
+  tmpfs: { type: "list", help: "Directory in memory, PATH[:OPTIONS]" },
+  "shm-size": { type: "string", help: "Size of /dev/shm" },
+  init: { type: "bool", help: "Run a small init as the first process", unsupported: "it comes in a later version" },
+  pull: { type: "string", help: "missing, always or never" },
+  platform: { type: "string", help: "Platform of the image, os/architecture" },
+  "stop-signal": { type: "string", help: "Signal that stop sends" },
+  "stop-timeout": { type: "int", help: "Seconds until stop kills" },
+  cidfile: { type: "string", help: "File that gets the container ID" },
+  publish: {
+    ...later("bridge networks come in a later version; with --network host the ports are the host's"),
+    short: "p",
+  },
+  "publish-all": { type: "bool", short: "P", help: "", unsupported: "bridge networks come in a later version" },
+  mount: later("use -v for now"),
+  restart: later(),
+  memory: { ...later(), short: "m" },
+  cpus: later(),
+  "pids-limit": later(),
+  device: later(),
+  gpus: later(),
+  ulimit: later(),
+  sysctl: later(),
+  dns: later(),
+  pid: later(),
+  ipc: later(),
+  uts: later(),
+  userns: later(),
+  "volumes-from": later(),
+  "health-cmd": later(),
+  "log-driver": later("logs are kept by the container's monitor"),
+};
+
+/** @throws SlipwayError `USAGE` */
+export function createOptions(call: Call): CreateOptions {
+  const [image = "", ...command] = call.positionals;
+  const entrypoint = text(call, "entrypoint");
+  const pull = text(call, "pull") ?? "missing";
+  if (pull !== "missing" && pull !== "always" && pull !== "never") {
+    throw new SlipwayError("USAGE", `--pull ${pull} is not known`, {
+      hint: "It takes missing, always or never.",
+      exitCode: 125,
+    });
+  }
+  const shmSize = text(call, "shm-size");
+  return {
+    image,
+    command,
+    env: [...list(call, "env-file").flatMap(envFile), ...list(call, "env")].flatMap(envEntry),
+    tty: flag(call, "tty"),
+    interactive: flag(call, "interactive"),
+    autoRemove: flag(call, "rm"),
+    network: text(call, "network") ?? text(call, "net") ?? "default",
+    readOnly: flag(call, "read-only"),
+    privileged: flag(call, "privileged"),
+    capAdd: list(call, "cap-add"),
+    capDrop: list(call, "cap-drop"),
+    volumes: list(call, "volume"),
+    labels: Object.fromEntries(list(call, "label").map(label)),
+    addHosts: list(call, "add-host"),
+    init: false,
+    pull,
+    securityOpt: list(call, "security-opt"),
+    tmpfs: list(call, "tmpfs"),
+    ...given("name", text(call, "name")),
+    ...given("workdir", text(call, "workdir")),
+    ...given("user", text(call, "user")),
+    ...given("hostname", text(call, "hostname")),
+    ...given("platform", text(call, "platform")),
+    ...given("stopSignal", text(call, "stop-signal")),
+    ...given("stopTimeout", number(call, "stop-timeout")),
+    ...given("entrypoint", entrypoint === undefined ? undefined : entrypoint === "" ? [] : [entrypoint]),
+    ...given("shmSize", shmSize === undefined ? undefined : bytes(shmSize)),
+  };
+}
+
+function given<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };
+}
+
+/** `NAME` alone is passed on from here when it is set, and left out otherwise. */
+export function envEntry(entry: string): string[] {
+  if (entry.includes("=")) return [entry];
+  const value = process.env[entry];
+  return value === undefined ? [] : [`${entry}=${value}`];
+}
+
+function envFile(path: string): string[] {
+  let content: string;
+  try {
+    content = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new SlipwayError("USAGE", `--env-file ${path} cannot be read`, { cause: error, exitCode: 125 });
+  }
+  return content.split(/\r?\n/).filter((line) => line.trim() !== "" && !line.trimStart().startsWith("#"));
+}
+
+function label(entry: string): [string, string] {
+  const equals = entry.indexOf("=");
+  return equals < 0 ? [entry, ""] : [entry.slice(0, equals), entry.slice(equals + 1)];
+}
+
+/** `64m`, `1g`, plain bytes; powers of 1024 as docker reads them. */
+function bytes(value: string): number {
+  const match = /^(\d+(?:\.\d+)?)([bkmgt]?)b?$/i.exec(value);
+  if (match === null)
+    throw new SlipwayError("USAGE", `invalid size ${JSON.stringify(value)}`, {
+      hint: "For example 64m.",
+      exitCode: 125,
+    });
+  return Math.round(Number(match[1]) * 1024 ** "bkmgt".indexOf((match[2] || "b").toLowerCase()));
+}

@@ -1,0 +1,144 @@
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import type { Call } from "./Command.ts";
+import { commandTable, findCommand } from "./commandTable.ts";
+import { type Flag, parseFlags } from "./flags.ts";
+import { nearest } from "./nearest.ts";
+
+/** Where the program's text goes. */
+export interface Terminal {
+  out(text: string): void;
+  err(text: string): void;
+}
+
+const globalFlags: Record<string, Flag> = {
+  root: { type: "string", help: "" },
+  runtime: { type: "string", help: "" },
+  debug: { type: "bool", short: "D", help: "" },
+  version: { type: "bool", short: "v", help: "" },
+  help: { type: "bool", short: "h", help: "" },
+};
+
+/** Runs the command that `argv` (without the program) names; the exit status. Errors are printed here, and nowhere else. */
+export async function runCli(argv: readonly string[], terminal: Terminal): Promise<number> {
+  let debug = false;
+  let failure = 1;
+  try {
+    const { values: globals, positionals: words } = parseFlags(argv, {
+      command: "slipway",
+      flags: globalFlags,
+      stopAtPositional: true,
+    });
+    debug = globals.debug === true;
+    if (globals.version === true) {
+      const { versionLine } = await import("./version.ts");
+      terminal.out(`${versionLine()}\n`);
+      return 0;
+    }
+    if (globals.help === true || words.length === 0 || words[0] === "help") {
+      if (words[0] === "help" && words.length > 1) return await runCli([...words.slice(1), "--help"], terminal);
+      const { generalHelp } = await import("./help.ts");
+      terminal.out(generalHelp());
+      return 0;
+    }
+    const found = findCommand(words);
+    if (found === undefined) throw unknownCommand(words);
+    const { command } = await found.entry.load();
+    failure = command.failure ?? 1;
+    const rest = words.slice(found.words);
+    const { values, positionals } = parseFlags(rest, {
+      command: `slipway ${found.entry.name}`,
+      flags: { ...command.flags, help: { type: "bool", help: "" } },
+      ...(command.stopAtPositional === true ? { stopAtPositional: true } : {}),
+      exitCode: failure,
+    });
+    if (values.help === true) {
+      const { commandHelp } = await import("./help.ts");
+      terminal.out(commandHelp(found.entry, command));
+      return 0;
+    }
+    checkCount(found.entry.name, command, positionals.length, failure);
+    return await withCall(terminal, { ...globals }, values, positionals, (call) => command.run(call));
+  } catch (error) {
+    if (error instanceof Interrupted) return error.exitCode;
+    const { errorText } = await import("./errorText.ts");
+    terminal.err(errorText(error, { debug }));
+    const own = error instanceof SlipwayError ? error.exitCode : 1;
+    return own === 1 ? failure : own;
+  }
+}
+
+/** Ctrl-C or SIGTERM ended the command: 128 plus the signal's number. */
+class Interrupted extends Error {
+  constructor(readonly exitCode: number) {
+    super("interrupted");
+  }
+}
+
+async function withCall(
+  terminal: Terminal,
+  globals: Record<string, unknown>,
+  values: Call["values"],
+  positionals: string[],
+  work: (call: Call) => Promise<number>,
+): Promise<number> {
+  const abort = new AbortController();
+  const onSignal = (name: "SIGINT" | "SIGTERM"): void => abort.abort(new Interrupted(name === "SIGINT" ? 130 : 143));
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  const { openEngine } = await import("../engine/openEngine.ts");
+  let close: (() => void) | undefined;
+  try {
+    return await work({
+      values,
+      positionals,
+      signal: abort.signal,
+      ...terminal,
+      engine(emit = () => {}) {
+        const flags: { root?: string; runtime?: string } = {};
+        if (typeof globals.root === "string") flags.root = globals.root;
+        if (typeof globals.runtime === "string") flags.runtime = globals.runtime;
+        const engine = openEngine({ emit, signal: abort.signal, flags });
+        close = () => engine.store.close();
+        return engine;
+      },
+    });
+  } catch (error) {
+    if (abort.signal.aborted) throw abort.signal.reason;
+    throw error;
+  } finally {
+    close?.();
+    process.off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal);
+  }
+}
+
+function checkCount(
+  name: string,
+  command: { min: number; max?: number; usage: string },
+  count: number,
+  exitCode: number,
+): void {
+  const { min, max = Number.POSITIVE_INFINITY } = command;
+  if (count >= min && count <= max) return;
+  const wanted = min === max ? `exactly ${min}` : count < min ? `at least ${min}` : `at most ${max}`;
+  throw new SlipwayError(
+    "USAGE",
+    `'slipway ${name}' takes ${wanted} argument${(count < min ? min : max) === 1 ? "" : "s"}`,
+    {
+      hint: `Usage:  slipway ${name} ${command.usage}\nSee 'slipway ${name} --help'.`,
+      exitCode,
+    },
+  );
+}
+
+function unknownCommand(words: readonly string[]): SlipwayError {
+  const spelled = commandTable.flatMap((entry) => [entry.name, ...entry.aliases]);
+  const near =
+    nearest(
+      words[0] as string,
+      spelled.filter((name) => !name.includes(" ")),
+    ) ?? nearest(words.slice(0, 2).join(" "), spelled);
+  return new SlipwayError("UNKNOWN_COMMAND", `${JSON.stringify(words[0])} is not a slipway command`, {
+    hint: near === undefined ? "See 'slipway --help'." : `Did you mean 'slipway ${near}'? See 'slipway --help'.`,
+  });
+}

@@ -1,0 +1,23 @@
+import { writeSync } from "node:fs";
+import type { Streams } from "../engine/Engine.ts";
+
+/** This program's own streams, for a process in the foreground. */
+export function ownStreams(options: { interactive: boolean; tty: boolean }): Streams {
+  const streams: Streams = { stdout: (bytes) => write(1, bytes), stderr: (bytes) => write(2, bytes) };
+  if (options.interactive) streams.stdin = 0;
+  if (options.tty && process.stdin.isTTY === true) streams.terminal = 0;
+  return streams;
+}
+
+function write(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(fd, bytes, at);
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code === "EPIPE") return; // nobody reads any more; the process goes on
+      if (code !== "EAGAIN") throw error;
+      Bun.sleepSync(1);
+    }
+  }
+}
