@@ -49,8 +49,9 @@ export interface BuildOptions {
 
 export interface BuildResult {
   imageID: Digest;
-  manifestDigest: Digest;
+  /** Familiar names that were given. */
   tags: string[];
+  /** For its warnings. */
   dockerfile: Dockerfile;
 }
 /** build(engine, options): Promise<BuildResult> */

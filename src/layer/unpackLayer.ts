@@ -1,4 +1,3 @@
-import { posix } from "node:path";
 import {
   AT_FDCWD,
   O_CREAT,
@@ -20,6 +19,7 @@ import { isErrno } from "../linux/LinuxError.ts";
 import { createHasher, type Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { copyFromLower } from "./copyFromLower.ts";
+import { baseName, cleanPath, parentPath as parentOf } from "./entryPath.ts";
 import { createDirectories } from "./layerDirectories.ts";
 import { isPrivateAttribute, OPAQUE_ATTRIBUTE, OPAQUE_NAME, OPAQUE_VALUE, WHITEOUT_PREFIX } from "./overlayForm.ts";
 import { createTarReader, type TarEntry } from "./tarReader.ts";
@@ -65,6 +65,8 @@ const PREALLOCATE = 1024 * 1024;
  */
 export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
   const root = linux.openat(AT_FDCWD, options.directory, O_DIRECTORY);
+  // Most layers list no root. What the caller made the directory with (0700) must not shut a container's users out of `/`.
+  linux.fchmod(root, 0o755);
   const directories = createDirectories(linux, root);
   const overlay = options.whiteouts !== "literal";
   const hasher = createHasher();
@@ -76,7 +78,7 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
 
   const reader = createTarReader({
     entry(entry) {
-      const path = clean(entry.path);
+      const path = cleanPath(entry.path);
       if (path === "") {
         if (entry.type !== "directory") throw refused(entry, "it would take the root's place");
         directory("", root, entry);
@@ -84,8 +86,8 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
         times.set("", entry.mtime);
         return;
       }
-      const name = posix.basename(path);
-      const parentPath = directories.resolve(posix.dirname(path) === "." ? "" : posix.dirname(path));
+      const name = baseName(path);
+      const parentPath = directories.resolve(parentOf(path));
       const parent = directories.open(parentPath);
       if (overlay && name.startsWith(WHITEOUT_PREFIX)) {
         whiteout(entry, parent, parentPath, name);
@@ -221,10 +223,11 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
   }
 
   function hardLink(entry: TarEntry, parent: number, path: string, name: string): void {
-    const target = clean(entry.linkname);
+    const target = cleanPath(entry.linkname);
+    if (target === "") throw refused(entry, "it is a hard link to the root");
     if (target === path) return;
-    const targetDirectory = posix.dirname(target) === "." ? "" : posix.dirname(target);
-    const targetName = posix.basename(target);
+    const targetDirectory = parentOf(target);
+    const targetName = baseName(target);
     let from: number | undefined;
     try {
       from = linux.openat2(root, targetDirectory === "" ? "." : targetDirectory, {
@@ -237,6 +240,7 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
     try {
       const there = from === undefined ? undefined : linux.statatOrUndefined(from, targetName);
       if (from !== undefined && there !== undefined && !isWhiteout(there.mode, there.rdevMajor, there.rdevMinor)) {
+        if ((there.mode & S_IFMT) === S_IFDIR) throw refused(entry, "it is a hard link to a directory");
         free(parent, path, name);
         linux.linkat(from, targetName, parent, name);
         return;
@@ -283,11 +287,6 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
     },
     abort: close,
   };
-}
-
-/** A name inside the root: no leading slash, `..` stops at the root. */
-function clean(path: string): string {
-  return posix.normalize(`/${path}`).replace(/^\/+|\/+$/g, "");
 }
 
 function isWhiteout(mode: number, major: number, minor: number): boolean {

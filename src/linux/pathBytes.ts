@@ -3,7 +3,7 @@
  * surrogate U+DC80..U+DCFF and back, so that any file name survives a round trip.
  */
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 const ascii = /^[\x00-\x7f]*$/;
 const escaped = /[\udc80-\udcff]/;

@@ -9,7 +9,7 @@ const MAX_ACCOUNT_FILE = 4 * 1024 * 1024;
 
 /** True when names have to be looked up in the base's files. */
 export function needsAccounts(spec: string | undefined): boolean {
-  return spec?.split(":").some((part) => part !== "" && !/^\d+$/.test(part));
+  return (spec ?? "").split(":").some((part) => !/^\d*$/.test(part));
 }
 
 /**

@@ -1,0 +1,1 @@
+export function parseChmod(t: string): any { const m = Number.parseInt(t, 8); return () => m; }

@@ -1,0 +1,290 @@
+import { expect, test } from "bun:test";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import fc from "fast-check";
+import { type TestEngine, withEngine } from "../../test/support/withEngine.ts";
+import { createFileTree } from "../solve/tree/FileTree.ts";
+import { createTreeDigester } from "../solve/tree/treeDigest.ts";
+import { createOverlaySnapshotter } from "../store/overlay.ts";
+import { build } from "./build.ts";
+import type { BuildOptions, BuildResult } from "./Engine.ts";
+
+const BUSYBOX = "/bin/busybox";
+
+function write(context: string, files: Record<string, string>): void {
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(context, path)), { recursive: true });
+    writeFileSync(join(context, path), content);
+  }
+}
+
+function context({ directory }: TestEngine, files: Record<string, string>): string {
+  const path = join(directory, "context");
+  mkdirSync(path);
+  mkdirSync(join(path, "bin"));
+  copyFileSync(BUSYBOX, join(path, "bin/sh"));
+  chmodSync(join(path, "bin/sh"), 0o755);
+  for (const name of ["cat", "ls", "mkdir", "rm"]) linkSync(join(path, "bin/sh"), join(path, "bin", name));
+  write(path, files);
+  return path;
+}
+
+const base = ["FROM scratch", "COPY bin /bin"];
+
+function run(test: TestEngine, path: string, options: Partial<BuildOptions> = {}): Promise<BuildResult> {
+  return build(test.engine, {
+    context: path,
+    tags: [],
+    buildArgs: {},
+    labels: {},
+    noCache: false,
+    noCacheFilter: [],
+    pull: false,
+    addHosts: [],
+    secrets: [],
+    ...options,
+  });
+}
+
+/** Names of the Dockerfile's steps that ran, in order of their end, since the last call. */
+function ran(test: TestEngine): string[] {
+  const names = new Map<string, string>();
+  const done: string[] = [];
+  for (const event of test.events.splice(0)) {
+    if (event.type === "step.start") names.set(event.id, event.name);
+    if (event.type === "step.done" && !event.cached && !event.id.startsWith("internal"))
+      done.push(names.get(event.id) ?? "");
+  }
+  return done.map((name) => name.replace(/^\[.*?\] /, ""));
+}
+
+/** Digest of the whole file system of an image, times aside. */
+function fileSystem({ engine: { store } }: TestEngine, result: BuildResult): string {
+  const record = store.images.get(result.imageID);
+  const layers = record?.config.rootfs.diff_ids.map((diffID) => store.layers.require(diffID)) ?? [];
+  const tree = createFileTree(store.linux, createOverlaySnapshotter(store).view(layers));
+  try {
+    return createTreeDigester(store.linux, tree).digest(tree.root, { contentsOnly: true });
+  } finally {
+    tree.close();
+  }
+}
+
+test("a build that has nothing to do runs nothing and gives the same image", () =>
+  withEngine(async (test) => {
+    const path = context(test, {
+      "a.txt": "a",
+      Dockerfile: [...base, "WORKDIR /srv", "COPY a.txt .", "RUN echo b > b.txt"].join("\n"),
+    });
+    const first = await run(test, path, { tags: ["one"] });
+    expect(ran(test)).toHaveLength(4);
+    const second = await run(test, path, { tags: ["one"] });
+    expect(ran(test)).toEqual([]);
+    expect(second.imageID).toBe(first.imageID);
+  }));
+
+test("a step that runs again and writes the same leaves what follows cached", () =>
+  withEngine(async (test) => {
+    const path = context(test, {
+      "a.txt": "1",
+      Dockerfile: [...base, "COPY a.txt /a.txt", "RUN echo same > /out; rm /a.txt", "RUN echo after > /after"].join(
+        "\n",
+      ),
+    });
+    await run(test, path);
+    ran(test);
+    write(path, { "a.txt": "2" });
+    await run(test, path);
+    expect(ran(test)).toEqual(["COPY a.txt /a.txt", "RUN echo same > /out; rm /a.txt", "RUN echo after > /after"]);
+    write(path, {
+      Dockerfile: [...base, "RUN echo same > /out", "RUN echo after > /after"].join("\n"),
+    });
+    await run(test, path);
+    ran(test);
+    write(path, {
+      Dockerfile: [...base, "RUN echo same > /out # again", "RUN echo after > /after"].join("\n"),
+    });
+    await run(test, path);
+    expect(ran(test)).toEqual(["RUN echo same > /out # again"]);
+  }));
+
+test("a miss names the file that changed", () =>
+  withEngine(async (test) => {
+    const path = context(test, {
+      "a.txt": "1",
+      Dockerfile: [...base, "ARG V=1", "COPY a.txt /a.txt", "RUN echo $V"].join("\n"),
+    });
+    await run(test, path);
+    test.events.length = 0;
+    write(path, { "a.txt": "2" });
+    await run(test, path, { buildArgs: { V: "2" } });
+    const reasons = test.events.flatMap((event) =>
+      event.type === "step.done" && event.reason !== undefined ? [event.reason] : [],
+    );
+    expect(reasons[0]).toContain("a.txt changed");
+    expect(reasons[1]).toContain("environment variable V: 1 → 2");
+  }));
+
+test("a failing step leaves no image, no mount and no file behind, and names its lines", () =>
+  withEngine(async (test) => {
+    const path = context(test, { Dockerfile: [...base, "RUN echo out; exit 3"].join("\n") });
+    const before = readFileSync("/proc/self/mountinfo", "utf8");
+    const failure = await run(test, path, { tags: ["never"] }).catch((error) => error);
+    expect(failure).toMatchObject({ code: "STEP_FAILED", range: { start: 3, end: 3 } });
+    expect(failure.message).toContain("exit code: 3");
+    expect(test.engine.store.images.list()).toEqual([]);
+    expect(readdirSync(join(test.engine.store.root, "tmp"))).toEqual([]);
+    expect(readFileSync("/proc/self/mountinfo", "utf8").split("\n").length).toBe(before.split("\n").length);
+  }));
+
+test("a stage that the target does not need is not built; COPY --from takes what another stage made", () =>
+  withEngine(async (test) => {
+    const path = context(test, {
+      Dockerfile: [
+        "FROM scratch AS made",
+        "COPY bin /bin",
+        "RUN echo made > /made",
+        "FROM scratch AS unused",
+        "COPY nothing /",
+        "FROM scratch",
+        "COPY --from=made /made /taken",
+      ].join("\n"),
+    });
+    const first = await run(test, path);
+    expect(ran(test)).toHaveLength(3);
+    await run(test, path);
+    expect(ran(test)).toEqual([]);
+    expect(test.engine.store.images.get(first.imageID)?.config.rootfs.diff_ids).toHaveLength(1);
+  }));
+
+test("what .dockerignore names is neither copied nor part of the key", () =>
+  withEngine(async (test) => {
+    const path = context(test, {
+      "keep/a": "1",
+      "keep/b.log": "1",
+      "drop/a": "1",
+      ".dockerignore": "**/*.log\ndrop\n",
+      Dockerfile: "FROM scratch\nCOPY . /all/",
+    });
+    const first = await run(test, path);
+    ran(test);
+    write(path, { "keep/b.log": "2", "drop/a": "2" });
+    const second = await run(test, path);
+    expect(ran(test)).toEqual([]);
+    expect(second.imageID).toBe(first.imageID);
+    write(path, { "keep/a": "2" });
+    expect((await run(test, path)).imageID).not.toBe(first.imageID);
+  }));
+
+type Edit = {
+  kind: "write" | "chmod" | "remove" | "touch" | "link" | "argument" | "instruction";
+  path: number;
+  value: number;
+};
+
+const PATHS = ["a", "b", "d/a", "d/b", "d/e/f"];
+const STEPS = [
+  "COPY a* /one/",
+  "COPY d /two",
+  "COPY d/e /three/",
+  "RUN cat /one/* > /sum; echo $V >> /sum; ls /two >> /sum",
+  "WORKDIR /srv/x",
+  "ENV N=1",
+  "COPY --chmod=640 . /all",
+  "RUN rm -f /two/a; mkdir -p /made; echo $N > /made/n",
+];
+
+function apply(edit: Edit, path: string, state: { value: number; order: number }): void {
+  const file = join(path, PATHS[edit.path % PATHS.length] as string);
+  mkdirSync(dirname(file), { recursive: true });
+  switch (edit.kind) {
+    case "write":
+      rmSync(file, { recursive: true, force: true });
+      writeFileSync(file, String(edit.value % 3));
+      break;
+    case "chmod":
+      if (existsSync(file) && lstatSync(file).isFile()) chmodSync(file, edit.value % 2 === 0 ? 0o644 : 0o755);
+      break;
+    case "remove":
+      rmSync(file, { recursive: true, force: true });
+      break;
+    case "touch":
+      if (existsSync(file)) utimesSync(file, edit.value, edit.value);
+      break;
+    case "link":
+      rmSync(file, { recursive: true, force: true });
+      symlinkSync(`t${edit.value % 3}`, file);
+      break;
+    case "argument":
+      state.value = edit.value % 3;
+      break;
+    case "instruction":
+      state.order = edit.value;
+  }
+}
+
+function dockerfileOf(order: number): string {
+  const chosen = STEPS.filter((_, i) => i < 4 || ((order >> (i - 4)) & 1) === 0);
+  return [...base, "ARG V=0", ...chosen].join("\n");
+}
+
+test("after any edits, the cached build equals a build without cache", async () => {
+  const edit = fc.record({
+    kind: fc.constantFrom<Edit["kind"]>("write", "chmod", "remove", "touch", "link", "argument", "instruction"),
+    path: fc.nat(PATHS.length - 1),
+    value: fc.nat(15),
+  });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.array(edit, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 4 }),
+      (rounds) =>
+        withEngine(async (test) => {
+          const path = context(test, {
+            a: "0",
+            "d/a": "0",
+            "d/b": "0",
+            "d/e/f": "0",
+            ".dockerignore": "Dockerfile\n",
+          });
+          const state = { value: 0, order: 0 };
+          for (const edits of rounds) {
+            for (const each of edits) apply(each, path, state);
+            write(path, {
+              Dockerfile: dockerfileOf(state.order),
+              a: "x",
+              "d/e/f": existsSync(join(path, "d/e/f")) ? readOrLink(join(path, "d/e/f")) : "f",
+            });
+            const buildArgs = { V: String(state.value) };
+            const cached = await run(test, path, { buildArgs });
+            test.events.length = 0;
+            const again = await run(test, path, { buildArgs });
+            expect(ran(test)).toEqual([]);
+            expect(again.imageID).toBe(cached.imageID);
+            const fresh = await run(test, path, { buildArgs, noCache: true });
+            expect(fileSystem(test, fresh)).toBe(fileSystem(test, cached));
+            const [one, two] = [cached, fresh].map(({ imageID }) => test.engine.store.images.get(imageID)?.config);
+            expect(two?.config).toEqual(one?.config as never);
+            expect(two?.rootfs).toEqual(one?.rootfs as never);
+          }
+        }),
+    ),
+    { numRuns: 8 },
+  );
+}, 120_000);
+
+function readOrLink(path: string): string {
+  return lstatSync(path).isFile() ? readFileSync(path, "utf8") : "f";
+}

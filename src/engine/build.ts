@@ -1,0 +1,194 @@
+import { readFileSync } from "node:fs";
+import { parseDockerfile } from "../dockerfile/parseDockerfile.ts";
+import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
+import type { Digest } from "../oci/digest.ts";
+import { familiarName, parseReference } from "../oci/reference.ts";
+import { hostPlatform, parsePlatform } from "../oci/platform.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import type { Graph, StepID } from "../plan/graph.ts";
+import { planBuild } from "../plan/plan.ts";
+import { createSemaphore } from "../solve/semaphore.ts";
+import type { Sandbox, SecretSource, SolveContext, StepResult } from "../solve/SolveContext.ts";
+import { solve } from "../solve/solve.ts";
+import { createOverlaySnapshotter } from "../store/overlay.ts";
+import { putImage } from "../store/putImage.ts";
+import { createBaseResolver } from "./baseImages.ts";
+import { createContextOpener } from "./buildContext.ts";
+import { startBuildRecord } from "./buildRecords.ts";
+import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
+import { loadDockerfile } from "./loadDockerfile.ts";
+import { createVertices } from "./vertices.ts";
+
+/**
+ * Builds an image as BuildKit's Dockerfile frontend says: plans what the target needs, brings each step to its layer (from the cache where
+ * nothing has changed), writes config and history, and names the result. Nothing is recorded of a build that fails, but for the steps
+ * that came to their end.
+ */
+export async function build(engine: Engine, options: BuildOptions): Promise<BuildResult> {
+  const tags = options.tags.map((tag) => parseReference(tag).canonical);
+  const recorder = startBuildRecord(engine, {
+    context: options.context,
+    dockerfile: options.file ?? "Dockerfile",
+    ...(options.target === undefined ? {} : { target: options.target }),
+    tags,
+  });
+  const recorded: Engine = {
+    ...engine,
+    emit: (event) => {
+      recorder.event(event);
+      engine.emit(event);
+    },
+  };
+  try {
+    const result = await buildImage(recorded, options, tags);
+    recorder.finish({ imageID: result.imageID });
+    return result;
+  } catch (error) {
+    recorder.finish({ error, canceled: engine.signal.aborted });
+    throw error;
+  }
+}
+
+async function buildImage(engine: Engine, options: BuildOptions, tags: string[]): Promise<BuildResult> {
+  const { store, signal } = engine;
+  const vertices = createVertices(engine.emit);
+  const lease = store.lease("build");
+  try {
+    const source = await vertices.internal("[internal] load build definition from Dockerfile", async () =>
+      loadDockerfile(options),
+    );
+    const dockerfile = parseDockerfile(source.text, { file: source.name });
+    const contexts = createContextOpener(engine, options, source, vertices);
+    const host = hostPlatform();
+    const graph = await planBuild(
+      dockerfile,
+      {
+        buildArgs: options.buildArgs,
+        labels: options.labels,
+        buildPlatform: host,
+        ...(options.platform === undefined ? {} : { targetPlatform: parsePlatform(options.platform) }),
+        noCache: options.noCache,
+        noCacheFilter: options.noCacheFilter,
+        ...(options.target === undefined ? {} : { target: options.target }),
+      },
+      createBaseResolver(engine, options, vertices),
+    );
+    vertices.plan(graph.steps);
+
+    const context: SolveContext = {
+      store,
+      linux: store.linux,
+      snapshotter: createOverlaySnapshotter(store),
+      lease,
+      signal,
+      emit: (event) => vertices.solving(event),
+      slots: createSemaphore(options.jobs ?? navigator.hardwareConcurrency),
+      openContext: contexts.open,
+      secrets: secretSources(options),
+      ssh: new Map(),
+      sandbox: once(() => openSandbox(engine)),
+      addHosts: options.addHosts,
+      project: contexts.project,
+      network: networkOf(options.network),
+    };
+    const solved = await solve(graph, context);
+    contexts.save();
+
+    return await vertices.internal("exporting to image", async (status) => {
+      const config = assembleConfig(graph, solved.target.layers, solved.results);
+      store.layers.sync();
+      const { imageID } = store.transaction(() => {
+        const written = putImage(store, { config, lease });
+        for (const tag of tags) store.images.tag(tag, written.imageID);
+        return written;
+      });
+      status(`writing image ${imageID}`);
+      for (const tag of tags) status(`naming to ${tag.replace(/:latest$/, "")}`);
+      return { imageID, tags: tags.map(familiarName), dockerfile };
+    });
+  } finally {
+    lease.release();
+  }
+}
+
+/** BuildKit's config: history from the base, then ours; an entry without a layer carries the time of the layer before it. */
+export function assembleConfig(graph: Graph, layers: Digest[], results: Map<StepID, StepResult>): ImageConfig {
+  const { target } = graph;
+  let created = latest(target.baseHistory);
+  const history: HistoryEntry[] = [...target.baseHistory];
+  for (const entry of target.history) {
+    const result = entry.layer === undefined ? undefined : results.get(entry.layer);
+    const made = result?.kind === "layers" ? result.created : undefined;
+    if (made !== undefined) created = new Date(made).toISOString();
+    history.push({
+      ...(created === undefined ? {} : { created }),
+      created_by: entry.created_by,
+      ...(entry.author === undefined ? {} : { author: entry.author }),
+      comment: entry.comment,
+      ...(entry.layer === undefined ? { empty_layer: true } : {}),
+    });
+  }
+  return {
+    architecture: target.platform.architecture,
+    ...(target.author === undefined ? {} : { author: target.author }),
+    config: target.config,
+    ...(created === undefined ? {} : { created }),
+    history,
+    os: target.platform.os,
+    rootfs: { type: "layers", diff_ids: layers },
+    ...(target.platform.variant === undefined ? {} : { variant: target.platform.variant }),
+  };
+}
+
+async function openSandbox(engine: Engine): Promise<Sandbox> {
+  const { linux, settings } = engine.store;
+  const [{ probeRuntime }, { enterMountNamespace }] = await Promise.all([
+    import("../runtime/probe.ts"),
+    import("../runtime/MountNamespace.ts"),
+  ]);
+  const runtime = await probeRuntime(linux, settings, { runtime: engine.config.runtime });
+  return { runtime, namespace: enterMountNamespace(linux, runtime) };
+}
+
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => {
+    result ??= work();
+    return result;
+  };
+}
+
+function secretSources(options: BuildOptions): Map<string, SecretSource> {
+  return new Map(
+    options.secrets.map(({ id, source, env }): [string, SecretSource] => [
+      id,
+      { id, read: () => secretBytes(id, source, env) },
+    ]),
+  );
+}
+
+function secretBytes(id: string, source: string | undefined, env: string | undefined): Uint8Array {
+  if (env !== undefined) {
+    const value = process.env[env];
+    if (value !== undefined) return Buffer.from(value);
+    throw new SlipwayError("SECRET_MISSING", `secret ${id}: the environment variable ${env} is not set`);
+  }
+  try {
+    return readFileSync(source ?? id);
+  } catch (error) {
+    throw new SlipwayError("SECRET_MISSING", `secret ${id}: cannot read ${source ?? id}`, { cause: error });
+  }
+}
+
+/** @throws SlipwayError `UNSUPPORTED_NETWORK` */
+function networkOf(network: string | undefined): SolveContext["network"] {
+  if (network === undefined || network === "default" || network === "bridge") return "default";
+  if (network === "none" || network === "host") return network;
+  throw new SlipwayError("UNSUPPORTED_NETWORK", `network ${JSON.stringify(network)} is not known`, {
+    hint: "--network takes default, none or host.",
+  });
+}
+
+function latest(history: readonly HistoryEntry[]): string | undefined {
+  return history.findLast((entry) => entry.created !== undefined)?.created;
+}

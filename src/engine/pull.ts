@@ -1,0 +1,221 @@
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { ImageConfig } from "../oci/config.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Index, Manifest } from "../oci/manifest.ts";
+import { isIndex, parseManifest } from "../oci/parseManifest.ts";
+import { formatPlatform, hostPlatform, parsePlatform, pickPlatform } from "../oci/platform.ts";
+import { parseReference, type Reference } from "../oci/reference.ts";
+import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
+import { unpackBlob } from "../layer/unpackBlob.ts";
+import { createRegistry, type Registry } from "../registry/createRegistry.ts";
+import { createSemaphore } from "../solve/semaphore.ts";
+import type { Lease } from "../store/Store.ts";
+import type { Engine, PullOptions, PullResult } from "./Engine.ts";
+
+/** Downloads at a time: more do not make a line faster, and a registry may mind. */
+const DOWNLOADS = 4;
+const MAX_CONFIG_BYTES = 8 * 1024 * 1024;
+
+interface LayerWork {
+  blob: Descriptor;
+  diffID: Digest;
+}
+
+/**
+ * Brings an image into the store by its registry's name: what the store has is not fetched again, layers come and unpack in parallel, every
+ * byte is verified, and nothing is recorded before all of it is there. Blobs are kept as they came.
+ * @throws SlipwayError those of `Registry.manifest`, `NO_MATCHING_PLATFORM`, `DIGEST_MISMATCH`, `DIFF_ID_MISMATCH`
+ */
+export async function pull(engine: Engine, name: string, options: PullOptions = {}): Promise<PullResult> {
+  const { store, emit, signal } = engine;
+  const reference = parseReference(name);
+  const registry = createRegistry({ host: reference.domain, ...engine.config.registries[reference.domain], signal });
+  emit({ type: "pull.start", reference: reference.canonical });
+  const lease = store.lease("pull");
+  try {
+    const top = await registry.manifest(reference.path, reference.digest ?? reference.tag ?? "latest");
+    const { bytes, manifest, digest } = await chosen(registry, reference, top, options);
+    lease.protect("blob", manifest.config.digest);
+    const config = await readConfig(engine, registry, reference, manifest.config, lease);
+    const layers = manifest.layers.map((blob, i): LayerWork => ({ blob, diffID: config.rootfs.diff_ids[i] as Digest }));
+    if (layers.length !== config.rootfs.diff_ids.length) {
+      throw new SlipwayError(
+        "INVALID_IMAGE",
+        `${reference.canonical} has ${layers.length} layers, but its config names ${config.rootfs.diff_ids.length}`,
+      );
+    }
+    const fetched = await fetchLayers(engine, registry, reference, layers, lease);
+
+    store.blobs.write(bytes, lease);
+    store.layers.sync();
+    const id = manifest.config.digest;
+    const known = store.images.byTag(reference.canonical)?.id === id;
+    store.transaction(() => {
+      store.images.put(id, digest);
+      if (reference.digest === undefined) store.images.tag(reference.canonical, id, top.digest);
+      store.images.addRepoDigest(`${reference.domain}/${reference.path}`, top.digest, id);
+    });
+    const updated = fetched || !known;
+    emit({ type: "pull.done", reference: reference.canonical, digest: top.digest, updated });
+    return { reference: reference.canonical, digest: top.digest, imageID: id, updated };
+  } finally {
+    lease.release();
+  }
+}
+
+/** The manifest of the platform that was asked for, or of this machine's. */
+async function chosen(
+  registry: Registry,
+  reference: Reference,
+  top: { bytes: Uint8Array; digest: Digest },
+  options: PullOptions,
+): Promise<{ bytes: Uint8Array; manifest: Manifest; digest: Digest }> {
+  let { bytes, digest } = top;
+  let manifest: Manifest | Index = parseManifest(bytes);
+  // An index may name indexes (image-spec, image-index.md); one level of them is what anybody makes.
+  for (let depth = 0; isIndex(manifest) && depth < 3; depth++) {
+    const wanted = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
+    const entries = manifest.manifests.filter((each) => each.platform !== undefined && each.platform.os !== "unknown");
+    const found =
+      pickPlatform(wanted, entries) ?? (manifest.manifests.length === 1 ? manifest.manifests[0] : undefined);
+    if (found === undefined) {
+      const there = entries.map((each) => (each.platform === undefined ? "" : formatPlatform(each.platform)));
+      throw new SlipwayError(
+        "NO_MATCHING_PLATFORM",
+        `${reference.canonical} has no image for ${formatPlatform(wanted)}`,
+        {
+          hint: `It has: ${there.join(", ")}. Ask for one by --platform.`,
+        },
+      );
+    }
+    const next = await registry.manifest(reference.path, found.digest);
+    bytes = next.bytes;
+    digest = next.digest;
+    manifest = parseManifest(bytes);
+  }
+  if (isIndex(manifest))
+    throw new SlipwayError("INVALID_MANIFEST", `${reference.canonical} is an index of indexes without end`);
+  return { bytes, manifest, digest };
+}
+
+async function readConfig(
+  engine: Engine,
+  registry: Registry,
+  reference: Reference,
+  blob: Descriptor,
+  lease: Lease,
+): Promise<ImageConfig> {
+  const { store } = engine;
+  if (blob.size > MAX_CONFIG_BYTES)
+    throw new SlipwayError("INVALID_IMAGE", `the config of ${reference.canonical} is ${blob.size} bytes`);
+  if (!store.blobs.has(blob.digest)) {
+    await store.blobs.ingest(await registry.blob(reference.path, blob), blob, { lease });
+  }
+  let config: ImageConfig;
+  try {
+    config = JSON.parse(Buffer.from(store.blobs.read(blob.digest)).toString("utf8")) as ImageConfig;
+  } catch (error) {
+    if (isSlipwayError(error)) throw error;
+    throw new SlipwayError("INVALID_IMAGE", `the config of ${reference.canonical} is not JSON`, { cause: error });
+  }
+  if (!Array.isArray(config.rootfs?.diff_ids)) {
+    throw new SlipwayError("INVALID_IMAGE", `${reference.canonical} is no image: its config names no layers`);
+  }
+  return config;
+}
+
+/** Returns whether anything had to be fetched. */
+async function fetchLayers(
+  engine: Engine,
+  registry: Registry,
+  reference: Reference,
+  layers: readonly LayerWork[],
+  lease: Lease,
+): Promise<boolean> {
+  const slots = createSemaphore(DOWNLOADS);
+  const done = new Map<Digest, Promise<void>>();
+  const stop = new AbortController();
+  let fetched = false;
+
+  async function one(work: LayerWork, below: readonly LayerWork[]): Promise<void> {
+    const { store, emit } = engine;
+    const { digest } = work.blob;
+    lease.protect("layer", work.diffID);
+    lease.protect("blob", digest);
+    if (store.layers.get(work.diffID) !== undefined) {
+      emit({ type: "pull.layer", digest, status: "exists" });
+      store.layers.addBlob(work.diffID, work.blob);
+      return;
+    }
+    emit({ type: "pull.layer", digest, status: "waiting" });
+    await slots(() =>
+      store.locked(`layer:${work.diffID}`, async () => {
+        stop.signal.throwIfAborted();
+        // Another process may have brought it meanwhile.
+        if (store.layers.get(work.diffID) !== undefined) {
+          emit({ type: "pull.layer", digest, status: "exists" });
+          store.layers.addBlob(work.diffID, work.blob);
+          return;
+        }
+        fetched = true;
+        if (!store.blobs.has(digest)) {
+          const onProgress = (current: number): void =>
+            emit({ type: "pull.layer", digest, status: "downloading", current, total: work.blob.size });
+          onProgress(0);
+          await store.blobs.ingest(await registry.blob(reference.path, work.blob), work.blob, { lease, onProgress });
+        }
+        emit({ type: "pull.layer", digest, status: "extracting" });
+        await unpack(engine, work, below, done, lease);
+        emit({ type: "pull.layer", digest, status: "done" });
+      }),
+    );
+  }
+
+  const all: Promise<void>[] = [];
+  for (const [i, work] of layers.entries()) {
+    let promise = done.get(work.diffID);
+    if (promise === undefined) {
+      promise = one(work, layers.slice(0, i));
+      done.set(work.diffID, promise);
+    }
+    all.push(promise);
+  }
+  for (const promise of all) promise.catch((error) => stop.abort(error));
+  const settled = await Promise.allSettled(all);
+  const failed = settled.find((each) => each.status === "rejected");
+  if (failed !== undefined) throw stop.signal.aborted ? stop.signal.reason : failed.reason;
+  return fetched;
+}
+
+async function unpack(
+  engine: Engine,
+  work: LayerWork,
+  below: readonly LayerWork[],
+  done: Map<Digest, Promise<void>>,
+  lease: Lease,
+): Promise<void> {
+  const { store } = engine;
+  const source = { linux: store.linux, blob: store.blobs.path(work.blob.digest), expectedDiffID: work.diffID };
+  let directory = lease.directory();
+  let unpacked: Awaited<ReturnType<typeof unpackBlob>>;
+  try {
+    unpacked = await unpackBlob({ ...source, directory: rootOf(engine, directory) });
+  } catch (error) {
+    if (!isSlipwayError(error, "NEEDS_LOWER_LAYERS")) throw error;
+    // A hard link into a layer below: that one has to be there first.
+    for (const each of below) await done.get(each.diffID);
+    directory = lease.directory();
+    const lowerPaths = below.map((each) => store.layers.require(each.diffID).path);
+    unpacked = await unpackBlob({ ...source, directory: rootOf(engine, directory), lowerPaths });
+  }
+  store.transaction(() => {
+    store.layers.adopt(directory, unpacked, lease);
+    store.layers.addBlob(work.diffID, work.blob);
+  });
+}
+
+/** A layer's root has the mode that a root has, until its tar says otherwise. */
+function rootOf({ store: { linux } }: Engine, directory: string): string {
+  linux.fchmodat(-100, directory, 0o755);
+  return directory;
+}

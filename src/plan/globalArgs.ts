@@ -1,0 +1,59 @@
+import type { Dockerfile } from "../dockerfile/instruction.ts";
+import type { Platform } from "../oci/platform.ts";
+import { expandWord } from "./expand.ts";
+import type { PlanOptions } from "./PlanOptions.ts";
+
+/** Platform arguments, TARGETSTAGE, then the ARGs before the first FROM, each able to use those before it. Build arguments win. */
+export function globalArgsOf(
+  dockerfile: Dockerfile,
+  options: PlanOptions,
+  buildArgs: ReadonlyMap<string, string>,
+  target: Platform,
+): Map<string, string> {
+  const stage = options.target ?? dockerfile.stages.at(-1)?.name ?? "";
+  const args = new Map<string, string>([
+    ...platformArgs("BUILD", options.buildPlatform),
+    ...platformArgs("TARGET", target),
+    ["TARGETSTAGE", stage === "" ? "default" : stage],
+  ]);
+  for (const key of args.keys()) {
+    const given = buildArgs.get(key);
+    if (given !== undefined) args.set(key, given);
+  }
+  for (const instruction of dockerfile.globalArgs) {
+    for (const { key, value } of instruction.args) {
+      const given = buildArgs.get(key);
+      if (given !== undefined) args.set(key, given);
+      else if (value !== undefined)
+        args.set(key, expandWord(value, args, dockerfile.directives.escape, instruction.range));
+    }
+  }
+  return args;
+}
+
+function platformArgs(prefix: string, platform: Platform): [string, string][] {
+  return [
+    [`${prefix}PLATFORM`, platformText(platform)],
+    [`${prefix}OS`, platform.os],
+    [`${prefix}OSVERSION`, platform["os.version"] ?? ""],
+    [`${prefix}ARCH`, platform.architecture],
+    [`${prefix}VARIANT`, platform.variant ?? ""],
+  ];
+}
+
+function platformText({ os, architecture, variant }: Platform): string {
+  return variant === undefined || variant === "" ? `${os}/${architecture}` : `${os}/${architecture}/${variant}`;
+}
+
+const proxies = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"] as const;
+
+/** The predefined proxy arguments, in capitals and small letters as programs ask for either. Small letters win where both are given. */
+export function proxyEnvOf(buildArgs: ReadonlyMap<string, string>): string[] {
+  const env: string[] = [];
+  for (const name of proxies) {
+    let value = "";
+    for (const key of [...buildArgs.keys()].sort()) if (key.toLowerCase() === name) value = buildArgs.get(key) ?? "";
+    if (value !== "") env.push(`${name.toUpperCase()}=${value}`, `${name}=${value}`);
+  }
+  return env;
+}

@@ -1,0 +1,72 @@
+import type { Linux } from "../linux/Linux.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Step, StepID } from "../plan/graph.ts";
+import type { MountNamespace } from "../runtime/MountNamespace.ts";
+import type { Runtime } from "../runtime/Runtime.ts";
+import type { Snapshotter } from "../store/Snapshotter.ts";
+import type { Lease, Store } from "../store/Store.ts";
+import type { Semaphore } from "./semaphore.ts";
+import type { FileTree } from "./tree/FileTree.ts";
+import type { TreeDigester } from "./tree/treeDigest.ts";
+
+/** What the solver tells. The engine turns it into its own events. */
+export type SolveEvent =
+  | { type: "start"; step: Step }
+  | { type: "log"; step: Step; stream: 1 | 2; data: Uint8Array }
+  | { type: "done"; step: Step; cached: boolean; reason?: string }
+  | { type: "error"; step: Step; error: unknown; canceled: boolean };
+
+export interface SecretSource {
+  id: string;
+  /** The bytes; read when a step asks for them. @throws SlipwayError when the file cannot be read */
+  read(): Uint8Array;
+}
+
+/** What one build works with. */
+export interface SolveContext {
+  store: Store;
+  linux: Linux;
+  snapshotter: Snapshotter;
+  lease: Lease;
+  signal: AbortSignal;
+  emit: (event: SolveEvent) => void;
+  /** Bounds the steps that work at the same time; waiting for inputs and asking the cache is free. */
+  slots: Semaphore;
+  /** Opens a build context by name. Called once per context. */
+  openContext(name: string): Promise<FileTree>;
+  secrets: Map<string, SecretSource>;
+  /** Sockets of ssh agents, by id. */
+  ssh: Map<string, string>;
+  /** `host:ip`, from `--add-host`. */
+  addHosts: string[];
+  /** Distinguishes the builds whose misses are explained by each other: the context's path and the Dockerfile's. */
+  project: string;
+  /** `--network` of the build: what a step's "default" means. */
+  network: "default" | "none" | "host";
+  /** The OCI runtime and this process's private mount namespace; asked for by the first step that runs something. */
+  sandbox(): Promise<Sandbox>;
+}
+
+export interface Sandbox {
+  runtime: Runtime;
+  namespace: MountNamespace;
+}
+
+/** A file system made of layers, lowest first. `created` (ms) is when its last layer was first made. */
+export interface LayersResult {
+  kind: "layers";
+  layers: Digest[];
+  /** The step's own layer, absent for images. */
+  layer?: Digest;
+  created?: number;
+}
+
+/** A tree that is only copied from. */
+export interface TreeResult {
+  kind: "tree";
+  tree: FileTree;
+  digester: TreeDigester;
+}
+
+export type StepResult = LayersResult | TreeResult;
+export type ResultOf = (id: StepID | undefined) => Promise<StepResult>;

@@ -1,0 +1,83 @@
+import type { Digest } from "../oci/digest.ts";
+import type { Step } from "../plan/graph.ts";
+import { commitLayer } from "./commitLayer.ts";
+import { explainMiss, type KeyPart, stepKey } from "./key.ts";
+import type { LayersResult, SolveContext } from "./SolveContext.ts";
+
+/** What a step's work says besides what it wrote. */
+export interface StepOutcome {
+  /** Directory (of the build's lease) that becomes the layer. */
+  upper: string;
+  /** False when an input changed under the work: the result serves this build and no other. */
+  keep?: boolean;
+}
+
+/**
+ * Gives the layer of a step: from the cache when a record with the same key parts names a layer that is still there, by `work` otherwise.
+ * A step that another process is at work on is waited for, and its result taken.
+ */
+export async function cachedStep(
+  context: SolveContext,
+  step: Step,
+  base: Digest[],
+  parts: KeyPart[],
+  work: () => Promise<StepOutcome>,
+): Promise<LayersResult> {
+  const { store, emit } = context;
+  const key = stepKey(parts);
+
+  const hit = lookup(context, step, key);
+  if (hit !== undefined) {
+    emit({ type: "start", step });
+    emit({ type: "done", step, cached: true });
+    return { kind: "layers", layers: [...base, hit.diffID], layer: hit.diffID, created: hit.created };
+  }
+
+  return context.slots(() =>
+    store.locked(`step:${key}`, async () => {
+      context.signal.throwIfAborted();
+      const meanwhile = lookup(context, step, key);
+      emit({ type: "start", step });
+      if (meanwhile !== undefined) {
+        emit({ type: "done", step, cached: true });
+        return {
+          kind: "layers",
+          layers: [...base, meanwhile.diffID],
+          layer: meanwhile.diffID,
+          created: meanwhile.created,
+        };
+      }
+      const reason = step.ignoreCache ? "the cache was not asked" : explain(context, step, parts);
+      const outcome = await work();
+      const layer = commitLayer(context, outcome.upper);
+      if (outcome.keep !== false) {
+        store.transaction(() => {
+          store.cache.put(key, JSON.stringify(layer), [layer.diffID]);
+          store.cache.putInGroup(groupOf(context, step), key, JSON.stringify(parts));
+        });
+      }
+      emit({ type: "done", step, cached: false, reason });
+      return { kind: "layers", layers: [...base, layer.diffID], layer: layer.diffID, created: layer.created };
+    }),
+  );
+}
+
+function lookup(context: SolveContext, step: Step, key: string): { diffID: Digest; created: number } | undefined {
+  if (step.ignoreCache) return undefined;
+  const record = context.store.cache.get(key);
+  if (record === undefined) return undefined;
+  if (step.cacheTtl !== undefined && record.created + step.cacheTtl * 1000 < Date.now()) return undefined;
+  const found = JSON.parse(record.value) as { diffID: Digest; created: number };
+  if (context.store.layers.get(found.diffID) === undefined) return undefined;
+  context.lease.protect("layer", found.diffID);
+  return found;
+}
+
+function explain(context: SolveContext, step: Step, parts: KeyPart[]): string {
+  const [nearest] = context.store.cache.nearest(groupOf(context, step), 1);
+  return explainMiss(parts, nearest === undefined ? undefined : (JSON.parse(nearest.value) as KeyPart[]));
+}
+
+function groupOf(context: SolveContext, step: Step): string {
+  return `parts:${context.project}:${step.stage}:${step.id}`;
+}

@@ -1,0 +1,92 @@
+import type { Graph, Step, StepID } from "../plan/graph.ts";
+import type { LayersResult, ResultOf, SolveContext, StepResult } from "./SolveContext.ts";
+import { createTreeDigester } from "./tree/treeDigest.ts";
+
+export interface Solved {
+  /** The target's file system; no layers for `FROM scratch` with nothing in it. */
+  target: LayersResult;
+  /** Results of the steps that made a layer, for the history. */
+  results: Map<StepID, StepResult>;
+}
+
+/**
+ * Brings every step of the graph to its result, independent ones at the same time. The first failure stops the rest: when this throws,
+ * no step is at work any more. Trees are closed in the end.
+ */
+export async function solve(graph: Graph, context: SolveContext): Promise<Solved> {
+  const stop = new AbortController();
+  const inner: SolveContext = { ...context, signal: AbortSignal.any([context.signal, stop.signal]) };
+  const byId = new Map(graph.steps.map((step) => [step.id, step]));
+  const running = new Map<StepID, Promise<StepResult>>();
+  const empty: LayersResult = { kind: "layers", layers: [] };
+  let failed: unknown;
+
+  const resultOf: ResultOf = (id) => {
+    if (id === undefined) return Promise.resolve(empty);
+    let promise = running.get(id);
+    if (promise === undefined) {
+      const step = byId.get(id);
+      if (step === undefined) throw new Error(`the graph has no step ${id}`);
+      promise = guarded(step);
+      running.set(id, promise);
+    }
+    return promise;
+  };
+
+  async function guarded(step: Step): Promise<StepResult> {
+    try {
+      return await perform(step, inner, resultOf);
+    } catch (error) {
+      // What fails after the first failure was canceled by it, or waited for it.
+      const first = failed === undefined;
+      if (first) {
+        failed = error;
+        stop.abort(error);
+      }
+      if (first) inner.emit({ type: "error", step, error, canceled: context.signal.aborted });
+      throw error;
+    }
+  }
+
+  try {
+    const settled = await Promise.allSettled(graph.steps.map((step) => resultOf(step.id)));
+    context.signal.throwIfAborted();
+    if (failed !== undefined) throw failed;
+    const results = new Map<StepID, StepResult>();
+    for (const [i, step] of graph.steps.entries()) {
+      results.set(step.id, (settled[i] as PromiseFulfilledResult<StepResult>).value);
+    }
+    const target = graph.target.step === undefined ? empty : results.get(graph.target.step);
+    if (target?.kind !== "layers") throw new Error("the target of a build is a file system");
+    return { target, results };
+  } finally {
+    for (const promise of running.values()) {
+      const result = await promise.catch(() => undefined);
+      if (result?.kind === "tree") result.tree.close();
+    }
+  }
+}
+
+async function perform(step: Step, context: SolveContext, resultOf: ResultOf): Promise<StepResult> {
+  switch (step.kind) {
+    case "image":
+      context.emit({ type: "start", step });
+      for (const layer of step.layers) context.lease.protect("layer", layer);
+      context.emit({ type: "done", step, cached: true });
+      return { kind: "layers", layers: step.layers };
+    case "context": {
+      const tree = await context.openContext(step.context);
+      return { kind: "tree", tree, digester: createTreeDigester(context.linux, tree) };
+    }
+    case "run":
+      return (await import("./steps/run.ts")).run(step, context, resultOf);
+    case "copy":
+      return (await import("./steps/copy.ts")).copy(step, context, resultOf);
+    case "mkdir":
+      return (await import("./steps/mkdir.ts")).mkdir(step, context, resultOf);
+    case "http":
+      return (await import("./steps/http.ts")).http(step, context);
+    case "git":
+      return (await import("./steps/git.ts")).git(step, context);
+  }
+}

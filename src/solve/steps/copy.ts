@@ -1,0 +1,94 @@
+import { basename } from "node:path";
+import { parseChmod } from "../../dockerfile/chmod.ts";
+import type { Digest } from "../../oci/digest.ts";
+import type { CopyItem, CopyStep } from "../../plan/graph.ts";
+import { cachedStep } from "../cachedStep.ts";
+import type { KeyPart } from "../key.ts";
+import type { LayersResult, ResultOf, SolveContext } from "../SolveContext.ts";
+import { openResult } from "../tree/openResult.ts";
+import type { Selection, TreeDigester } from "../tree/treeDigest.ts";
+import { type CopySource, findSources } from "./findSources.ts";
+import { excluding } from "./selection.ts";
+import { needsAccounts } from "./owner.ts";
+import { writeCopies } from "./writeCopies.ts";
+
+type PathItem = Extract<CopyItem, { type: "path" }>;
+
+/** COPY and ADD of files: what goes into the key, and the work when the key is new. */
+export async function copy(step: CopyStep, context: SolveContext, resultOf: ResultOf): Promise<LayersResult> {
+  const base = await resultOf(step.base);
+  if (base.kind !== "layers") throw new Error("COPY stands on a file system");
+  const selection = excluding(step.exclude);
+  const closers: (() => void)[] = [];
+  const found = new Map<PathItem, { sources: CopySource[]; digester: TreeDigester }>();
+
+  /** The item's sources, looked up once. A file system of a stage is mounted for it. */
+  async function sourcesOf(item: PathItem): Promise<{ sources: CopySource[]; digester: TreeDigester }> {
+    let known = found.get(item);
+    if (known === undefined) {
+      const opened = openResult(context, await resultOf(item.from));
+      closers.push(opened.close);
+      known = { sources: findSources(step, item, opened.tree), digester: opened.digester };
+      found.set(item, known);
+    }
+    return known;
+  }
+
+  async function itemParts(item: PathItem): Promise<KeyPart[]> {
+    const from = await resultOf(item.from);
+    // Layers never change: what was digested of them once needs no second look, and no mount.
+    const memoKey = from.kind === "layers" ? memoKeyOf(from.layers, item, step) : undefined;
+    const memo = memoKey === undefined ? undefined : context.store.cache.get(memoKey);
+    if (memo !== undefined) return JSON.parse(memo.value) as KeyPart[];
+    const { sources, digester } = await sourcesOf(item);
+    const parts = sources.map((source) => sourcePart(source, digester, selection));
+    if (memoKey !== undefined && from.kind === "layers") {
+      context.store.cache.put(memoKey, JSON.stringify(parts), from.layers);
+    }
+    return parts;
+  }
+
+  try {
+    const parts: KeyPart[] = [
+      ["kind", "copy 1"],
+      ["destination", step.dest],
+      ["--chown", step.chown ?? ""],
+      ["--chmod", step.chmod ?? ""],
+      ["--link", String(step.link)],
+      ["--parents", String(step.parents)],
+      ["--exclude", JSON.stringify(step.exclude)],
+    ];
+    if (!step.link || needsAccounts(step.chown)) parts.push(["base", base.layers.join(",")]);
+    for (const item of step.items) {
+      if (item.type === "path") parts.push(...(await itemParts(item)));
+      else parts.push([`heredoc ${item.name}`, new Bun.SHA256().update(item.content).digest("hex")]);
+    }
+
+    return await cachedStep(context, step, base.layers, parts, async () => {
+      const sources: CopySource[] = [];
+      for (const item of step.items) if (item.type === "path") sources.push(...(await sourcesOf(item)).sources);
+      const inline = step.items.filter((item) => item.type === "inline");
+      return writeCopies(context, { step, base: base.layers, sources, inline, selection, mode: modeOf(step) });
+    });
+  } finally {
+    for (const close of closers) close();
+  }
+}
+
+function sourcePart(source: CopySource, digester: TreeDigester, selection: Selection | undefined): KeyPart {
+  const name = `${source.extract ? "archive " : ""}${source.path === "" ? "." : source.path}`;
+  const digest = digester.digest(source.node, {
+    contentsOnly: source.under === undefined,
+    ...(selection === undefined ? {} : { selection }),
+  });
+  return [name, `${digest},${source.under ?? basename(source.path)}`];
+}
+
+function memoKeyOf(layers: Digest[], item: PathItem, step: CopyStep): string {
+  const what = JSON.stringify([layers, item.path, item.wildcard, item.extract, step.parents, step.exclude]);
+  return `tree:${new Bun.SHA256().update(what).digest("hex")}`;
+}
+
+function modeOf(step: CopyStep): ((mode: number, directory: boolean) => number) | undefined {
+  return step.chmod === undefined ? undefined : parseChmod(step.chmod);
+}

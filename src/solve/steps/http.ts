@@ -1,0 +1,144 @@
+import { join } from "node:path";
+import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_EXCL, O_WRONLY } from "../../linux/constants.ts";
+import { createHasher, type Digest } from "../../oci/digest.ts";
+import { SlipwayError } from "../../oci/SlipwayError.ts";
+import type { HttpStep } from "../../plan/graph.ts";
+import type { SolveContext, TreeResult } from "../SolveContext.ts";
+import { createFileTree } from "../tree/FileTree.ts";
+import { createTreeDigester } from "../tree/treeDigest.ts";
+import { timespec } from "./writeCopies.ts";
+
+interface Remembered {
+  digest: Digest;
+  etag?: string;
+  lastModified?: string;
+}
+
+/**
+ * ADD of a URL: a tree with one file, mode 0600, its time that of Last-Modified. With a checksum, or while the server says by ETag or
+ * Last-Modified that nothing has changed, the bytes come from the store.
+ * @throws SlipwayError `FETCH_FAILED`, `CHECKSUM_MISMATCH`
+ */
+export async function http(step: HttpStep, context: SolveContext): Promise<TreeResult> {
+  const { store, emit } = context;
+  emit({ type: "start", step });
+  const key = `http:${step.url}`;
+  const remembered = readMemory(context, key);
+  const inStore = (digest: Digest): boolean => store.blobs.has(digest);
+
+  let memory: Remembered;
+  let cached = false;
+  if (step.checksum !== undefined && !step.ignoreCache && inStore(step.checksum)) {
+    memory = remembered?.digest === step.checksum ? remembered : { digest: step.checksum };
+    cached = true;
+  } else {
+    const headers: Record<string, string> = {};
+    if (remembered !== undefined && inStore(remembered.digest) && !step.ignoreCache) {
+      if (remembered.etag !== undefined) headers["If-None-Match"] = remembered.etag;
+      if (remembered.lastModified !== undefined) headers["If-Modified-Since"] = remembered.lastModified;
+    }
+    const response = await get(step, context, headers);
+    if (response.status === 304 && remembered !== undefined) {
+      memory = remembered;
+      cached = true;
+    } else {
+      memory = await download(step, context, response);
+      store.settings.set(key, JSON.stringify(memory));
+    }
+  }
+  if (step.checksum !== undefined && memory.digest !== step.checksum) {
+    throw new SlipwayError(
+      "CHECKSUM_MISMATCH",
+      `${step.url} is ${memory.digest}, not ${step.checksum} as --checksum says`,
+      {
+        ...(step.range === undefined ? {} : { range: step.range }),
+      },
+    );
+  }
+  context.lease.protect("blob", memory.digest);
+  const result = treeOfFile(step, context, memory);
+  emit({ type: "done", step, cached });
+  return result;
+}
+
+function readMemory(context: SolveContext, key: string): Remembered | undefined {
+  const text = context.store.settings.get(key);
+  return text === undefined ? undefined : (JSON.parse(text) as Remembered);
+}
+
+async function get(step: HttpStep, context: SolveContext, headers: Record<string, string>): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(step.url, { headers, signal: context.signal });
+  } catch (error) {
+    context.signal.throwIfAborted();
+    throw failure(step, error instanceof Error ? error.message : String(error), error);
+  }
+  if (response.ok || response.status === 304) return response;
+  throw failure(step, `the server answered ${response.status} ${response.statusText}`);
+}
+
+function failure(step: HttpStep, why: string, cause?: unknown): SlipwayError {
+  const shown = new URL(step.url);
+  shown.username = "";
+  shown.password = "";
+  return new SlipwayError("FETCH_FAILED", `cannot fetch ${shown.href}: ${why}`, {
+    ...(cause === undefined ? {} : { cause }),
+    ...(step.range === undefined ? {} : { range: step.range }),
+  });
+}
+
+/** Streams the body into the store's blobs: named by its digest, kept for the next build. */
+async function download(step: HttpStep, context: SolveContext, response: Response): Promise<Remembered> {
+  const { linux, lease, store } = context;
+  const aside = join(lease.directory(), "body");
+  const hasher = createHasher();
+  const fd = linux.openat(AT_FDCWD, aside, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+  let size = 0;
+  try {
+    if (response.body !== null) {
+      for await (const chunk of response.body) {
+        hasher.update(chunk);
+        linux.write(fd, chunk);
+        size += chunk.length;
+      }
+    }
+  } catch (error) {
+    context.signal.throwIfAborted();
+    throw failure(step, error instanceof Error ? error.message : String(error), error);
+  } finally {
+    linux.close(fd);
+  }
+  const digest = hasher.digest();
+  await store.blobs.ingest(Bun.file(aside).stream(), { digest, size }, { lease });
+  const memory: Remembered = { digest };
+  const etag = response.headers.get("etag");
+  const lastModified = response.headers.get("last-modified");
+  if (etag !== null) memory.etag = etag;
+  if (lastModified !== null) memory.lastModified = lastModified;
+  return memory;
+}
+
+function treeOfFile(step: HttpStep, context: SolveContext, memory: Remembered): TreeResult {
+  const { linux, lease, store } = context;
+  const directory = lease.directory();
+  const rootFd = linux.openat(AT_FDCWD, directory, O_DIRECTORY);
+  const from = linux.openat(AT_FDCWD, store.blobs.path(memory.digest), 0);
+  const to = linux.openat(rootFd, step.fileName, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+  try {
+    let left = store.blobs.size(memory.digest) ?? 0;
+    while (left > 0) {
+      const copied = linux.copyFileRange(from, to, left);
+      if (copied === 0) break;
+      left -= copied;
+    }
+    linux.fchmod(to, 0o600);
+    const modified = memory.lastModified === undefined ? Number.NaN : Date.parse(memory.lastModified);
+    linux.utimensat(to, "", timespec(Number.isNaN(modified) ? 0 : modified));
+  } finally {
+    linux.close(from);
+    linux.close(to);
+  }
+  const tree = createFileTree(linux, rootFd, { rootOwned: true });
+  return { kind: "tree", tree, digester: createTreeDigester(linux, tree) };
+}

@@ -1,0 +1,107 @@
+import { SlipwayError } from "../../oci/SlipwayError.ts";
+import type { RunStep } from "../../plan/graph.ts";
+import { runStep } from "../../runtime/runStep.ts";
+import { cachedStep, type StepOutcome } from "../cachedStep.ts";
+import type { KeyPart } from "../key.ts";
+import type { LayersResult, ResultOf, SolveContext } from "../SolveContext.ts";
+import { openResult } from "../tree/openResult.ts";
+import { prepareMounts } from "./runMounts.ts";
+
+/** RUN: the command in a container on the layers so far; what it wrote is the layer. */
+export async function run(step: RunStep, context: SolveContext, resultOf: ResultOf): Promise<LayersResult> {
+  const base = await resultOf(step.base);
+  if (base.kind !== "layers") throw new Error("RUN stands on a file system");
+  const parts: KeyPart[] = [
+    ["kind", "run 1"],
+    ["command", JSON.stringify(step.args)],
+    ...step.env.map((entry): KeyPart => {
+      const equals = entry.indexOf("=");
+      return [`environment variable ${entry.slice(0, equals)}`, entry.slice(equals + 1)];
+    }),
+    ["working directory", step.cwd],
+    ["user", step.user],
+    ["network", step.network === "default" ? context.network : step.network],
+    ["security", step.security],
+    ["hosts", context.addHosts.join(",")],
+    ...step.pipes.map((pipe): KeyPart => [`heredoc ${pipe.name}`, pipe.content]),
+    ...(await mountParts(step, context, resultOf)),
+    ["base", base.layers.join(",")],
+  ];
+  return cachedStep(context, step, base.layers, parts, () => execute(step, context, resultOf, base));
+}
+
+/** Secrets, agents and what a cache mount holds are not inputs (BuildKit): only how they are asked for. */
+async function mountParts(step: RunStep, context: SolveContext, resultOf: ResultOf): Promise<KeyPart[]> {
+  const parts: KeyPart[] = [];
+  for (const mount of step.mounts) {
+    const target = "target" in mount && mount.target !== undefined ? mount.target : mount.type;
+    const { from, ...definition } = { from: undefined, ...mount };
+    parts.push([`mount ${target}`, JSON.stringify(definition)]);
+    if (mount.type !== "bind") continue;
+    const source = await resultOf(from);
+    if (source.kind === "layers") parts.push([`files of mount ${target}`, source.layers.join(",")]);
+    else {
+      const opened = openResult(context, source);
+      const node = opened.tree.lookup(mount.source, true);
+      parts.push([`files of mount ${target}`, node === undefined ? "missing" : opened.digester.digest(node)]);
+    }
+  }
+  return parts;
+}
+
+async function execute(
+  step: RunStep,
+  context: SolveContext,
+  resultOf: ResultOf,
+  base: LayersResult,
+): Promise<StepOutcome> {
+  const { linux, lease, store, snapshotter } = context;
+  const { runtime, namespace } = await context.sandbox();
+  const records = base.layers.map((diffID) => store.layers.require(diffID));
+  const snapshot = snapshotter.prepare(records, lease.directory(), { volatile: true });
+  const rootfs = snapshot.mount();
+  try {
+    const prepared = await prepareMounts(step, context, resultOf, rootfs);
+    let code: number;
+    try {
+      code = await runStep({
+        linux,
+        runtime,
+        namespace,
+        directory: lease.directory(),
+        rootfs,
+        process: {
+          args: step.args,
+          env: [...step.env, ...step.proxyEnv, ...prepared.env],
+          cwd: step.cwd,
+          user: step.user,
+        },
+        mounts: prepared.mounts,
+        network: step.network === "default" ? context.network : step.network,
+        hosts: context.addHosts,
+        security: step.security,
+        logs: (stream, data) => context.emit({ type: "log", step, stream, data }),
+        signal: context.signal,
+      });
+    } finally {
+      prepared.release();
+    }
+    if (code !== 0) throw failed(step, code);
+  } catch (error) {
+    if (!(error instanceof SlipwayError) || error.range !== undefined || step.range === undefined) throw error;
+    throw new SlipwayError(error.code, error.message, {
+      range: step.range,
+      cause: error,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
+  } finally {
+    linux.close(rootfs);
+  }
+  return { upper: snapshot.upper };
+}
+
+/** BuildKit's words. */
+function failed(step: RunStep, code: number): SlipwayError {
+  const command = JSON.stringify(step.args.join(" "));
+  return new SlipwayError("STEP_FAILED", `process ${command} did not complete successfully: exit code: ${code}`);
+}

@@ -1,0 +1,280 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  AT_FDCWD,
+  MNT_DETACH,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOSUID,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_PATH,
+  O_WRONLY,
+  RESOLVE_IN_ROOT,
+} from "../../linux/constants.ts";
+import { isErrno } from "../../linux/LinuxError.ts";
+import { SlipwayError } from "../../oci/SlipwayError.ts";
+import type { RunMount, RunStep } from "../../plan/graph.ts";
+import type { SpecMount } from "../../runtime/spec.ts";
+import type { ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
+import { openResult } from "../tree/openResult.ts";
+import { createNodeCopier } from "./copyNode.ts";
+import { createLayerWriter } from "./layerWriter.ts";
+import { lookupOwner } from "./owner.ts";
+
+/** What `RUN --mount` comes to for one run. `release` gives up locks and mounts; it must be called after the run. */
+export interface PreparedMounts {
+  mounts: SpecMount[];
+  /** From `type=secret,env=…`. */
+  env: string[];
+  release(): void;
+}
+
+/**
+ * Brings every mount of the step, and its heredoc scripts, to a place that the runtime can bind from. Must run in the process's private mount namespace: sources are
+ * mounted below the build's lease. Secrets lie on a tmpfs that ends with the step.
+ */
+export async function prepareMounts(
+  step: RunStep,
+  context: SolveContext,
+  resultOf: ResultOf,
+  rootFd: number,
+): Promise<PreparedMounts> {
+  const releases: (() => void)[] = [];
+  const mounts: SpecMount[] = step.pipes.map((pipe) => {
+    const file = join(context.lease.directory(), pipe.name.replaceAll("/", "_"));
+    writeFileSync(file, pipe.content, { mode: 0o755 });
+    return bind(file, `/dev/pipes/${pipe.name}`, true);
+  });
+  const env: string[] = [];
+  const place = placer(context, releases);
+  try {
+    for (const mount of step.mounts) {
+      switch (mount.type) {
+        case "tmpfs":
+          mounts.push({
+            target: mount.target,
+            type: "tmpfs",
+            readOnly: false,
+            options: ["mode=1777", ...(mount.size === undefined ? [] : [`size=${mount.size}`])],
+          });
+          break;
+        case "bind":
+          mounts.push(bind(await bindSource(mount, context, resultOf, place, releases), mount.target, mount.readOnly));
+          break;
+        case "cache":
+          mounts.push(
+            bind(await cacheSource(mount, step, context, resultOf, rootFd, releases), mount.target, mount.readOnly),
+          );
+          break;
+        case "secret": {
+          const bytes = secretBytes(mount, step, context);
+          if (bytes === undefined) break;
+          if (mount.env !== undefined) env.push(`${mount.env}=${Buffer.from(bytes).toString("utf8")}`);
+          if (mount.target !== undefined)
+            mounts.push(bind(secretFile(mount, bytes, context, place), mount.target, true));
+          break;
+        }
+        case "ssh": {
+          const socket = context.ssh.get(mount.id);
+          if (socket !== undefined) {
+            mounts.push(bind(socket, mount.target, false));
+            env.push(`SSH_AUTH_SOCK=${mount.target}`);
+          } else if (mount.required) {
+            throw new SlipwayError("SSH_MISSING", `the step needs the ssh agent ${JSON.stringify(mount.id)}`, {
+              hint: `Give it with --ssh ${mount.id}`,
+              ...(step.range === undefined ? {} : { range: step.range }),
+            });
+          }
+          break;
+        }
+      }
+    }
+  } catch (error) {
+    for (const release of releases.reverse()) release();
+    throw error;
+  }
+  return {
+    mounts,
+    env,
+    release: () => {
+      for (const release of releases.reverse()) release();
+    },
+  };
+}
+
+type Mount<T extends RunMount["type"]> = Extract<RunMount, { type: T }>;
+/** Attaches a detached mount at a path of its own and returns that. The descriptor stays open, and the caller's. */
+type Place = (mountFd: number) => string;
+
+function placer(context: SolveContext, releases: (() => void)[]): Place {
+  const { linux, lease } = context;
+  return (mountFd) => {
+    const path = join(lease.directory(), "mount");
+    mkdirSync(path, { mode: 0o700 });
+    linux.moveMount(mountFd, path);
+    releases.push(() => linux.umount(path, MNT_DETACH));
+    return path;
+  };
+}
+
+function bind(source: string, target: string, readOnly: boolean): SpecMount {
+  return { target, type: "bind", source, readOnly };
+}
+
+/** Read-only: the files themselves. Writable: an overlay on them, whose writes end with the step. */
+async function bindSource(
+  mount: Mount<"bind">,
+  context: SolveContext,
+  resultOf: ResultOf,
+  place: Place,
+  releases: (() => void)[],
+): Promise<string> {
+  const { linux, lease, snapshotter, store } = context;
+  const result = await resultOf(mount.from);
+  if (result.kind === "layers") {
+    const records = result.layers.map((diffID) => store.layers.require(diffID));
+    const fd = mount.readOnly ? snapshotter.view(records) : snapshotter.prepare(records, lease.directory()).mount();
+    releases.push(() => linux.close(fd));
+    place(fd);
+    return pathInside(context, fd, mount.source);
+  }
+  const copied = linux.openat(AT_FDCWD, materialise(context, result, mount.source), O_PATH | O_DIRECTORY);
+  releases.push(() => linux.close(copied));
+  return pathInside(context, copied, mount.source);
+}
+
+/** The path, in this process's mount namespace, of `source` inside the attached mount `rootFd`: links in it lead nowhere else. */
+function pathInside(context: SolveContext, rootFd: number, source: string): string {
+  const { linux } = context;
+  const path = source.replace(/^\/+/, "");
+  let fd: number;
+  try {
+    fd = linux.openat2(rootFd, path === "" ? "." : path, { flags: O_PATH, resolve: RESOLVE_IN_ROOT });
+  } catch (error) {
+    if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
+    throw new SlipwayError("MOUNT_SOURCE_NOT_FOUND", `mount source ${JSON.stringify(source)} not found`, {
+      cause: error,
+    });
+  }
+  try {
+    return linux.readlinkat(AT_FDCWD, `/proc/thread-self/fd/${fd}`);
+  } finally {
+    linux.close(fd);
+  }
+}
+
+/** A context's files (those that its ignore file leaves) as a directory of the lease. */
+function materialise(context: SolveContext, result: Extract<StepResult, { kind: "tree" }>, source: string): string {
+  const { linux, lease } = context;
+  const directory = lease.directory();
+  const fd = linux.openat(AT_FDCWD, directory, O_DIRECTORY);
+  const writer = createLayerWriter(linux, fd, undefined);
+  try {
+    const path = source.replace(/^\/+/, "").replace(/\/+$/, "");
+    const node = result.tree.lookup(path, true);
+    if (node === undefined) {
+      throw new SlipwayError(
+        "MOUNT_SOURCE_NOT_FOUND",
+        `mount source ${JSON.stringify(source)} not found in the build context`,
+      );
+    }
+    const now = { sec: Math.floor(Date.now() / 1000), nsec: 0 };
+    writer.mkdirAll(path.slice(0, Math.max(0, path.lastIndexOf("/"))), { uid: 0, gid: 0 }, now);
+    createNodeCopier(linux, result.tree, writer, {}).copy(node, path, false);
+  } finally {
+    writer.finish();
+    linux.close(fd);
+  }
+  return directory;
+}
+
+/**
+ * The directory of a cache mount: one per id, filled from `from` and `source` when it is made. A mount that says no owner takes that of
+ * USER. `locked` waits until no other step uses it, `private` takes a directory of its own while another does.
+ */
+async function cacheSource(
+  mount: Mount<"cache">,
+  step: RunStep,
+  context: SolveContext,
+  resultOf: ResultOf,
+  rootFd: number,
+  releases: (() => void)[],
+): Promise<string> {
+  const { linux, store } = context;
+  const name = new Bun.SHA256().update(mount.id).digest("hex").slice(0, 32);
+  let directory = join(store.root, "caches", name);
+  if (mount.sharing !== "shared") {
+    for (let n = 0; ; n++) {
+      const key = n === 0 ? `cachemount:${name}` : `cachemount:${name}:${n}`;
+      const unlock = await (mount.sharing === "locked" ? store.lock(key) : store.tryLock(key));
+      if (unlock === undefined) continue; // private, and another step has this one: the next
+      releases.push(unlock);
+      if (n > 0) directory = `${directory}-${n}`;
+      break;
+    }
+  }
+  await store.locked(`cachemount-make:${directory}`, async () => {
+    const parent = join(store.root, "caches");
+    mkdirSync(parent, { recursive: true, mode: 0o700 });
+    if (linux.statatOrUndefined(AT_FDCWD, directory) !== undefined) return;
+    const aside = join(context.lease.directory(), "cache");
+    mkdirSync(aside, { mode: 0o700 });
+    const fd = linux.openat(AT_FDCWD, aside, O_DIRECTORY);
+    const owner = lookupOwner(linux, rootFd, step.user);
+    try {
+      if (mount.from !== undefined || mount.source !== "/") {
+        const opened = openResult(context, await resultOf(mount.from));
+        const node = opened.tree.lookup(mount.source, true);
+        const writer = createLayerWriter(linux, fd, undefined);
+        if (node !== undefined) createNodeCopier(linux, opened.tree, writer, {}).copy(node, "", true);
+        writer.finish();
+        opened.close();
+      }
+      linux.fchownat(fd, "", mount.uid ?? owner.uid, mount.gid ?? owner.gid);
+      linux.fchmod(fd, mount.mode ?? 0o755);
+    } finally {
+      linux.close(fd);
+    }
+    linux.renameat2(AT_FDCWD, aside, AT_FDCWD, directory);
+    store.settings.set(`cachemount:${name}`, mount.id);
+  });
+  return directory;
+}
+
+function secretBytes(mount: Mount<"secret">, step: RunStep, context: SolveContext): Uint8Array | undefined {
+  const secret = context.secrets.get(mount.id);
+  if (secret !== undefined) return secret.read();
+  if (!mount.required) return undefined;
+  throw new SlipwayError("SECRET_MISSING", `the step needs the secret ${JSON.stringify(mount.id)}`, {
+    hint: `Give it with --secret id=${mount.id},src=FILE`,
+    ...(step.range === undefined ? {} : { range: step.range }),
+  });
+}
+
+/** On a tmpfs of its own: the bytes are never on a disk, and gone with the mount. */
+function secretFile(mount: Mount<"secret">, bytes: Uint8Array, context: SolveContext, place: Place): string {
+  const { linux } = context;
+  const fs = linux.fsopen("tmpfs");
+  let fd: number;
+  try {
+    linux.fsconfigString(fs, "mode", "0700");
+    linux.fsconfigCreate(fs);
+    fd = linux.fsmount(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+  } finally {
+    linux.close(fs);
+  }
+  const file = linux.openat(fd, "secret", O_WRONLY | O_CREAT | O_EXCL, 0o600);
+  try {
+    linux.write(file, bytes);
+    linux.fchownat(file, "", mount.uid, mount.gid);
+    linux.fchmod(file, mount.mode);
+  } finally {
+    linux.close(file);
+  }
+  try {
+    return join(place(fd), "secret");
+  } finally {
+    linux.close(fd);
+  }
+}

@@ -1,0 +1,168 @@
+import { basename } from "node:path";
+import { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_WRONLY, S_IFDIR, S_IFMT } from "../../linux/constants.ts";
+import type { Timespec } from "../../linux/Linux.ts";
+import type { Digest } from "../../oci/digest.ts";
+import { SlipwayError } from "../../oci/SlipwayError.ts";
+import type { CopyStep } from "../../plan/graph.ts";
+import type { StepOutcome } from "../cachedStep.ts";
+import type { SolveContext } from "../SolveContext.ts";
+import type { Selection } from "../tree/treeDigest.ts";
+import { copyArchive } from "./copyArchive.ts";
+import { type CopyAttributes, createNodeCopier } from "./copyNode.ts";
+import type { CopySource } from "./findSources.ts";
+import { createLayerWriter, type LayerWriter, type Owner } from "./layerWriter.ts";
+import { lookupOwner } from "./owner.ts";
+
+export interface CopyWork {
+  step: CopyStep;
+  base: Digest[];
+  sources: CopySource[];
+  inline: { name: string; content: string }[];
+  selection: Selection | undefined;
+  mode: ((mode: number, directory: boolean) => number) | undefined;
+}
+
+const ROOT: Owner = { uid: 0, gid: 0 };
+
+/** Writes the layer of one COPY or ADD into a directory of its own. */
+export async function writeCopies(context: SolveContext, work: CopyWork): Promise<StepOutcome> {
+  const { linux, lease, store, snapshotter } = context;
+  const upper = lease.directory();
+  const upperFd = linux.openat(-100, upper, O_DIRECTORY);
+  linux.fchmod(upperFd, 0o755);
+  const records = work.base.map((diffID) => store.layers.require(diffID));
+  const lowerFd = records.length === 0 ? undefined : snapshotter.view(records);
+  // --link: the layer must not depend on what lies below, so nothing of it is looked at, but for the names of --chown.
+  const writer = createLayerWriter(linux, upperFd, work.step.link ? undefined : lowerFd);
+  let changed = false;
+  try {
+    const owner = work.step.chown === undefined ? undefined : lookupOwner(linux, lowerFd, work.step.chown);
+    const now = timespec(Date.now());
+    const attributes: CopyAttributes = {
+      ...(owner === undefined ? {} : { owner }),
+      ...(work.mode === undefined ? {} : { mode: work.mode }),
+      ...(work.selection === undefined ? {} : { selection: work.selection }),
+    };
+    for (const source of work.sources) {
+      context.signal.throwIfAborted();
+      if (source.extract && (await copyArchive(context, source, writer, work.step.dest, attributes))) continue;
+      changed = copyOne(context, source, writer, work.step.dest, attributes, now) || changed;
+    }
+    for (const file of work.inline) inlineFile(context, file, writer, work, owner ?? ROOT, now);
+  } catch (error) {
+    throw located(error, work.step);
+  } finally {
+    writer.finish();
+    linux.close(upperFd);
+    if (lowerFd !== undefined) linux.close(lowerFd);
+  }
+  return { upper, keep: !changed };
+}
+
+/** Returns whether a file changed while it was read. */
+function copyOne(
+  context: SolveContext,
+  source: CopySource,
+  writer: LayerWriter,
+  dest: string,
+  attributes: CopyAttributes,
+  now: Timespec,
+): boolean {
+  const copier = createNodeCopier(context.linux, source.tree, writer, attributes);
+  const owner = attributes.owner ?? ROOT;
+  const directory = (source.node.stat.mode & S_IFMT) === S_IFDIR;
+  if (source.under !== undefined) {
+    underParents(context, source, writer, dest, owner, now);
+    copier.copy(source.node, writer.resolve(`${dest}/${source.under}`, false).path, false);
+    return copier.changed();
+  }
+  writer.mkdirAll(dest.endsWith("/") ? dest : parentOf(dest), owner, now);
+  const target = writer.resolve(dest, true);
+  const isDirectory = target.stat !== undefined && (target.stat.mode & S_IFMT) === S_IFDIR;
+  if (directory) {
+    const fresh = target.stat === undefined;
+    const to = writer.mkdirAll(target.path, owner, timespecOf(source, now, fresh));
+    copier.copy(source.node, to, true);
+  } else {
+    const to = isDirectory ? writer.resolve(`${target.path}/${basename(source.path)}`, false).path : target.path;
+    writer.mkdirAll(parentOf(to), owner, now);
+    copier.copy(source.node, to, false);
+  }
+  return copier.changed();
+}
+
+/** `--parents`: the directories of the way, as they are in the source. */
+function underParents(
+  context: SolveContext,
+  source: CopySource,
+  writer: LayerWriter,
+  dest: string,
+  owner: Owner,
+  now: Timespec,
+): void {
+  const { linux } = context;
+  writer.mkdirAll(dest, owner, now);
+  const chain = [];
+  const depth = (source.under as string).split("/").length - 1;
+  for (let node = source.node.parent, i = 0; node !== undefined && i < depth; node = node.parent, i++)
+    chain.unshift(node);
+  let at = dest;
+  for (const node of chain) {
+    at = `${at}/${node.name}`;
+    if (writer.resolve(at, true).stat !== undefined) continue;
+    const own = source.tree.rootOwned ? owner : { uid: node.stat.uid, gid: node.stat.gid };
+    const made = writer.mkdirAll(at, own, { sec: node.stat.mtimeSec, nsec: node.stat.mtimeNsec });
+    linux.fchmod(writer.directory(made), node.stat.mode & 0o7777);
+  }
+}
+
+function inlineFile(
+  context: SolveContext,
+  file: { name: string; content: string },
+  writer: LayerWriter,
+  work: CopyWork,
+  owner: Owner,
+  now: Timespec,
+): void {
+  const { linux } = context;
+  const { dest } = work.step;
+  writer.mkdirAll(dest.endsWith("/") ? dest : parentOf(dest), owner, now);
+  const target = writer.resolve(dest, true);
+  const into = target.stat !== undefined && (target.stat.mode & S_IFMT) === S_IFDIR;
+  const to = into ? writer.resolve(`${target.path}/${file.name}`, true).path : target.path;
+  writer.makeRoom(to);
+  const parent = writer.directory(parentOf(to));
+  const fd = linux.openat(parent, basename(to), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  try {
+    linux.write(fd, Buffer.from(file.content));
+    linux.fchownat(fd, "", owner.uid, owner.gid);
+    linux.fchmod(fd, work.mode === undefined ? 0o644 : work.mode(0o644, false));
+    linux.utimensat(fd, "", now);
+  } finally {
+    linux.close(fd);
+  }
+}
+
+/** A directory that COPY makes for a directory takes the source's time, an existing one keeps its own. */
+function timespecOf(source: CopySource, now: Timespec, fresh: boolean): Timespec {
+  return fresh ? { sec: source.node.stat.mtimeSec, nsec: source.node.stat.mtimeNsec } : now;
+}
+
+function parentOf(path: string): string {
+  const trimmed = path.replace(/\/+$/, "");
+  return trimmed.slice(0, Math.max(0, trimmed.lastIndexOf("/")));
+}
+
+export function timespec(milliseconds: number): Timespec {
+  const sec = Math.floor(milliseconds / 1000);
+  return { sec, nsec: Math.round((milliseconds - sec * 1000) * 1e6) };
+}
+
+function located(error: unknown, step: CopyStep): unknown {
+  if (!(error instanceof SlipwayError) || error.range !== undefined || step.range === undefined) return error;
+  return new SlipwayError(error.code, error.message, {
+    range: step.range,
+    cause: error,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
+}
