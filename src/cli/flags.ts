@@ -1,5 +1,5 @@
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../dockerfile/nearest.ts";
 
 export type FlagType = "string" | "bool" | "list" | "int";
 

@@ -2,7 +2,7 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Call } from "./Command.ts";
 import { commandTable, findCommand } from "./commandTable.ts";
 import { type Flag, parseFlags } from "./flags.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../dockerfile/nearest.ts";
 
 /** Where the program's text goes. */
 export interface Terminal {

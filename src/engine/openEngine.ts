@@ -62,7 +62,7 @@ function readConfig(file: string, needed: boolean): Partial<EngineConfig> {
     new SlipwayError("INVALID_CONFIG", `the configuration ${file} is not valid: ${why}`, { cause });
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = text.trim() === "" ? {} : JSON.parse(text); // an empty file (`/dev/null`) says nothing
   } catch (error) {
     throw invalid((error as Error).message, error);
   }

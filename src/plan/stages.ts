@@ -5,7 +5,7 @@ import { expandWord } from "./expand.ts";
 import { findNamedContext } from "./namedContexts.ts";
 import type { PlanContext } from "./PlanContext.ts";
 import { type Command, createStageState, type StageState } from "./StageState.ts";
-import { suggest } from "./suggest.ts";
+import { nearest } from "../dockerfile/nearest.ts";
 
 /**
  * Makes the stages' states in the file's order: FROM expanded, bases and the uses of other stages linked.
@@ -36,7 +36,7 @@ export function targetState(context: PlanContext): StageState {
   }
   const named = context.byName.get(target.toLowerCase());
   if (named !== undefined) return named;
-  const near = suggest(
+  const near = nearest(
     target,
     context.states.map((state) => state.name),
   );

@@ -7,7 +7,6 @@ import { formatDuration, plainList, quoteList } from "./goFormat.ts";
 import { hasWildcard, resolveKeepingSlash, resolveWorkdir, treePath } from "./paths.ts";
 import { parsePorts } from "./ports.ts";
 import { isSignal } from "./signalNames.ts";
-import { suggest } from "./suggest.ts";
 
 const expose = join(import.meta.dir, "../../../shared/conformance/expose.json");
 
@@ -77,9 +76,4 @@ test("signals have names with or without SIG, and numbers", () => {
     false,
     false,
   ]);
-});
-
-test("a slip of the finger is near, another word is not", () => {
-  expect(suggest("biuld", ["test", "build"])).toBe("build");
-  expect(suggest("deploy", ["test", "build"])).toBeUndefined();
 });

@@ -94,7 +94,7 @@ export function createRegistry(options: RegistryOptions): Registry {
         } as RequestInit);
       } catch (error) {
         signal.throwIfAborted();
-        throw new Transient(error instanceof Error ? error.message : String(error), undefined, error);
+        throw new Transient(reason(error), undefined, error, !isFinal(error));
       } finally {
         clearTimeout(timer);
       }
@@ -116,12 +116,20 @@ export function createRegistry(options: RegistryOptions): Registry {
 
   /** Each endpoint in turn: a mirror that fails in whatever way leads to the next, the host's own failure is the one that is told. */
   async function first<T>(work: (at: Endpoint) => Promise<T>): Promise<T> {
+    let answer: unknown;
     for (const [i, at] of endpoints.entries()) {
       try {
         return await work(at);
       } catch (error) {
         signal.throwIfAborted();
-        if (i === endpoints.length - 1) throw error instanceof Transient ? unreachable(at, error) : error;
+        const isLast = i === endpoints.length - 1;
+        if (!(error instanceof Transient)) {
+          if (isLast) throw error;
+          answer = error;
+        } else if (isLast) {
+          // Where the host itself cannot be asked, what a mirror has said is the better answer.
+          throw answer ?? unreachable(at, error);
+        }
       }
     }
     throw new Error("a registry has at least its own endpoint");
@@ -291,6 +299,18 @@ async function failure(at: Endpoint, response: Response, repository: string, ref
     default:
       return new SlipwayError("REGISTRY_FAILED", `${at.host} answered ${response.status} for ${name}${detail}`);
   }
+}
+
+function reason(error: unknown): string {
+  const code = (error as { code?: string }).code;
+  if (code === "ConnectionRefused" || code === "ECONNREFUSED") return "connection refused";
+  if (code === "ENOTFOUND" || /ENOTFOUND/.test(String(error))) return "no such host";
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Nobody there, or no such name: a second later it will be the same. */
+function isFinal(error: unknown): boolean {
+  return ["connection refused", "no such host"].includes(reason(error));
 }
 
 function unreachable(at: Endpoint, error: Transient): SlipwayError {

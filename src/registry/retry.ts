@@ -9,6 +9,8 @@ export class Transient extends Error {
     message: string,
     readonly retryAfterMs?: number,
     cause?: unknown,
+    /** False where another try now would meet the same. */
+    readonly again = true,
   ) {
     super(message, cause === undefined ? undefined : { cause });
   }
@@ -35,7 +37,7 @@ export async function retrying<T>(work: (attempt: number) => Promise<T>, signal:
       return await work(attempt);
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof Transient) || attempt >= TRIES) throw error;
+      if (!(error instanceof Transient) || !error.again || attempt >= TRIES) throw error;
       const backoff = FIRST_WAIT_MS * 2 ** (attempt - 1) * (0.75 + Math.random() / 2);
       await sleep(error.retryAfterMs ?? backoff, signal);
     }

@@ -29,6 +29,7 @@ e2e(
 );
 
 e2e("standard input and both outputs go through, kept apart", async (slipway) => {
+  await slipway.run(["pull", "-q", "alpine"]); // what a pull says would stand on standard error
   const echoed = await slipway.run(["run", "--rm", "-i", "alpine", "sh", "-c", "cat; echo problem >&2"], {
     input: "one\ntwo\n",
   });
