@@ -49,13 +49,17 @@ export async function pull(engine: Engine, name: string, options: PullOptions = 
     store.blobs.write(bytes, lease);
     store.layers.sync();
     const id = manifest.config.digest;
-    const known = store.images.byTag(reference.canonical)?.id === id;
+    const repository = `${reference.domain}/${reference.path}`;
+    const earlier =
+      reference.digest === undefined
+        ? store.images.byTag(reference.canonical)
+        : store.images.byRepoDigest(repository, reference.digest);
     store.transaction(() => {
       store.images.put(id, digest);
       if (reference.digest === undefined) store.images.tag(reference.canonical, id, top.digest);
-      store.images.addRepoDigest(`${reference.domain}/${reference.path}`, top.digest, id);
+      store.images.addRepoDigest(repository, top.digest, id);
     });
-    const updated = fetched || !known;
+    const updated = fetched || earlier?.id !== id;
     emit({ type: "pull.done", reference: reference.canonical, digest: top.digest, updated });
     return { reference: reference.canonical, digest: top.digest, imageID: id, updated };
   } finally {
