@@ -1,1 +1,4 @@
-export function parseChmod(t: string): any { const m = Number.parseInt(t, 8); return () => m; }
+export function parseChmod(t: string): any {
+  const m = Number.parseInt(t, 8);
+  return () => m;
+}

@@ -2,6 +2,10 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Heredoc } from "./instruction.ts";
 import { expandWords, type WordOptions } from "./words.ts";
 
+/** Names that the lexer would leave as they are, and lines that it would part at blanks alone. */
+const plainName = /^[\w.-]+$/;
+const plainLine = /^[\w\t ./<:=-]*$/;
+
 const none: ReadonlyMap<string, string> = new Map();
 
 /**
@@ -9,20 +13,16 @@ const none: ReadonlyMap<string, string> = new Map();
  * @throws SlipwayError `INVALID_WORD` where a quote in the name is not closed
  */
 export function parseHeredocWord(word: string): Heredoc | undefined {
-  const match = /^(\d*)<<(-?)([^<]+)$/.exec(word);
-  if (match === null) return undefined;
+  const match = /^(\d*)<<(-?)([^<]*)$/.exec(word);
+  if (match === null || match[3] === "") return undefined;
   const [, descriptor = "", dash, rest = ""] = match;
+  const heredoc = { content: "", chomp: dash === "-", fileDescriptor: Number(descriptor) };
+  if (plainName.test(rest)) return { name: rest, expand: true, ...heredoc };
   const [name, ...others] = expandWords(rest, none, { skipUnset: true });
   if (name === undefined || others.length > 0) return undefined;
   const [raw = ""] = expandWords(rest, none, { skipUnset: true, rawQuotes: true });
-  return {
-    name,
-    content: "",
-    // Quotes that went away were quotes of the shell's kind, and they say that the body is literal.
-    expand: quotes(name) === quotes(raw),
-    chomp: dash === "-",
-    fileDescriptor: Number(descriptor),
-  };
+  // Quotes that went away were quotes of the shell's kind, and they say that the body is literal.
+  return { name, expand: quotes(name) === quotes(raw), ...heredoc };
 }
 
 /** The heredocs that an instruction's line opens, in order. A line whose quotes do not close opens none. */
@@ -46,6 +46,7 @@ export function chompHeredoc(content: string): string {
 }
 
 function lineWords(line: string): string[] {
+  if (plainLine.test(line)) return line.split(/[\t ]+/);
   const options: WordOptions = { rawQuotes: true, rawEscapes: true, skipUnset: true };
   try {
     return expandWords(line, none, options);
@@ -58,8 +59,3 @@ function lineWords(line: string): string[] {
 function quotes(text: string): number {
   return text.split(/["']/).length - 1;
 }
-
-export { splitWords } from "./readValues.ts";
-export const heredocOf = (word: string, _escape: string): Heredoc | undefined => parseHeredocWord(word);
-export const findHeredocs = (line: string, _escape: string): Heredoc[] =>
-  /^\s*(?:onbuild\s+)?(?:run|copy|add)\s/i.test(line) ? heredocsOfLine(line) : [];

@@ -16,7 +16,7 @@ export interface Heredoc {
 /** What every instruction has. Words are as written: nothing is expanded here. */
 export interface InstructionBase {
   range: SourceRange;
-  /** The instruction as written, continuation lines joined by one blank, without heredoc bodies: what history and step names show. */
+  /** The instruction as written, continuation lines joined without anything between, without heredoc bodies: what step names show. */
   original: string;
   /** Comment lines directly above it, without `#`. */
   comments: string[];
@@ -39,6 +39,8 @@ export interface KeyValue {
 
 /** Value of one `RUN --mount`, unexpanded. Absent = not said. */
 export interface MountFlag {
+  /** As written. `parseMount(text, expand)` reads it again with variables replaced, which a variable in `type`, `sharing` or a truth value needs. */
+  text?: string;
   type: "bind" | "cache" | "tmpfs" | "secret" | "ssh";
   from?: string;
   source?: string;

@@ -15,7 +15,8 @@ export interface EmptyContinuation {
 
 export interface Syntax {
   nodes: Node[];
-  escape: "\\" | "`";
+  /** The escape directive's character. */
+  mark: "\\" | "`";
   emptyContinuations: EmptyContinuation[];
 }
 
@@ -31,7 +32,7 @@ export function parse(text: string, file = "Dockerfile"): Syntax {
   const nodes: Node[] = [];
   const emptyContinuations: EmptyContinuation[] = [];
   const seen = new Set<string>();
-  let escape: "\\" | "`" = "\\";
+  let mark: "\\" | "`" = "\\";
   let atHead = true;
   let comments: string[] = [];
   let at = text.startsWith("\ufeff") ? 1 : 0;
@@ -69,14 +70,14 @@ export function parse(text: string, file = "Dockerfile"): Syntax {
     if (name === "escape") {
       if (value !== "\\" && value !== "`")
         throw failure(`invalid escape token '${value}' does not match \` or \\`, line);
-      escape = value;
+      mark = value;
     }
     return true;
   }
 
   /** The instruction that begins with `first`, with the lines that continue it. */
   function joinLines(first: string): string {
-    const start = continued(first, escape);
+    const start = continued(first, mark);
     if (start === undefined) return first;
     let joined = start;
     let empty = false;
@@ -88,7 +89,7 @@ export function parse(text: string, file = "Dockerfile"): Syntax {
         empty = true;
         continue;
       }
-      const unended = continued(part, escape);
+      const unended = continued(part, mark);
       joined += unended ?? part;
       if (unended === undefined) break;
     }
@@ -113,7 +114,8 @@ export function parse(text: string, file = "Dockerfile"): Syntax {
     if (written[0] === "#") {
       const comment = trimSpace(written.slice(1));
       // A bare `#` parts the comment above from what follows, as an empty line does.
-      comments = comment === "" ? [] : [...comments, comment];
+      if (comment === "") comments = [];
+      else comments.push(comment);
       continue;
     }
     if (written === "") {
@@ -123,7 +125,7 @@ export function parse(text: string, file = "Dockerfile"): Syntax {
     const start = line;
     const joined = joinLines(written);
     try {
-      const node = readNode(joined, escape);
+      const node = readNode(joined, mark);
       if (takesHeredocs(node)) node.heredocs = heredocsOfLine(joined).map((heredoc) => readHeredoc(heredoc, start));
       nodes.push({ ...node, comments, start, end: line });
     } catch (error) {
@@ -132,8 +134,11 @@ export function parse(text: string, file = "Dockerfile"): Syntax {
     }
     comments = [];
   }
-  if (nodes.length === 0) throw failure("file with no instructions", Math.max(line, 1));
-  return { nodes, escape, emptyContinuations };
+  if (nodes.length === 0) {
+    line = Math.max(line, 1);
+    throw failure("file with no instructions", line);
+  }
+  return { nodes, mark, emptyContinuations };
 }
 
 /** The range of a node in its file. */
@@ -142,10 +147,10 @@ export function rangeOf(node: Node, file: string, text: string): SourceRange {
 }
 
 /** The line without its continuation character, or undefined when it has none. One that stands behind another is not one. */
-function continued(line: string, escape: string): string | undefined {
+function continued(line: string, mark: string): string | undefined {
   let end = line.length;
   while (end > 0 && (line[end - 1] === " " || line[end - 1] === "\t")) end--;
-  if (end === 0 || line[end - 1] !== escape || line[end - 2] === escape) return undefined;
+  if (end === 0 || line[end - 1] !== mark || line[end - 2] === mark) return undefined;
   return line.slice(0, end - 1);
 }
 

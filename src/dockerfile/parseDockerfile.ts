@@ -1,49 +1,83 @@
-import { buildInstruction } from "./buildInstruction.ts";
-import type { Dockerfile, DockerfileWarning, Stage } from "./instruction.ts";
-import { logicalLines } from "./logicalLines.ts";
-import { parseDirectives } from "./parseDirectives.ts";
-import { syntaxError } from "./syntaxError.ts";
+import { SlipwayError, type SourceRange } from "../oci/SlipwayError.ts";
+import { detectSyntax, findDirective } from "./directives.ts";
+import type { Dockerfile, DockerfileWarning, Instruction, Stage } from "./instruction.ts";
+import { instructionOf } from "./instructionOf.ts";
+import { type EmptyContinuation, parse } from "./parse.ts";
 
 /**
- * Reads a Dockerfile as BuildKit's frontend does: directives, instructions with their flags, heredocs and forms, stages. Nothing is expanded.
- * @throws SlipwayError `DOCKERFILE_SYNTAX` with file, lines and, where one is likely, a suggestion
+ * Reads a Dockerfile as BuildKit's frontend does. Nothing is expanded. `warnings` are those of the syntax alone; checkDockerfile finds the
+ * others.
+ * @throws SlipwayError with the lines at fault: `INVALID_DOCKERFILE` (the syntax), `UNKNOWN_INSTRUCTION`, `UNKNOWN_FLAG`, `INVALID_FLAG`,
+ * `INVALID_MOUNT`, `INVALID_INSTRUCTION`
  */
 export function parseDockerfile(text: string, options: { file?: string } = {}): Dockerfile {
-  const file = options.file ?? "Dockerfile";
-  const source = text.replace(/^\ufeff/, "");
-  const lines = source.split(/\r?\n/);
-  const directives = parseDirectives(file, source, lines);
-  const globalArgs: Dockerfile["globalArgs"] = [];
-  const stages: Stage[] = [];
-  const warnings: DockerfileWarning[] = [];
-  for (const line of logicalLines(file, source, lines, directives.escape)) {
-    if (line.emptyContinuation) {
-      warnings.push({
-        rule: "NoEmptyContinuation",
-        message: "NoEmptyContinuation: Empty continuation line",
-        range: line.range,
-      });
-    }
-    const instruction = buildInstruction(line, directives.escape);
-    const stage = stages.at(-1);
-    if (instruction.kind === "from") {
-      stages.push({ from: instruction, name: (instruction.as ?? "").toLowerCase(), instructions: [] });
-    } else if (stage !== undefined) stage.instructions.push(instruction);
-    else if (instruction.kind === "arg") globalArgs.push(instruction);
-    else {
-      throw syntaxError(
-        "no build stage in current context",
-        line.range,
-        "The first instruction must be FROM (only ARG may stand before it).",
-      );
+  const parsed = parseStages(text, options.file ?? "Dockerfile");
+  if (parsed.error !== undefined) throw parsed.error;
+  return parsed.dockerfile;
+}
+
+/** Like `parseDockerfile`, but what stands before an instruction that cannot be read is kept. @throws SlipwayError `INVALID_DOCKERFILE` */
+export function parseStages(text: string, file: string): { dockerfile: Dockerfile; error?: SlipwayError } {
+  const { nodes, mark, emptyContinuations } = parse(text, file);
+  const syntax = detectSyntax(text);
+  const check = findDirective("check", text);
+  const dockerfile: Dockerfile = {
+    file,
+    text,
+    directives: {
+      ...(syntax === undefined ? {} : { syntax: syntax.value }),
+      escape: mark,
+      ...(check === undefined ? {} : { check: check.value }),
+    },
+    globalArgs: [],
+    stages: [],
+    warnings: emptyContinuations.map((each) => emptyContinuationWarning(each, file, text)),
+  };
+  for (const node of nodes) {
+    const range = { file, start: node.start, end: node.end, text };
+    try {
+      // The spread of a union is not a union to the compiler.
+      addInstruction(dockerfile, { ...instructionOf(node), range } as Instruction);
+    } catch (error) {
+      if (!(error instanceof SlipwayError)) throw error;
+      return { dockerfile, error: placed(error, range) };
     }
   }
-  if (stages.length === 0) {
-    throw syntaxError(
-      "the file has no instructions of a stage",
-      { file, start: 1, end: 1, text: source },
-      "A Dockerfile begins with FROM and the name of a base image.",
-    );
-  }
-  return { file, text: source, directives, globalArgs, stages, warnings };
+  if (dockerfile.stages.length > 0) return { dockerfile };
+  const end = nodes.at(-1)?.end ?? 1;
+  const error = new SlipwayError("INVALID_DOCKERFILE", "dockerfile contains no stages to build", {
+    hint: "A Dockerfile begins with FROM and the name of a base image.",
+    range: { file, start: end, end, text },
+  });
+  return { dockerfile, error };
+}
+
+function addInstruction({ globalArgs, stages }: Dockerfile, instruction: Instruction): void {
+  const stage: Stage | undefined = stages.at(-1);
+  if (instruction.kind === "from")
+    stages.push({ from: instruction, name: (instruction.as ?? "").toLowerCase(), instructions: [] });
+  else if (stage !== undefined) stage.instructions.push(instruction);
+  else if (instruction.kind === "arg") globalArgs.push(instruction);
+  else
+    throw new SlipwayError("INVALID_DOCKERFILE", "no build stage in current context", {
+      hint: "The first instruction must be FROM; only ARG may stand before it.",
+    });
+}
+
+function emptyContinuationWarning({ line }: EmptyContinuation, file: string, text: string): DockerfileWarning {
+  return {
+    rule: "NoEmptyContinuation",
+    message: "Empty continuation line",
+    url: "https://docs.docker.com/go/dockerfile/rule/no-empty-continuation/",
+    range: { file, start: line, end: line, text },
+  };
+}
+
+function placed(error: SlipwayError, range: SourceRange): SlipwayError {
+  if (error.range !== undefined) return error;
+  return new SlipwayError(error.code, error.message, {
+    cause: error,
+    range,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
 }

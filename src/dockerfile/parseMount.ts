@@ -1,131 +1,136 @@
-import type { SourceRange } from "../oci/SlipwayError.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import { csvFields } from "./csvFields.ts";
 import type { MountFlag } from "./instruction.ts";
 import { nearest } from "./nearest.ts";
-import { syntaxError } from "./syntaxError.ts";
+import { parseBool } from "./parseBool.ts";
 
-const TYPES = ["bind", "cache", "tmpfs", "secret", "ssh"] as const;
-const KEYS = [
-  "type",
-  "from",
-  "source",
-  "src",
-  "target",
-  "dst",
-  "destination",
-  "readonly",
-  "ro",
-  "readwrite",
-  "rw",
-  "id",
-  "sharing",
-  "required",
-  "size",
-  "mode",
-  "uid",
-  "gid",
-  "env",
-];
+const types = ["bind", "cache", "tmpfs", "secret", "ssh"] as const;
+const sharings = ["shared", "private", "locked"] as const;
 
-/** The value of one `RUN --mount`: comma-separated `key=value`, a value with commas in double quotes. @throws SlipwayError `DOCKERFILE_SYNTAX` */
-export function parseMount(text: string, range: SourceRange): MountFlag {
-  const mount: MountFlag = { type: "bind" };
-  for (const field of fields(text)) {
-    const equals = field.indexOf("=");
-    const key = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
-    const value = equals < 0 ? undefined : field.slice(equals + 1);
-    const boolean = (): boolean => {
-      if (value === undefined || value === "true" || value === "1") return true;
-      if (value === "false" || value === "0") return false;
-      throw syntaxError(`invalid value for ${key}: ${value}`, range);
-    };
-    const string = (): string => {
-      if (value === undefined) throw syntaxError(`invalid field '${field}' must be a key=value pair`, range);
-      return value;
-    };
-    switch (key) {
-      case "type": {
-        const type = TYPES.find((each) => each === string());
-        if (type === undefined)
-          throw syntaxError(`unsupported mount type ${JSON.stringify(value)}`, range, suggestion(value ?? "", TYPES));
-        mount.type = type;
-        break;
-      }
-      case "from":
-        mount.from = string();
-        break;
-      case "source":
-      case "src":
-        mount.source = string();
-        break;
-      case "target":
-      case "dst":
-      case "destination":
-        mount.target = string();
-        break;
-      case "readonly":
-      case "ro":
-        mount.readOnly = boolean();
-        break;
-      case "readwrite":
-      case "rw":
-        mount.readOnly = !boolean();
-        break;
-      case "id":
-        mount.id = string();
-        break;
-      case "sharing": {
-        const sharing = (["shared", "private", "locked"] as const).find((each) => each === string().toLowerCase());
-        if (sharing === undefined)
-          throw syntaxError(
-            `unsupported sharing value ${JSON.stringify(value)}`,
-            range,
-            "It is shared, private or locked.",
-          );
-        mount.sharing = sharing;
-        break;
-      }
-      case "required":
-        mount.required = boolean();
-        break;
-      case "size":
-      case "mode":
-      case "uid":
-      case "gid":
-      case "env":
-        mount[key] = string();
-        break;
-      default:
-        throw syntaxError(`unexpected key '${key}' in '${field}'`, range, suggestion(key, KEYS));
-    }
-  }
-  if (mount.target === undefined && mount.type !== "secret" && mount.type !== "ssh") {
-    throw syntaxError(`mount target is required`, range, "Say where to mount it: target=/path");
-  }
+/** Keys by their short and long names. */
+const keys: Readonly<Record<string, string>> = {
+  type: "type",
+  from: "from",
+  source: "source",
+  src: "source",
+  target: "target",
+  dst: "target",
+  destination: "target",
+  readonly: "readonly",
+  ro: "readonly",
+  readwrite: "readwrite",
+  rw: "readwrite",
+  required: "required",
+  size: "size",
+  id: "id",
+  sharing: "sharing",
+  mode: "mode",
+  uid: "uid",
+  gid: "gid",
+  env: "env",
+};
+
+/**
+ * Reads the value of one `RUN --mount`. A key whose value is one of a few words or a truth value is read when it holds no variable; with
+ * `expand`, which replaces the variables of a value, all are. `text` is kept in the result for that second reading.
+ * @throws SlipwayError `INVALID_MOUNT`
+ */
+export function parseMount(text: string, expand?: (value: string) => string): MountFlag {
+  const mount: MountFlag = { type: "bind", text };
+  for (const field of fieldsOf(text)) setField(mount, field, expand);
+  if (expand !== undefined || !text.includes("$")) validate(mount);
+  // A secret is named by either.
+  if (mount.type === "secret" && mount.id === undefined && mount.source !== undefined) mount.id = mount.source;
   return mount;
 }
 
-function suggestion(word: string, known: readonly string[]): string | undefined {
-  const near = nearest(word, known);
-  return near === undefined ? undefined : `Did you mean ${near}?`;
+function setField(mount: MountFlag, field: string, expand: ((value: string) => string) | undefined): void {
+  const equals = field.indexOf("=");
+  const written = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
+  const key = Object.hasOwn(keys, written) ? keys[written] : undefined;
+  if (key === undefined) throw invalid(`unexpected key '${written}' in '${field}'`, near(written, Object.keys(keys)));
+  const value = equals < 0 ? undefined : field.slice(equals + 1);
+  if (value === undefined) {
+    if (key !== "readonly" && key !== "readwrite" && key !== "required")
+      throw invalid(`invalid field '${field}' must be a key=value pair`);
+    if (key === "required") mount.required = true;
+    else mount.readOnly = key === "readonly";
+    return;
+  }
+  if (key === "from" && /\$./.test(value))
+    throw invalid(`'${written}' doesn't support variable expansion, define alias stage instead`);
+  const word = expand === undefined ? value : expand(value);
+  const later = expand === undefined && word.includes("$");
+  switch (key) {
+    case "type":
+      if (!later) mount.type = oneOf("mount type", word, types);
+      return;
+    case "sharing":
+      if (!later) mount.sharing = oneOf("sharing value", word, sharings);
+      return;
+    case "readonly":
+      if (!later) mount.readOnly = truth(written, word);
+      return;
+    case "readwrite":
+      if (!later) mount.readOnly = !truth(written, word);
+      return;
+    case "required":
+      if (!later) mount.required = truth(written, word);
+      return;
+    default:
+      mount[key as "from" | "source" | "target" | "id" | "env" | "size" | "mode" | "uid" | "gid"] = word;
+  }
 }
 
-/** One CSV record. */
-function fields(text: string): string[] {
-  const found: string[] = [];
-  let field = "";
-  let quoted = false;
-  for (let i = 0; i < text.length; i++) {
-    const char = text[i] as string;
-    if (char === '"') {
-      if (quoted && text[i + 1] === '"') {
-        field += '"';
-        i++;
-      } else quoted = !quoted;
-    } else if (char === "," && !quoted) {
-      found.push(field);
-      field = "";
-    } else field += char;
+function validate(mount: MountFlag): void {
+  const { type } = mount;
+  const secret = type === "secret";
+  const owned = secret || type === "ssh" || type === "cache";
+  for (const key of ["mode", "uid", "gid"] as const) {
+    const value = mount[key];
+    if (value === undefined) continue;
+    if (!owned) throw invalid(`${key} not allowed for "${type}" type mounts`);
+    if (!(key === "mode" ? /^[0-7]+$/ : /^\d+$/).test(value)) throw invalid(`invalid value ${value} for ${key}`);
   }
-  found.push(field);
-  return found.map((each) => each.trim()).filter((each) => each !== "");
+  if (mount.required !== undefined && !secret && type !== "ssh")
+    throw invalid(`unexpected key 'required' for mount type '${type}'`);
+  if (mount.size !== undefined && type !== "tmpfs") throw invalid(`unexpected key 'size' for mount type '${type}'`);
+  if (mount.env !== undefined && !secret) throw invalid(`unexpected key 'env' for mount type '${type}'`);
+  if (secret) {
+    if (mount.from !== undefined) throw invalid("secret mount should not have a from");
+    if (mount.sharing !== undefined) throw invalid("secret mount should not define sharing");
+    if (!mount.source && !mount.target && !mount.id && !mount.env)
+      throw invalid("invalid secret mount. one of source, target required", "Name the secret: id=name");
+    if (mount.source && mount.id) throw invalid("both source and id can't be set");
+  }
+  if (mount.sharing !== undefined && type !== "cache") throw invalid(`invalid cache sharing set for ${type} mount`);
+}
+
+function fieldsOf(text: string): string[] {
+  try {
+    return csvFields(text);
+  } catch (error) {
+    throw invalid(`failed to parse csv mounts: ${(error as Error).message}`);
+  }
+}
+
+function oneOf<T extends string>(what: string, word: string, allowed: readonly T[]): T {
+  const found = allowed.find((each) => each === word.toLowerCase());
+  if (found !== undefined) return found;
+  throw invalid(`unsupported ${what} ${JSON.stringify(word)}`, near(word, allowed) ?? `It is ${allowed.join(" or ")}.`);
+}
+
+function truth(key: string, word: string): boolean {
+  const value = parseBool(word);
+  if (value === undefined) throw invalid(`invalid value for ${key}: ${word}`);
+  return value;
+}
+
+function near(word: string, options: readonly string[]): string | undefined {
+  const found = nearest(word, options);
+  return found === undefined ? undefined : `Did you mean ${found}?`;
+}
+
+function invalid(message: string, hint?: string): SlipwayError {
+  return new SlipwayError("INVALID_MOUNT", message, hint === undefined ? {} : { hint });
 }

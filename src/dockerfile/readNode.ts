@@ -4,7 +4,7 @@ import { splitCommand } from "./splitCommand.ts";
 import { trimSpace } from "./space.ts";
 
 /** Reads one joined line as a node whose place is not known yet. @throws Error with the reason only */
-export function readNode(line: string, escape: string): Node {
+export function readNode(line: string, mark: string): Node {
   const { name, flags, rest } = splitCommand(line);
   const node: Node = {
     name,
@@ -18,14 +18,14 @@ export function readNode(line: string, escape: string): Node {
     end: 1,
   };
   const kind = name.toLowerCase();
-  if (kind === "onbuild") return rest === "" ? node : { ...node, trigger: readTrigger(rest, escape) };
+  if (kind === "onbuild") return rest === "" ? node : { ...node, trigger: readTrigger(rest, mark) };
   const read = Object.hasOwn(valueReaders, kind) ? valueReaders[kind] : undefined;
-  return read === undefined ? node : { ...node, ...read(rest, escape) };
+  return read === undefined ? node : { ...node, ...read(rest, mark) };
 }
 
 /** ONBUILD ONBUILD is refused later, with words of its own; here it must only not go ever deeper. */
-function readTrigger(rest: string, escape: string): Node {
+function readTrigger(rest: string, mark: string): Node {
   const { name } = splitCommand(rest);
-  if (name.toLowerCase() !== "onbuild") return readNode(rest, escape);
-  return { ...readNode("onbuild", escape), name, original: rest };
+  if (name.toLowerCase() !== "onbuild") return readNode(rest, mark);
+  return { ...readNode("onbuild", mark), name, original: rest };
 }

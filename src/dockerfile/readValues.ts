@@ -5,21 +5,21 @@ export interface Values {
   json: boolean;
 }
 
-/** Reads what follows an instruction's name and flags. `escape` is the escape directive's character. @throws Error with the reason only */
-export type ValueReader = (rest: string, escape: string) => Values;
+/** Reads what follows an instruction's name and flags. `mark` is the escape directive's character. @throws Error with the reason only */
+export type ValueReader = (rest: string, mark: string) => Values;
 
 /** How each instruction's arguments are written. ONBUILD is not here: what follows it is an instruction. */
 export const valueReaders: Readonly<Record<string, ValueReader>> = {
   add: arrayOrWords,
-  arg: (rest, escape) => plain(splitWords(rest, escape)),
+  arg: (rest, mark) => plain(splitWords(rest, mark)),
   cmd: arrayOrText,
   copy: arrayOrWords,
   entrypoint: arrayOrText,
-  env: (rest, escape) => plain(readPairs("ENV", rest, escape)),
+  env: (rest, mark) => plain(readPairs("ENV", rest, mark)),
   expose: blankSeparated,
   from: blankSeparated,
   healthcheck: typeAndCommand,
-  label: (rest, escape) => plain(readPairs("LABEL", rest, escape)),
+  label: (rest, mark) => plain(readPairs("LABEL", rest, mark)),
   maintainer: wholeText,
   run: arrayOrText,
   shell: arrayOrText,
@@ -45,7 +45,7 @@ export function readJsonArray(text: string): string[] | undefined {
 }
 
 /** Words parted by blanks. Quotes and escapes hold blanks together and stay in the word. */
-export function splitWords(rest: string, escape: string): string[] {
+export function splitWords(rest: string, mark: string): string[] {
   const words: string[] = [];
   let at = 0;
   for (;;) {
@@ -56,7 +56,7 @@ export function splitWords(rest: string, escape: string): string[] {
     let quote = "";
     for (; at < rest.length; at++) {
       const character = rest[at] as string;
-      if (character === escape && quote !== "'") {
+      if (character === mark && quote !== "'") {
         if (at + 1 < rest.length) at++;
         else {
           // An escape character with nothing behind it is dropped.
@@ -74,8 +74,8 @@ export function splitWords(rest: string, escape: string): string[] {
 }
 
 /** `k=v …`, or the old `k v` where the first word has no `=`: key, value and separator of each. */
-function readPairs(instruction: string, rest: string, escape: string): string[] {
-  const words = splitWords(rest, escape);
+function readPairs(instruction: string, rest: string, mark: string): string[] {
+  const words = splitWords(rest, mark);
   const [first] = words;
   if (first === undefined) return [];
   if (!first.includes("=")) {

@@ -1,0 +1,6 @@
+/** The spellings of Go's `strconv.ParseBool`; undefined for anything else. */
+export function parseBool(text: string): boolean | undefined {
+  if (["1", "t", "T", "true", "TRUE", "True"].includes(text)) return true;
+  if (["0", "f", "F", "false", "FALSE", "False"].includes(text)) return false;
+  return undefined;
+}
