@@ -115,7 +115,8 @@ function writeBundle(
   const directory = store.containers.directory(record.id);
   const files = containerFiles(directory, record.id);
   const layers = record.layers.map((diffID) => store.layers.require(diffID));
-  const mountfd = createOverlaySnapshotter(store).prepare(layers, directory).mount();
+  // What goes with the container need not outlive the machine: the end of the mount then waits for no disk.
+  const mountfd = createOverlaySnapshotter(store).prepare(layers, directory, { volatile: record.autoRemove }).mount();
   try {
     const user = resolveUser(linux, mountfd, config.User ?? "");
     const cwd = config.WorkingDir || "/";

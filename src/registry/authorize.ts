@@ -1,6 +1,7 @@
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Credentials } from "./credentials.ts";
 import { parseChallenges } from "./parseChallenges.ts";
+import { isTransientStatus, retryAfter, STALL_MS, Transient } from "./retry.ts";
 
 interface Token {
   value: string;
@@ -22,19 +23,46 @@ const DEFAULT_LIFE_S = 60;
  * Bearer tokens (GET, or the oauth2 POST with a refresh token), Basic, and anonymous tokens, for one registry host. A token is kept
  * for its scope as long as it lives.
  */
-export function createAuthorizer(
-  host: string,
-  credentials: () => Promise<Credentials | undefined>,
-  signal: AbortSignal,
-): Authorizer {
+export function createAuthorizer(options: {
+  host: string;
+  /** The registry itself is asked by https. */
+  secure: boolean;
+  credentials: () => Promise<Credentials | undefined>;
+  signal: AbortSignal;
+}): Authorizer {
+  const { host, secure, credentials, signal } = options;
   const tokens = new Map<string, Token>();
   let basic: string | undefined;
+
+  /** The token server is one more that may be busy or away for a moment. */
+  async function ask(url: URL, init: RequestInit): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(url, { ...init, signal: AbortSignal.any([signal, AbortSignal.timeout(STALL_MS)]) });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new Transient(
+        `its token server ${url.host}: ${error instanceof Error ? error.message : error}`,
+        undefined,
+        error,
+      );
+    }
+    if (!isTransientStatus(response.status)) return response;
+    await response.body?.cancel();
+    throw new Transient(`its token server ${url.host} answered ${response.status}`, retryAfter(response));
+  }
 
   async function bearer(parameters: Record<string, string>, scope: string): Promise<boolean> {
     const { realm, service } = parameters;
     if (realm === undefined) return false;
     const url = new URL(realm);
     const own = await credentials();
+    if (url.protocol === "http:" && secure && own !== undefined) {
+      throw new SlipwayError(
+        "UNAUTHORIZED",
+        `${host} is asked by https and sends to ${url.host} by plain http for a token: no credentials go there`,
+      );
+    }
     const wanted = parameters.scope ?? scope;
     let response: Response;
     if (own?.identityToken !== undefined) {
@@ -45,13 +73,13 @@ export function createAuthorizer(
         scope: wanted,
         ...(service === undefined ? {} : { service }),
       });
-      response = await fetch(url, { method: "POST", body, signal });
+      response = await ask(url, { method: "POST", body });
     } else {
       if (service !== undefined) url.searchParams.set("service", service);
       for (const each of wanted.split(" ")) if (each !== "") url.searchParams.append("scope", each);
       const headers: Record<string, string> = {};
       if (own?.username !== undefined) headers.Authorization = basicHeader(own);
-      response = await fetch(url, { headers, signal });
+      response = await ask(url, { headers });
     }
     if (!response.ok) {
       throw new SlipwayError(
@@ -83,7 +111,8 @@ export function createAuthorizer(
       const challenges = parseChallenges(challenge);
       const forBearer = challenges.find((each) => each.scheme === "bearer");
       if (forBearer !== undefined) {
-        const fresh = tokens.get(scope) === undefined;
+        const held = tokens.get(scope);
+        const fresh = held === undefined || held.expires <= Date.now();
         tokens.delete(scope);
         // A token that was just given and is refused says no more than "no".
         return (await bearer(forBearer.parameters, scope)) && fresh;

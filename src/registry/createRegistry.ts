@@ -4,7 +4,7 @@ import { MAX_MANIFEST_BYTES, manifestTypes } from "../oci/parseManifest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { type Authorizer, createAuthorizer } from "./authorize.ts";
 import { type Credentials, findCredentials } from "./credentials.ts";
-import { isTransientStatus, retryAfter, retrying, Transient } from "./retry.ts";
+import { isTransientStatus, retryAfter, retrying, sleep, STALL_MS, Transient } from "./retry.ts";
 
 export interface RegistryOptions {
   /** As references name it: `docker.io`, `127.0.0.1:5000`. */
@@ -33,9 +33,6 @@ export interface Registry {
   /** The blob's bytes. A connection that breaks or stalls is taken up again where it was. Not verified here: `store.blobs.ingest` does that. */
   blob(repository: string, blob: Descriptor): Promise<ReadableStream<Uint8Array>>;
 }
-
-/** A server that says nothing for so long is given up and asked anew. */
-const STALL_MS = 30_000;
 
 interface Endpoint {
   /** `https://registry.example` */
@@ -150,17 +147,16 @@ export function createRegistry(options: RegistryOptions): Registry {
       }),
     blob: (repository, blob) =>
       first(async (at) => {
-        const open = async (from: number): Promise<ReadableStreamDefaultReader<Uint8Array>> => {
+        const open = async (from: number): Promise<Opened> => {
           const headers: Record<string, string> = from > 0 ? { Range: `bytes=${from}-` } : {};
           const response = await request(at, repository, `blobs/${blob.digest}`, headers);
           if (!response.ok || response.body === null)
             throw await failure(at, response, `${options.host}/${repository}`, blob.digest);
           const reader = response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
           // A server without ranges starts anew: what is known is read over.
-          if (from > 0 && response.status !== 206) await skip(reader, from);
-          return reader;
+          return { reader, skip: from > 0 && response.status !== 206 ? from : 0 };
         };
-        return resumable(await open(0), blob, open, signal);
+        return resumable(await open(0), { at, blob, open, signal });
       }),
   };
 }
@@ -179,7 +175,12 @@ function endpoint(written: string, options: RegistryOptions): Endpoint {
     authorizer(repository) {
       let authorizer = known.get(repository);
       if (authorizer === undefined) {
-        authorizer = createAuthorizer(named, () => find(named, repository), options.signal);
+        authorizer = createAuthorizer({
+          host: named,
+          secure: !plain,
+          credentials: () => find(named, repository),
+          signal: options.signal,
+        });
         known.set(repository, authorizer);
       }
       return authorizer;
@@ -207,25 +208,22 @@ async function bounded(response: Response): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-async function skip(reader: ReadableStreamDefaultReader<Uint8Array>, bytes: number): Promise<void> {
-  let left = bytes;
-  while (left > 0) {
-    const { done, value } = await reader.read();
-    if (done) throw new Transient("the connection was closed");
-    // The server sends in its own pieces: where one crosses the border, the whole is asked for again.
-    if (value.length > left) throw new Transient("the server knows no ranges");
-    left -= value.length;
-  }
+/** Breaks in a row, without a byte in between, after which a blob is given up. */
+const MAX_RESUMES = 4;
+
+interface Opened {
+  reader: ReadableStreamDefaultReader<Uint8Array>;
+  /** So many bytes come that are known already. */
+  skip: number;
 }
 
 /** Goes on where a broken or stalled connection left off, as long as each attempt brings something. */
 function resumable(
-  first: ReadableStreamDefaultReader<Uint8Array>,
-  blob: Descriptor,
-  open: (from: number) => Promise<ReadableStreamDefaultReader<Uint8Array>>,
-  signal: AbortSignal,
+  first: Opened,
+  source: { at: Endpoint; blob: Descriptor; open: (from: number) => Promise<Opened>; signal: AbortSignal },
 ): ReadableStream<Uint8Array> {
-  let reader = first;
+  const { at, blob, open, signal } = source;
+  let { reader, skip } = first;
   let position = 0;
   let failures = 0;
 
@@ -252,16 +250,20 @@ function resumable(
               controller.close();
               return;
             }
-            position += value.length;
             failures = 0;
-            controller.enqueue(value);
+            const known = Math.min(skip, value.length);
+            skip -= known;
+            if (known === value.length) continue;
+            const fresh = known === 0 ? value : value.subarray(known);
+            position += fresh.length;
+            controller.enqueue(fresh);
             return;
           } catch (error) {
             signal.throwIfAborted();
             void reader.cancel().catch(() => {});
-            if (++failures > 4) throw error;
-            await Bun.sleep(200 * 2 ** failures);
-            reader = await open(position);
+            if (++failures > MAX_RESUMES) throw error instanceof Transient ? unreachable(at, error) : error;
+            await sleep(200 * 2 ** failures, signal);
+            ({ reader, skip } = await open(position));
           }
         }
       },

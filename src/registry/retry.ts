@@ -1,4 +1,5 @@
-const STATUSES = new Set([408, 429, 499, 500, 502, 503, 504, 522]);
+/** A server that says nothing for so long is given up and asked anew. */
+export const STALL_MS = 30_000;
 const TRIES = 4;
 const FIRST_WAIT_MS = 250;
 const MAX_WAIT_MS = 30_000;
@@ -17,7 +18,7 @@ export class Transient extends Error {
 }
 
 export function isTransientStatus(status: number): boolean {
-  return STATUSES.has(status);
+  return status === 408 || status === 429 || status === 499 || (status >= 500 && status !== 501 && status !== 505);
 }
 
 /** Retry-After (RFC 9110, 10.2.3) in milliseconds: seconds, or a date. */
@@ -44,7 +45,8 @@ export async function retrying<T>(work: (attempt: number) => Promise<T>, signal:
   }
 }
 
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+/** Rejects with the signal's reason when that comes first. */
+export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(done, milliseconds);
     function done(): void {
