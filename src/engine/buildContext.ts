@@ -1,7 +1,6 @@
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { createIgnoreFilter } from "../solve/tree/ignoreFilter.ts";
-import { parseIgnoreFile } from "../dockerfile/ignore.ts";
+import { createIgnoreMatcher, parseIgnoreFile } from "../dockerfile/ignore.ts";
 import { AT_FDCWD, O_DIRECTORY } from "../linux/constants.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
@@ -45,7 +44,7 @@ export function createContextOpener(
         return createFileTree(store.linux, root, {
           rootOwned: true,
           index,
-          ...(patterns.length === 0 ? {} : { filter: createIgnoreFilter(patterns) }),
+          ...(patterns.length === 0 ? {} : { filter: createIgnoreMatcher(patterns) }),
         });
       });
     },

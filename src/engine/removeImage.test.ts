@@ -13,11 +13,7 @@ import { tagImage } from "./tagImage.ts";
 function image({ store }: Engine): { imageID: Digest; diffID: Digest } {
   const lease = store.lease("test");
   const diffID = sha256("layer");
-  store.layers.adopt(
-    lease.directory(),
-    { diffID, tarSize: 1, size: 42, impliedDirs: [] },
-    lease,
-  );
+  store.layers.adopt(lease.directory(), { diffID, tarSize: 1, size: 42, impliedDirs: [] }, lease);
   const history = [{ created_by: "COPY" }, { created_by: "CMD", empty_layer: true }];
   const rootfs = { type: "layers" as const, diff_ids: [diffID] };
   const { imageID } = putImage(store, { lease, config: { architecture: "amd64", os: "linux", rootfs, history } });
