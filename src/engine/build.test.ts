@@ -16,9 +16,11 @@ import {
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { type TestEngine, withEngine } from "../../test/support/withEngine.ts";
+import { validateImage } from "../image/validateImage.ts";
 import { createFileTree } from "../solve/tree/FileTree.ts";
 import { createTreeDigester } from "../solve/tree/treeDigest.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
+import { storeImage } from "../store/storeImage.ts";
 import { build } from "./build.ts";
 import type { BuildOptions, BuildResult } from "./Engine.ts";
 
@@ -187,6 +189,23 @@ test("what .dockerignore names is neither copied nor part of the key", () =>
     expect(second.imageID).toBe(first.imageID);
     write(path, { "keep/a": "2" });
     expect((await run(test, path)).imageID).not.toBe(first.imageID);
+  }));
+
+test("a built image is sound to its last byte, and its layers pack to the same bytes every time", () =>
+  withEngine(async (test) => {
+    const path = context(test, {
+      "a.txt": "a",
+      Dockerfile: [
+        ...base,
+        "COPY a.txt /a.txt",
+        "RUN mkdir /d && echo x > /d/f && rm /a.txt",
+        "RUN rm -r /d && mkdir /d",
+      ].join("\n"),
+    });
+    const { imageID } = await run(test, path);
+    expect(await validateImage(storeImage(test.engine.store, imageID))).toEqual([]);
+    const [one, two] = [storeImage(test.engine.store, imageID), storeImage(test.engine.store, imageID)];
+    expect(await one.digest()).toBe(await two.digest());
   }));
 
 type Edit = {
