@@ -1,0 +1,57 @@
+import { SlipwayError } from "../../oci/SlipwayError.ts";
+import { findDirective } from "../directives.ts";
+import { parseStages } from "../parseDockerfile.ts";
+import type { CheckInfo } from "./CheckInfo.ts";
+import { parseCheckOptions } from "./checkOptions.ts";
+import { checkStages } from "./checkStages.ts";
+import { checkText, checkWhole } from "./checkText.ts";
+import { createReport, sortViolations, type Violation } from "./violations.ts";
+
+export interface CheckReport {
+  /** By line, then by detail. */
+  violations: Violation[];
+  /** What a build would stop at: what cannot be read or expanded, or the violations where `check=error=true` says so. */
+  error?: SlipwayError;
+}
+
+/**
+ * The checks of `docker build --check` over a Dockerfile's text. An error ends the checks; what was found before it is in the report.
+ * Build argument BUILDKIT_DOCKERFILE_CHECK takes the place of the `check` directive.
+ */
+export function checkDockerfile(text: string, info: CheckInfo, file = "Dockerfile"): CheckReport {
+  const found: Violation[] = [];
+  try {
+    const options = parseCheckOptions(
+      info.buildArgs?.get("BUILDKIT_DOCKERFILE_CHECK") ?? findDirective("check", text)?.value ?? "",
+    );
+    const report = createReport(options, found);
+    const { dockerfile, error } = parseStages(text, file);
+    checkText(dockerfile, report);
+    if (error !== undefined) throw atLine(error);
+    checkWhole(dockerfile, report);
+    checkStages(dockerfile, info, report);
+    const violations = sortViolations(found);
+    return options.error && violations.length > 0 ? { violations, error: violationError(violations) } : { violations };
+  } catch (error) {
+    if (!(error instanceof SlipwayError)) throw error;
+    return { violations: sortViolations(found), error };
+  }
+}
+
+function atLine(error: SlipwayError): SlipwayError {
+  const { code, hint, range } = error;
+  return new SlipwayError(code, `dockerfile parse error on line ${range?.start ?? 1}: ${error.message}`, {
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+    ...(range === undefined ? {} : { range }),
+  });
+}
+
+function violationError(violations: readonly Violation[]): SlipwayError {
+  const names = [...new Set(violations.map(({ rule }) => rule))].sort();
+  const [first] = violations;
+  return new SlipwayError("CHECK_FAILED", `lint violation found for rules: ${names.join(", ")}`, {
+    hint: "The check directive makes violations errors (error=true).",
+    ...(first === undefined ? {} : { range: first.range }),
+  });
+}
