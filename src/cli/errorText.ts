@@ -21,7 +21,7 @@ export function errorText(error: unknown, options: { debug: boolean }): string {
 }
 
 /** In BuildKit's form: `Dockerfile:3`, a rule, numbered lines with `>>>` at those that are meant. */
-function excerpt(range: SourceRange): string {
+export function excerpt(range: SourceRange): string {
   const place = `${range.file}:${range.start}`;
   if (range.text === undefined) return place;
   const lines = range.text.split("\n");

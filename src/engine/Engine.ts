@@ -1,4 +1,4 @@
-import type { Dockerfile } from "../dockerfile/instruction.ts";
+import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
@@ -51,8 +51,8 @@ export interface BuildResult {
   imageID: Digest;
   /** Familiar names that were given. */
   tags: string[];
-  /** For its warnings. */
-  dockerfile: Dockerfile;
+  /** What the build checks found. */
+  warnings: Violation[];
 }
 /** build(engine, options): Promise<BuildResult> */
 

@@ -15,6 +15,7 @@ import { putImage } from "../store/putImage.ts";
 import { createBaseResolver } from "./baseImages.ts";
 import { createContextOpener } from "./buildContext.ts";
 import { startBuildRecord } from "./buildRecords.ts";
+import { buildViolations } from "./checkBuild.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
 import { loadDockerfile } from "./loadDockerfile.ts";
 import { createVertices } from "./vertices.ts";
@@ -73,6 +74,8 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       },
       createBaseResolver(engine, options, vertices),
     );
+    // Base images are in the store by now, so that what they set is known.
+    const warnings = buildViolations(engine, options, source, { allStages: false });
     vertices.plan(graph.steps);
 
     const context: SolveContext = {
@@ -104,7 +107,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       });
       status(`writing image ${imageID}`);
       for (const tag of tags) status(`naming to ${tag.replace(/:latest$/, "")}`);
-      return { imageID, tags: tags.map(familiarName), dockerfile };
+      return { imageID, tags: tags.map(familiarName), warnings };
     });
   } finally {
     lease.release();

@@ -71,6 +71,11 @@ function contextDirectory(path: string): string {
   );
 }
 
+/** What the ignore file of a build leaves out: its patterns, in order. */
+export function ignorePatterns(context: string, dockerfile: string | undefined): string[] {
+  return loadIgnoreFile(contextDirectory(context), dockerfile);
+}
+
 /** `<Dockerfile>.dockerignore` beside the Dockerfile wins over `.dockerignore` of the context. */
 function loadIgnoreFile(directory: string, dockerfile: string | undefined): string[] {
   const candidates = [join(directory, ".dockerignore")];

@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import type { MountFlag } from "../dockerfile/instruction.ts";
+import { parseMount } from "../dockerfile/parseMount.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { RunMount } from "./graph.ts";
 import type { PlanContext } from "./PlanContext.ts";
@@ -15,7 +16,16 @@ export function runMounts(
   expand: (word: string) => string,
 ): RunMount[] {
   let agents = 0;
-  const planMount = (flag: MountFlag, at: number): RunMount => {
+  const planMount = (given: MountFlag, at: number): RunMount => {
+    // What is one of a few words was left unread where it holds a variable.
+    const { type, sharing, readOnly, required } = given.text === undefined ? given : parseMount(given.text, expand);
+    const flag: MountFlag = {
+      ...given,
+      type,
+      ...(sharing === undefined ? {} : { sharing }),
+      ...(readOnly === undefined ? {} : { readOnly }),
+      ...(required === undefined ? {} : { required }),
+    };
     const word = (text: string | undefined): string => (text === undefined ? "" : expand(text));
     const target = word(flag.target);
     const source = treePath(word(flag.source));

@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import type { BuildOptions } from "../../engine/Engine.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Call, type Command, flag, list, number, text } from "../Command.ts";
 import type { Progress } from "../render/plainProgress.ts";
@@ -32,6 +33,7 @@ export const command: Command = {
     quiet: { type: "bool", short: "q", help: "Print the image ID alone" },
     iidfile: { type: "string", help: "File that gets the image ID" },
     jobs: { type: "int", help: "Steps that work at the same time (default: the number of processors)" },
+    check: { type: "bool", help: "Check the Dockerfile and build nothing; exit status 1 when something is found" },
     explain: { type: "bool", help: "Say for each step why it ran" },
     load: { type: "bool", help: "Accepted: the image is in the store in any case" },
     rm: { type: "bool", help: "Accepted: temporary containers are always removed" },
@@ -67,6 +69,7 @@ export const command: Command = {
       ...optional("jobs", number(call, "jobs")),
       ...(await dockerfileOf(call)),
     };
+    if (flag(call, "check")) return check(call, options);
     const progress = await createProgress(call);
     const engine = call.engine((event) => progress.event(event));
     const { build } = await import("../../engine/build.ts");
@@ -78,13 +81,32 @@ export const command: Command = {
     }
     const iidfile = text(call, "iidfile");
     if (iidfile !== undefined) writeFileSync(iidfile, result.imageID);
-    for (const warning of result.dockerfile.warnings) {
-      call.err(`WARNING: ${warning.message} (line ${warning.range.start})\n`);
+    if (result.warnings.length > 0 && !flag(call, "quiet")) {
+      const { violationText } = await import("../../dockerfile/checks/violations.ts");
+      call.err(
+        `\n ${result.warnings.length} warning${result.warnings.length === 1 ? "" : "s"} found (--check shows more):\n`,
+      );
+      for (const warning of result.warnings) call.err(` - ${violationText(warning)}\n`);
     }
     call.out(`${result.imageID}\n`);
     return 0;
   },
 };
+
+/** BuildKit's text of `--check`. */
+async function check(call: Call, options: BuildOptions): Promise<number> {
+  const { checkBuild } = await import("../../engine/checkBuild.ts");
+  const { excerpt } = await import("../errorText.ts");
+  const found = checkBuild(call.engine(), options);
+  if (found.length === 0) {
+    call.out("Check complete, no warnings found.\n");
+    return 0;
+  }
+  call.out(`Check complete, ${found.length} warning${found.length === 1 ? " has" : "s have"} been found!\n`);
+  for (const { rule, url, detail, range } of found)
+    call.out(`\nWARNING: ${rule} - ${url}\n${detail}\n${excerpt(range)}\n`);
+  return 1;
+}
 
 function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
   return (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };

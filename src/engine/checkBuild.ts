@@ -1,0 +1,61 @@
+import { checkDockerfile } from "../dockerfile/checks/checkDockerfile.ts";
+import type { CheckedImage } from "../dockerfile/checks/CheckInfo.ts";
+import type { Violation } from "../dockerfile/checks/violations.ts";
+import type { ImageConfig } from "../oci/config.ts";
+import { hostPlatform, parsePlatform } from "../oci/platform.ts";
+import { parseReference } from "../oci/reference.ts";
+import { ignorePatterns } from "./buildContext.ts";
+import type { BuildOptions, Engine } from "./Engine.ts";
+import { type DockerfileSource, loadDockerfile } from "./loadDockerfile.ts";
+import { findImage } from "./resolveImage.ts";
+
+export type { Violation };
+
+/**
+ * `build --check`: the Dockerfile held against BuildKit's build checks, all its stages, without building. Of base images counts what the
+ * store knows. @throws SlipwayError where the Dockerfile cannot be read, and `CHECK_FAILED` where its check directive makes violations errors
+ */
+export function checkBuild(engine: Engine, options: BuildOptions): Violation[] {
+  return buildViolations(engine, options, loadDockerfile(options), { allStages: true });
+}
+
+/** What a build warns of: the stages that its target needs. @throws SlipwayError `CHECK_FAILED` */
+export function buildViolations(
+  engine: Engine,
+  options: BuildOptions,
+  source: DockerfileSource,
+  scope: { allStages: boolean },
+): Violation[] {
+  const buildArgs = new Map<string, string>();
+  for (const [name, value] of Object.entries(options.buildArgs)) if (value !== undefined) buildArgs.set(name, value);
+  const report = checkDockerfile(
+    source.text,
+    {
+      buildArgs,
+      buildPlatform: hostPlatform(),
+      ...(options.platform === undefined ? {} : { targetPlatform: parsePlatform(options.platform) }),
+      ...(options.target === undefined ? {} : { target: options.target }),
+      allStages: scope.allStages,
+      ignorePatterns: ignorePatterns(options.context, source.path),
+      image: (reference) => checkedImage(engine, reference),
+    },
+    source.name,
+  );
+  if (report.error !== undefined) throw report.error;
+  return report.violations;
+}
+
+function checkedImage(engine: Engine, reference: string): CheckedImage | undefined {
+  const config: ImageConfig | undefined = findImage(engine, parseReference(reference).canonical)?.config;
+  if (config === undefined) return undefined;
+  return {
+    platform: {
+      os: config.os,
+      architecture: config.architecture,
+      ...(config.variant === undefined ? {} : { variant: config.variant }),
+    },
+    env: config.config?.Env ?? [],
+    ...(config.config?.Shell === undefined ? {} : { shell: config.config.Shell }),
+    ...(config.config?.OnBuild ? { onBuild: config.config.OnBuild } : {}),
+  };
+}
