@@ -29,7 +29,7 @@ export interface Call {
   signal: AbortSignal;
   out(text: string): void;
   err(text: string): void;
-  /** Opens the store; closed by the caller when the command has ended. */
+  /** Opens the store; it ends with the process. */
   engine(emit?: Emit): Engine;
 }
 

@@ -6,6 +6,8 @@ import { nearest } from "../dockerfile/nearest.ts";
 
 /** Where the program's text goes. */
 export interface Terminal {
+  /** How the process is to end, once the store is open. */
+  exit?: (code: number) => never;
   out(text: string): void;
   err(text: string): void;
 }
@@ -86,7 +88,6 @@ async function withCall(
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   const { openEngine } = await import("../engine/openEngine.ts");
-  let close: (() => void) | undefined;
   try {
     return await work({
       values,
@@ -97,8 +98,9 @@ async function withCall(
         const flags: { root?: string; runtime?: string } = {};
         if (typeof globals.root === "string") flags.root = globals.root;
         if (typeof globals.runtime === "string") flags.runtime = globals.runtime;
+        // Never closed: the process is about to end, and SQLite's last connection would write its log back, with an fsync, at every command.
         const engine = openEngine({ emit, signal: abort.signal, flags });
-        close = () => engine.store.close();
+        terminal.exit = engine.store.linux.exit;
         return engine;
       },
     });
@@ -106,7 +108,6 @@ async function withCall(
     if (abort.signal.aborted) throw abort.signal.reason;
     throw error;
   } finally {
-    close?.();
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
   }

@@ -386,6 +386,10 @@ export function createLinux(): Linux {
         attempt("close", handle);
       }
     },
+    exit(code) {
+      attempt("exit_group", code);
+      throw new Error("exit_group came back");
+    },
     setSubreaper() {
       const PR_SET_CHILD_SUBREAPER = 36;
       call("prctl", undefined, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);

@@ -48,6 +48,7 @@ const x64 = {
   renameat2: 316,
   copy_file_range: 326,
   fallocate: 285,
+  exit_group: 231,
   statx: 332,
 }; // prettier-ignore
 const arm64: typeof x64 = {
@@ -99,6 +100,7 @@ const arm64: typeof x64 = {
   renameat2: 276,
   copy_file_range: 285,
   fallocate: 47,
+  exit_group: 94,
   statx: 291,
 }; // prettier-ignore
 /** These have one number everywhere. */
