@@ -3,7 +3,7 @@ import type { InstructionOf } from "../dockerfile/instruction.ts";
 import { isDigest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { expandHeredoc, expandWord } from "./expand.ts";
-import { type GitSource, parseGitSource } from "./gitSource.ts";
+import { type GitRef, parseGitRef } from "../dockerfile/gitRef.ts";
 import type { CopyItem, CopyStep } from "./graph.ts";
 import { record } from "./history.ts";
 import { addStep, type PlanContext, stepBase } from "./PlanContext.ts";
@@ -48,7 +48,7 @@ export function planCopy(
   const fetched = { ...base, stage: "" };
 
   const items: CopyItem[] = paths.map((path): CopyItem => {
-    const git = parseGitSource(path);
+    const git = gitSource(path);
     if (git !== undefined) {
       refuseForCopy(instruction, "a git ref");
       const from = addStep(context.steps, {
@@ -121,20 +121,26 @@ function pivotPath(path: string): string {
   return prefix === "" ? rest : `${prefix}/./${rest}`;
 }
 
-function gitFields(git: GitSource, keepGitDir: boolean | undefined, checksum: string | undefined) {
+function gitFields(git: GitRef, keepGitDir: boolean | undefined, checksum: string | undefined) {
   if (keepGitDir !== undefined && git.keepGitDir !== undefined && keepGitDir !== git.keepGitDir)
     throw new SlipwayError("INVALID_INSTRUCTION", "inconsistent keep-git-dir configuration");
-  if (checksum !== undefined && git.checksum !== undefined && checksum !== git.checksum)
+  if (checksum !== undefined && git.checksum !== "" && checksum !== git.checksum)
     throw new SlipwayError("INVALID_INSTRUCTION", `checksum mismatch "${checksum}" != "${git.checksum}"`);
-  const expected = git.checksum ?? checksum;
+  const expected = git.checksum === "" ? checksum : git.checksum;
   return {
     remote: git.remote,
-    ...(git.ref === undefined ? {} : { ref: git.ref }),
-    ...(git.subdir === undefined ? {} : { subdir: git.subdir }),
+    ...(git.ref === "" ? {} : { ref: git.ref }),
+    ...(git.subDir === "" ? {} : { subdir: git.subDir }),
     keepGitDir: git.keepGitDir ?? keepGitDir ?? false,
-    submodules: git.submodules,
+    submodules: git.submodules ?? true,
     ...(expected === undefined ? {} : { checksum: expected }),
   };
+}
+
+/** ADD takes no repository that looks like a local path (`github.com/…`): that is a file of the context. */
+function gitSource(path: string): GitRef | undefined {
+  const git = parseGitRef(path);
+  return git?.indistinguishableFromLocal === true ? undefined : git;
 }
 
 function urlFileName(url: string): string {
@@ -157,7 +163,7 @@ function refuseForCopy(instruction: CopyInstruction, what: string): void {
 function checkChecksum(instruction: CopyInstruction, paths: readonly string[], checksum: string | undefined): void {
   if (checksum === undefined) return;
   const [path = ""] = paths;
-  const git = parseGitSource(path) !== undefined;
+  const git = gitSource(path) !== undefined;
   if (instruction.kind === "copy")
     throw new SlipwayError("INVALID_INSTRUCTION", "checksum can't be specified for COPY");
   if (paths.length !== 1)

@@ -2,7 +2,6 @@ import { expect, test } from "bun:test";
 import { readFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { cacheTtlOf } from "./duration.ts";
-import { parseGitSource } from "./gitSource.ts";
 import { formatDuration, plainList, quoteList } from "./goFormat.ts";
 import { hasWildcard, resolveKeepingSlash, resolveWorkdir, treePath } from "./paths.ts";
 import { parsePorts } from "./ports.ts";
@@ -53,18 +52,6 @@ test("a source cannot leave its tree", () => {
 test("a cache comment gives seconds, and other comments give nothing", () => {
   expect(cacheTtlOf([" cache: ttl=1d12h"])).toBe(129600);
   expect(cacheTtlOf(["about the cache"])).toBeUndefined();
-});
-
-test("repositories are told from files by their URL", () => {
-  expect(parseGitSource("https://example.com/a.git#main:sub")).toEqual({
-    remote: "https://example.com/a.git",
-    submodules: true,
-    ref: "main",
-    subdir: "sub",
-  });
-  expect(parseGitSource("git@example.com:a/b.git")?.remote).toBe("git@example.com:a/b.git");
-  expect(parseGitSource("https://example.com/a.tar")).toBeUndefined();
-  expect(parseGitSource("src/a")).toBeUndefined();
 });
 
 test("signals have names with or without SIG, and numbers", () => {
