@@ -80,7 +80,7 @@ async function debianTar(): Promise<Uint8Array> {
         "--dpkgopt=force-unsafe-io",
         suite,
         path,
-        mirror,
+        ...(mirror === undefined ? [] : [mirror]),
       ],
       { stdout: "ignore", stderr: "pipe", stdin: "ignore" },
     );
@@ -95,15 +95,15 @@ async function debianTar(): Promise<Uint8Array> {
   }
 }
 
-/** This machine's own Debian and mirror; bookworm from deb.debian.org on other systems. */
-function release(): { suite: string; mirror: string } {
+/** This machine's own Debian and mirror; bookworm from mmdebstrap's own default mirror on other systems. */
+function release(): { suite: string; mirror?: string } {
   const system = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
-  if (!/^ID=debian$/m.test(system)) return { suite: "bookworm", mirror: "http://deb.debian.org/debian" };
+  if (!/^ID=debian$/m.test(system)) return { suite: "bookworm" };
   const suite = /^VERSION_CODENAME=(\w+)$/m.exec(system)?.[1] ?? "bookworm";
   const sources = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"]
     .filter((path) => existsSync(path))
     .map((path) => readFileSync(path, "utf8"))
     .join("\n");
   const mirror = /^(?:URIs:\s*|deb\s+(?:\[[^\]]*\]\s+)?)(https?:\S*\/debian)\/?(?:\s|$)/m.exec(sources)?.[1];
-  return { suite, mirror: mirror ?? "http://deb.debian.org/debian" };
+  return mirror === undefined ? { suite } : { suite, mirror };
 }
