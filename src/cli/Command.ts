@@ -48,3 +48,14 @@ export function flag(call: Call, name: string): boolean {
 export function number(call: Call, name: string): number | undefined {
   return call.values[name] as number | undefined;
 }
+
+/** `{ [key]: value }`, or nothing where there is no value. */
+export function given<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };
+}
+
+/** `KEY=VALUE` in its two parts; `KEY` alone has the value "". */
+export function keyValue(entry: string): [string, string] {
+  const equals = entry.indexOf("=");
+  return equals < 0 ? [entry, ""] : [entry.slice(0, equals), entry.slice(equals + 1)];
+}

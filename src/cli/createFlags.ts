@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { CreateOptions } from "../engine/Engine.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import { type Call, flag, list, number, text } from "./Command.ts";
+import { type Call, flag, given, keyValue, list, number, text } from "./Command.ts";
 import type { Flag } from "./flags.ts";
 
 const later = (what = "it comes in a later version"): Flag => ({ type: "string", help: "", unsupported: what });
@@ -85,7 +85,7 @@ export function createOptions(call: Call): CreateOptions {
     capAdd: list(call, "cap-add"),
     capDrop: list(call, "cap-drop"),
     volumes: list(call, "volume"),
-    labels: Object.fromEntries(list(call, "label").map(label)),
+    labels: Object.fromEntries(list(call, "label").map(keyValue)),
     addHosts: list(call, "add-host"),
     init: false,
     pull,
@@ -103,10 +103,6 @@ export function createOptions(call: Call): CreateOptions {
   };
 }
 
-function given<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
-  return (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };
-}
-
 /** `NAME` alone is passed on from here when it is set, and left out otherwise. */
 export function envEntry(entry: string): string[] {
   if (entry.includes("=")) return [entry];
@@ -122,11 +118,6 @@ function envFile(path: string): string[] {
     throw new SlipwayError("USAGE", `--env-file ${path} cannot be read`, { cause: error, exitCode: 125 });
   }
   return content.split(/\r?\n/).filter((line) => line.trim() !== "" && !line.trimStart().startsWith("#"));
-}
-
-function label(entry: string): [string, string] {
-  const equals = entry.indexOf("=");
-  return equals < 0 ? [entry, ""] : [entry.slice(0, equals), entry.slice(equals + 1)];
 }
 
 /** `64m`, `1g`, plain bytes; powers of 1024 as docker reads them. */

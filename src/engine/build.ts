@@ -75,7 +75,12 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       createBaseResolver(engine, options, vertices),
     );
     // Base images are in the store by now, so that what they set is known.
-    const warnings = buildViolations(engine, options, source, { allStages: false });
+    const warnings = buildViolations(engine, options, {
+      dockerfile,
+      file: source.name,
+      ignorePatterns: contexts.ignorePatterns(),
+      allStages: false,
+    });
     vertices.plan(graph.steps);
 
     const context: SolveContext = {

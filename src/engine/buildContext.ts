@@ -15,6 +15,8 @@ export interface ContextOpener {
   open(name: string): Promise<FileTree>;
   /** Keeps what was learned about the files for the next build. */
   save(): void;
+  /** Patterns of the build's ignore file, read once. */
+  ignorePatterns(): string[];
   /** Names this build among others of the same store. */
   project: string;
 }
@@ -28,14 +30,18 @@ export function createContextOpener(
   const { store } = engine;
   const indexes: StatIndex[] = [];
   const directory = contextDirectory(options.context);
+  let patterns: string[] | undefined;
+  const ignorePatterns = (): string[] => {
+    patterns ??= loadIgnoreFile(directory, dockerfile.path);
+    return patterns;
+  };
 
   return {
+    ignorePatterns,
     project: `${directory}\0${dockerfile.path ?? "-"}`,
     async open(name) {
       if (name !== "context") throw new Error(`no build context is named ${name}`);
-      const patterns = await vertices.internal("[internal] load .dockerignore", async () =>
-        loadIgnoreFile(directory, dockerfile.path),
-      );
+      const patterns = await vertices.internal("[internal] load .dockerignore", async () => ignorePatterns());
       return vertices.internal("[internal] load build context", async () => {
         const key = new Bun.SHA256().update(directory).digest("hex").slice(0, 32);
         const index = openStatIndex(join(store.root, "contexts", key));

@@ -1,12 +1,13 @@
 import { checkDockerfile } from "../dockerfile/checks/checkDockerfile.ts";
 import type { CheckedImage } from "../dockerfile/checks/CheckInfo.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
+import type { Dockerfile } from "../dockerfile/instruction.ts";
 import type { ImageConfig } from "../oci/config.ts";
 import { hostPlatform, parsePlatform } from "../oci/platform.ts";
 import { parseReference } from "../oci/reference.ts";
 import { ignorePatterns } from "./buildContext.ts";
 import type { BuildOptions, Engine } from "./Engine.ts";
-import { type DockerfileSource, loadDockerfile } from "./loadDockerfile.ts";
+import { loadDockerfile } from "./loadDockerfile.ts";
 import { findImage } from "./resolveImage.ts";
 
 export type { Violation };
@@ -16,30 +17,41 @@ export type { Violation };
  * store knows. @throws SlipwayError where the Dockerfile cannot be read, and `CHECK_FAILED` where its check directive makes violations errors
  */
 export function checkBuild(engine: Engine, options: BuildOptions): Violation[] {
-  return buildViolations(engine, options, loadDockerfile(options), { allStages: true });
+  const source = loadDockerfile(options);
+  return buildViolations(engine, options, {
+    dockerfile: source.text,
+    file: source.name,
+    ignorePatterns: ignorePatterns(options.context, source.path),
+    allStages: true,
+  });
 }
 
 /** What a build warns of: the stages that its target needs. @throws SlipwayError `CHECK_FAILED` */
 export function buildViolations(
   engine: Engine,
   options: BuildOptions,
-  source: DockerfileSource,
-  scope: { allStages: boolean },
+  subject: {
+    /** Parsed already, or the text. */
+    dockerfile: Dockerfile | string;
+    file: string;
+    ignorePatterns: readonly string[];
+    allStages: boolean;
+  },
 ): Violation[] {
   const buildArgs = new Map<string, string>();
   for (const [name, value] of Object.entries(options.buildArgs)) if (value !== undefined) buildArgs.set(name, value);
   const report = checkDockerfile(
-    source.text,
+    subject.dockerfile,
     {
       buildArgs,
       buildPlatform: hostPlatform(),
       ...(options.platform === undefined ? {} : { targetPlatform: parsePlatform(options.platform) }),
       ...(options.target === undefined ? {} : { target: options.target }),
-      allStages: scope.allStages,
-      ignorePatterns: ignorePatterns(options.context, source.path),
+      allStages: subject.allStages,
+      ignorePatterns: subject.ignorePatterns,
       image: (reference) => checkedImage(engine, reference),
     },
-    source.name,
+    subject.file,
   );
   if (report.error !== undefined) throw report.error;
   return report.violations;

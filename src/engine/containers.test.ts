@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { putBusyboxImage } from "../../test/support/busyboxImage.ts";
 import { createLinux } from "../linux/createLinux.ts";
-import { isAlive, processStart } from "../runtime/processStart.ts";
+import { isAlive, processStart } from "../linux/processStart.ts";
 import { runDirectory } from "../runtime/runtimeCommand.ts";
 import { openStore } from "../store/openStore.ts";
 import { attachContainer } from "./attachContainer.ts";

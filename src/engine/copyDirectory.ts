@@ -1,3 +1,4 @@
+import { copyContents } from "../layer/copyContents.ts";
 import {
   AT_FDCWD,
   O_CREAT,
@@ -12,7 +13,6 @@ import {
   S_IFREG,
 } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
-import { isErrno } from "../linux/LinuxError.ts";
 
 /**
  * Copies what is in the directory `from` (a descriptor) into the existing directory `to`, which takes over its mode, owner and times:
@@ -94,28 +94,11 @@ function copyFile(linux: Linux, from: number, to: number, name: string, size: nu
     const output = linux.openat(to, name, O_WRONLY | O_CREAT | O_EXCL, 0o600);
     try {
       if (linux.reflink(input, output)) return;
-      copyBytes(linux, input, output, size);
+      copyContents(linux, input, output, size);
     } finally {
       linux.close(output);
     }
   } finally {
     linux.close(input);
-  }
-}
-
-function copyBytes(linux: Linux, input: number, output: number, size: number): void {
-  try {
-    for (let left = size; left > 0; ) {
-      const count = linux.copyFileRange(input, output, left);
-      if (count === 0) return;
-      left -= count;
-    }
-  } catch (error) {
-    // Between file systems, overlayfs and what lies below it included; nothing was copied then.
-    if (!isErrno(error, "EXDEV", "EINVAL", "EOPNOTSUPP", "ENOSYS")) throw error;
-    const chunk = new Uint8Array(Math.min(size, 256 * 1024));
-    for (let count = linux.read(input, chunk); count > 0; count = linux.read(input, chunk)) {
-      linux.write(output, chunk.subarray(0, count));
-    }
   }
 }

@@ -7,7 +7,7 @@ import { containerEnvironment } from "../runtime/containerEnvironment.ts";
 import { enterMountNamespace } from "../runtime/MountNamespace.ts";
 import type { OciProcess, OciSpec } from "../runtime/OciSpec.ts";
 import { probeRuntime } from "../runtime/probe.ts";
-import { isAlive } from "../runtime/processStart.ts";
+import { isAlive } from "../linux/processStart.ts";
 import { resolveUser } from "../runtime/resolveUser.ts";
 import { runtimeGlobals } from "../runtime/runtimeCommand.ts";
 import { runtimeFailure } from "../runtime/runtimeFailure.ts";

@@ -9,7 +9,7 @@ import { makeDirectories, makeMountStubs, mountTargets } from "../runtime/mountS
 import { networkFiles } from "../runtime/networkFiles.ts";
 import type { Seccomp } from "../runtime/OciSpec.ts";
 import { probeRuntime } from "../runtime/probe.ts";
-import { processStart } from "../runtime/processStart.ts";
+import { processStart } from "../linux/processStart.ts";
 import { resolveUser } from "../runtime/resolveUser.ts";
 import type { Runtime } from "../runtime/Runtime.ts";
 import { runtimeGlobals, runtimeStateDirectory } from "../runtime/runtimeCommand.ts";

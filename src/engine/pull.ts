@@ -6,6 +6,7 @@ import { isIndex, parseManifest } from "../oci/parseManifest.ts";
 import { formatPlatform, hostPlatform, parsePlatform, pickPlatform } from "../oci/platform.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
+import { AT_FDCWD } from "../linux/constants.ts";
 import { unpackBlob } from "../layer/unpackBlob.ts";
 import { createRegistry, type Registry } from "../registry/createRegistry.ts";
 import { createSemaphore } from "../solve/semaphore.ts";
@@ -220,6 +221,6 @@ async function unpack(
 
 /** A layer's root has the mode that a root has, until its tar says otherwise. */
 function rootOf({ store: { linux } }: Engine, directory: string): string {
-  linux.fchmodat(-100, directory, 0o755);
+  linux.fchmodat(AT_FDCWD, directory, 0o755);
   return directory;
 }

@@ -1,5 +1,5 @@
 import { existsSync, watch } from "node:fs";
-import { isAlive } from "../runtime/processStart.ts";
+import { isAlive } from "../linux/processStart.ts";
 import type { ContainerRecord } from "../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
 import { readExitFile } from "./containerState.ts";

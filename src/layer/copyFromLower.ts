@@ -13,6 +13,7 @@ import {
   S_IFREG,
 } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
+import { copyContents } from "./copyContents.ts";
 import { isPrivateAttribute } from "./overlayForm.ts";
 
 /**
@@ -48,11 +49,7 @@ export function copyFromLower(
       const source = linux.openat(from, base, O_RDONLY | O_NOFOLLOW);
       const target = linux.openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
       try {
-        for (let left = stat.size; left > 0; ) {
-          const copied = linux.copyFileRange(source, target, left);
-          if (copied === 0) break;
-          left -= copied;
-        }
+        copyContents(linux, source, target, stat.size);
         linux.fchownat(target, "", stat.uid, stat.gid);
         linux.fchmod(target, stat.mode & 0o7777);
         for (const [key, value] of linux.xattrs(source, "")) {

@@ -1,71 +1,23 @@
 import { expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { freshDirectory, type MadeEntry, makeTar, packTree, unpackTar } from "../../test/support/layerTar.ts";
 import { withTempDirectory } from "../../test/support/tempDirectory.ts";
 import { AT_FDCWD } from "../linux/constants.ts";
 import { createLinux } from "../linux/createLinux.ts";
 import { sha256 } from "../oci/digest.ts";
-import { describeLayer, packLayer } from "./packLayer.ts";
+import { describeLayer } from "./packLayer.ts";
 import { sameContent } from "./sameContent.ts";
-import { tarHeader } from "./tarHeader.ts";
-import type { TarEntry } from "./tarReader.ts";
 import { unpackBlob } from "./unpackBlob.ts";
-import { createUnpacker } from "./unpackLayer.ts";
 
 const linux = createLinux();
 
-type Made = Partial<TarEntry> & { path: string; content?: string };
+const unpack = (directory: string, bytes: Uint8Array, options?: { lowerPaths?: string[]; whiteouts?: "literal" }) =>
+  unpackTar(linux, directory, bytes, options);
+const pack = (directory: string) => packTree(linux, directory);
 
-function tar(entries: Made[]): Uint8Array {
-  const parts: Uint8Array[] = [];
-  for (const { content = "", ...entry } of entries) {
-    const bytes = Buffer.from(content);
-    parts.push(
-      tarHeader({
-        type: "file",
-        mode: 0o644,
-        uid: 0,
-        gid: 0,
-        mtime: { sec: 1_000_000_000, nsec: 0 },
-        linkname: "",
-        major: 0,
-        minor: 0,
-        xattrs: [],
-        ...entry,
-        size: bytes.length,
-      }),
-      bytes,
-      new Uint8Array((512 - (bytes.length % 512)) % 512),
-    );
-  }
-  parts.push(new Uint8Array(1024));
-  return Buffer.concat(parts);
-}
-
-function unpack(directory: string, bytes: Uint8Array, options: { lowerPaths?: string[]; whiteouts?: "literal" } = {}) {
-  const unpacker = createUnpacker(linux, { directory, ...options });
-  try {
-    // Pieces of an odd size cross every boundary there is.
-    for (let at = 0; at < bytes.length; at += 333) unpacker.push(bytes.subarray(at, at + 333));
-  } catch (error) {
-    unpacker.abort();
-    throw error;
-  }
-  return unpacker.finish();
-}
-
-function pack(directory: string): Uint8Array {
-  const pieces: Uint8Array[] = [];
-  for (const piece of packLayer(linux, directory)) pieces.push(piece.slice());
-  return Buffer.concat(pieces);
-}
-
-function fresh(parent: string): string {
-  return mkdtempSync(join(parent, "layer-"));
-}
-
-const everything: Made[] = [
+const everything: MadeEntry[] = [
   { path: "d/", type: "directory", mode: 0o1777, uid: 5, gid: 6 },
   { path: "d/f", content: "hello", mode: 0o4755, uid: 1000, gid: 1000, xattrs: [["user.a", Buffer.from("b")]] },
   { path: "d/g", type: "hardlink", linkname: "d/f" },
@@ -83,11 +35,11 @@ const everything: Made[] = [
 
 test("a layer is packed to the same bytes again, whatever it holds", () =>
   withTempDirectory((directory) => {
-    const one = fresh(directory);
-    const first = unpack(one, tar(everything));
+    const one = freshDirectory(directory);
+    const first = unpack(one, makeTar(everything));
     expect(first.impliedDirs).toEqual([""]);
     const packed = pack(one);
-    const two = fresh(directory);
+    const two = freshDirectory(directory);
     const second = unpack(two, packed);
     expect(pack(two)).toEqual(packed);
     expect(second.diffID).toBe(sha256(packed));
@@ -109,10 +61,10 @@ test("a layer is packed to the same bytes again, whatever it holds", () =>
 
 test("GNU tar lists and unpacks what we pack, and we unpack what it packs", () =>
   withTempDirectory(async (directory) => {
-    const one = fresh(directory);
-    unpack(one, tar(everything.slice(0, 9)));
+    const one = freshDirectory(directory);
+    unpack(one, makeTar(everything.slice(0, 9)));
     writeFileSync(join(directory, "ours.tar"), pack(one));
-    const theirs = fresh(directory);
+    const theirs = freshDirectory(directory);
     const extract = Bun.spawnSync([
       "tar",
       "--xattrs",
@@ -139,7 +91,7 @@ test("GNU tar lists and unpacks what we pack, and we unpack what it packs", () =
         ".",
       ]);
       expect(made.exitCode).toBe(0);
-      const back = fresh(directory);
+      const back = freshDirectory(directory);
       unpack(back, readFileSync(join(directory, `${format}.tar`)));
       if (format === "gnu") linux.setxattr(AT_FDCWD, join(back, "d/f"), "user.a", Buffer.from("b"));
       expect(sameContent(linux, one, back)).toBe(true);
@@ -148,11 +100,11 @@ test("GNU tar lists and unpacks what we pack, and we unpack what it packs", () =
 
 test("names and links lead nowhere outside", () =>
   withTempDirectory((directory) => {
-    const root = fresh(directory);
+    const root = freshDirectory(directory);
     mkdirSync(join(directory, "outside"));
     unpack(
       root,
-      tar([
+      makeTar([
         { path: "../../escape", content: "1" },
         { path: "/absolute", content: "2" },
         { path: "up", type: "symlink", linkname: "../../../../outside" },
@@ -174,10 +126,10 @@ test("names and links lead nowhere outside", () =>
 
 test("the last of several entries with one name counts", () =>
   withTempDirectory((directory) => {
-    const root = fresh(directory);
+    const root = freshDirectory(directory);
     unpack(
       root,
-      tar([
+      makeTar([
         { path: "a", content: "1" },
         { path: "a", content: "2" },
         { path: "b/", type: "directory", mode: 0o700 },
@@ -195,48 +147,50 @@ test("the last of several entries with one name counts", () =>
 test("a directory that follows its own whiteout hides what is below", () =>
   withTempDirectory((directory) => {
     for (const order of [0, 1]) {
-      const root = fresh(directory);
-      const entries: Made[] = [{ path: ".wh.d" }, { path: "d/", type: "directory", mode: 0o755 }];
-      unpack(root, tar(order === 0 ? entries : entries.reverse()));
+      const root = freshDirectory(directory);
+      const entries: MadeEntry[] = [{ path: ".wh.d" }, { path: "d/", type: "directory", mode: 0o755 }];
+      unpack(root, makeTar(order === 0 ? entries : entries.reverse()));
       expect(linux.getxattr(AT_FDCWD, join(root, "d"), "trusted.overlay.opaque")).toBeDefined();
     }
   }));
 
 test("a hard link to a file of a layer below becomes a copy of it", () =>
   withTempDirectory((directory) => {
-    const lower = fresh(directory);
-    unpack(lower, tar([{ path: "bin/tool", content: "tool", mode: 0o755, uid: 7 }]));
-    const bytes = tar([{ path: "bin/alias", type: "hardlink", linkname: "bin/tool" }]);
-    expect(() => unpack(fresh(directory), bytes)).toThrow("layer below");
-    const root = fresh(directory);
+    const lower = freshDirectory(directory);
+    unpack(lower, makeTar([{ path: "bin/tool", content: "tool", mode: 0o755, uid: 7 }]));
+    const bytes = makeTar([{ path: "bin/alias", type: "hardlink", linkname: "bin/tool" }]);
+    expect(() => unpack(freshDirectory(directory), bytes)).toThrow("layer below");
+    const root = freshDirectory(directory);
     unpack(root, bytes, { lowerPaths: [lower] });
     expect(readFileSync(join(root, "bin/alias"), "utf8")).toBe("tool");
     expect(linux.statat(AT_FDCWD, join(root, "bin/alias"))).toMatchObject({ uid: 7, mode: 0o100755, nlink: 1 });
     expect(() =>
-      unpack(fresh(directory), tar([{ path: "x", type: "hardlink", linkname: "none" }]), { lowerPaths: [lower] }),
+      unpack(freshDirectory(directory), makeTar([{ path: "x", type: "hardlink", linkname: "none" }]), {
+        lowerPaths: [lower],
+      }),
     ).toThrow("not there");
   }));
 
 test("damage is an error: cut off, bad check sum, a device that is a whiteout, a whiteout of nothing", () =>
   withTempDirectory((directory) => {
-    const whole = tar([{ path: "a", content: "x".repeat(2000) }]);
-    expect(() => unpack(fresh(directory), whole.subarray(0, 900))).toThrow("middle of an entry");
+    const whole = makeTar([{ path: "a", content: "x".repeat(2000) }]);
+    expect(() => unpack(freshDirectory(directory), whole.subarray(0, 900))).toThrow("middle of an entry");
     const broken = whole.slice();
     broken[3] = 65;
-    expect(() => unpack(fresh(directory), broken)).toThrow("check sum");
-    expect(() => unpack(fresh(directory), tar([{ path: "dev", type: "char", major: 0, minor: 0 }]))).toThrow(
-      "whiteout",
-    );
-    expect(() => unpack(fresh(directory), tar([{ path: ".wh..." }]))).toThrow("whiteout");
-    expect(() => unpack(fresh(directory), tar([{ path: ".wh..", content: "" }]))).toThrow("whiteout");
+    expect(() => unpack(freshDirectory(directory), broken)).toThrow("check sum");
+    expect(() =>
+      unpack(freshDirectory(directory), makeTar([{ path: "dev", type: "char", major: 0, minor: 0 }])),
+    ).toThrow("whiteout");
+    expect(() => unpack(freshDirectory(directory), makeTar([{ path: ".wh..." }]))).toThrow("whiteout");
+    expect(() => unpack(freshDirectory(directory), makeTar([{ path: ".wh..", content: "" }]))).toThrow("whiteout");
   }));
 
 test("marks of overlayfs in an archive's attributes are not believed", () =>
   withTempDirectory((directory) => {
-    const root = fresh(directory);
+    const root = freshDirectory(directory);
     unpack(
       root,
-      tar([
+      makeTar([
         {
           path: "d/",
           type: "directory",
@@ -253,7 +207,7 @@ test("marks of overlayfs in an archive's attributes are not believed", () =>
 
 test("a blob is unpacked from gzip and zstd, and one that is not what the config names is refused", () =>
   withTempDirectory(async (directory) => {
-    const bytes = tar([{ path: "big", content: "0123456789".repeat(300_000) }]);
+    const bytes = makeTar([{ path: "big", content: "0123456789".repeat(300_000) }]);
     const half = bytes.length >> 1;
     const forms: [string, Uint8Array][] = [
       ["plain", bytes],
@@ -264,16 +218,16 @@ test("a blob is unpacked from gzip and zstd, and one that is not what the config
     for (const [name, blob] of forms) {
       const path = join(directory, "blob");
       writeFileSync(path, blob);
-      const root = fresh(directory);
+      const root = freshDirectory(directory);
       const unpacked = await unpackBlob({ linux, blob: path, directory: root, expectedDiffID: sha256(bytes) });
       expect([name, unpacked.tarSize]).toEqual([name, bytes.length]);
       expect(
-        unpackBlob({ linux, blob: path, directory: fresh(directory), expectedDiffID: sha256("other") }),
+        unpackBlob({ linux, blob: path, directory: freshDirectory(directory), expectedDiffID: sha256("other") }),
       ).rejects.toThrow("config names");
       if (name !== "plain") {
         writeFileSync(path, blob.subarray(0, blob.length - 2000 > 0 ? blob.length - 2000 : blob.length - 20));
         expect(
-          unpackBlob({ linux, blob: path, directory: fresh(directory), expectedDiffID: sha256(bytes) }),
+          unpackBlob({ linux, blob: path, directory: freshDirectory(directory), expectedDiffID: sha256(bytes) }),
         ).rejects.toThrow();
       }
       rmSync(root, { recursive: true });

@@ -1,4 +1,4 @@
-import { processStart } from "./processStart.ts";
+import { processStart } from "../linux/processStart.ts";
 
 /**
  * A name for something short-lived that says whose it is: whoever comes after a `kill -9` can tell that nobody will come back for it,

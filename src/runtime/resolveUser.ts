@@ -1,7 +1,7 @@
-import { O_NONBLOCK, O_RDONLY, RESOLVE_IN_ROOT, S_IFMT, S_IFREG } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import { readRootFile } from "./readRootFile.ts";
 
 export interface ResolvedUser {
   uid: number;
@@ -24,8 +24,8 @@ export function resolveUser(linux: Linux, root: number, user: string): ResolvedU
   const colon = user.indexOf(":");
   const userPart = colon < 0 ? user : user.slice(0, colon);
   const groupPart = colon < 0 ? "" : user.slice(colon + 1);
-  const passwd = readRootFile(linux, root, "etc/passwd").split("\n").map(passwdEntry);
-  const group = readRootFile(linux, root, "etc/group").split("\n").map(groupEntry);
+  const passwd = readDatabase(linux, root, "etc/passwd").split("\n").map(passwdEntry);
+  const group = readDatabase(linux, root, "etc/group").split("\n").map(groupEntry);
 
   const wanted = userPart === "" ? "0" : userPart;
   // A name wins over a number, as in Docker: a user may be called "1000".
@@ -72,34 +72,19 @@ export function resolveUser(linux: Linux, root: number, user: string): ResolvedU
   return { uid, gid, additionalGids, home: entry?.home || "/" };
 }
 
-/** A file of a root file system as text, "" where there is none. @throws SlipwayError `INVALID_USER` where it is no plain file of sane size */
-function readRootFile(linux: Linux, root: number, path: string): string {
-  let fd: number;
+/** A user database of the image as text, "" where there is none. @throws SlipwayError `INVALID_USER` where it is no plain file of sane size */
+function readDatabase(linux: Linux, root: number, path: string): string {
+  let text: string | undefined;
   try {
-    // Not blocking: the open of a FIFO would wait for a writer.
-    fd = linux.openat2(root, path, { flags: O_RDONLY | O_NONBLOCK, resolve: RESOLVE_IN_ROOT });
+    text = readRootFile(linux, root, path, MAX_FILE);
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR")) return "";
     throw new SlipwayError("INVALID_USER", `/${path} of the image cannot be read`, { cause: error, exitCode: 126 });
   }
-  try {
-    const stat = linux.statat(fd, "");
-    if ((stat.mode & S_IFMT) !== S_IFREG || stat.size > MAX_FILE) {
-      throw new SlipwayError("INVALID_USER", `/${path} of the image is no regular file of at most 8 MiB`, {
-        exitCode: 126,
-      });
-    }
-    const bytes = new Uint8Array(stat.size);
-    let length = 0;
-    while (length < bytes.length) {
-      const count = linux.read(fd, bytes.subarray(length));
-      if (count === 0) break;
-      length += count;
-    }
-    return new TextDecoder().decode(bytes.subarray(0, length));
-  } finally {
-    linux.close(fd);
-  }
+  if (text !== undefined) return text;
+  throw new SlipwayError("INVALID_USER", `/${path} of the image is no regular file of at most 8 MiB`, {
+    exitCode: 126,
+  });
 }
 
 function passwdEntry(line: string): { name: string; uid: number; gid: number; home: string } | undefined {

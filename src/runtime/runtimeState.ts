@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename } from "node:path";
 import { findProgram } from "./findProgram.ts";
-import { isAlive, processStart } from "./processStart.ts";
+import { isAlive, processStart } from "../linux/processStart.ts";
 import { runDirectory } from "./runtimeCommand.ts";
 
 /**

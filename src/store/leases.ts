@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Linux } from "../linux/Linux.ts";
+import { processStart } from "../linux/processStart.ts";
 import type { Records } from "./database.ts";
 import { removeTree } from "./removeTree.ts";
 import type { Lease } from "./Store.ts";
@@ -13,17 +14,8 @@ export interface ProcessIdentity {
 
 /** Undefined where no such process lives. A zombie holds nothing any more and counts as dead. */
 export function processIdentity(pid: number, bootId: string): ProcessIdentity | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  } catch {
-    return undefined;
-  }
-  // proc(5): the second field is a name in parentheses that may hold anything; state is field 3, the start time field 22.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [state] = fields;
-  if (state === "Z" || state === "X") return undefined;
-  return { pid, start: `${bootId} ${fields[19]}` };
+  const start = processStart(pid);
+  return start === undefined ? undefined : { pid, start: `${bootId} ${start}` };
 }
 
 export function readBootId(): string {

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import type { BuildOptions } from "../../engine/Engine.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
-import { type Call, type Command, flag, list, number, text } from "../Command.ts";
+import { type Call, type Command, flag, given, keyValue, list, number, text } from "../Command.ts";
 import type { Progress } from "../render/plainProgress.ts";
 
 const later = (what: string) => ({ type: "string" as const, help: "", unsupported: what });
@@ -57,16 +57,16 @@ export const command: Command = {
       context: call.positionals[0] as string,
       tags: list(call, "tag"),
       buildArgs: Object.fromEntries(list(call, "build-arg").map(buildArg)),
-      labels: Object.fromEntries(list(call, "label").map(pair)),
+      labels: Object.fromEntries(list(call, "label").map(keyValue)),
       noCache: flag(call, "no-cache"),
       noCacheFilter: list(call, "no-cache-filter").flatMap((each) => each.split(",")),
       pull: flag(call, "pull"),
       addHosts: list(call, "add-host"),
       secrets: list(call, "secret").map(secret),
-      ...optional("target", text(call, "target")),
-      ...optional("platform", text(call, "platform")),
-      ...optional("network", text(call, "network")),
-      ...optional("jobs", number(call, "jobs")),
+      ...given("target", text(call, "target")),
+      ...given("platform", text(call, "platform")),
+      ...given("network", text(call, "network")),
+      ...given("jobs", number(call, "jobs")),
       ...(await dockerfileOf(call)),
     };
     if (flag(call, "check")) return check(call, options);
@@ -108,10 +108,6 @@ async function check(call: Call, options: BuildOptions): Promise<number> {
   return 1;
 }
 
-function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
-  return (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };
-}
-
 async function dockerfileOf(call: Call): Promise<{ file?: string; dockerfileText?: string }> {
   const file = text(call, "file");
   const context = call.positionals[0] as string;
@@ -145,14 +141,9 @@ function buildArg(argument: string): [string, string | undefined] {
   return equals < 0 ? [argument, process.env[argument]] : [argument.slice(0, equals), argument.slice(equals + 1)];
 }
 
-function pair(argument: string): [string, string] {
-  const equals = argument.indexOf("=");
-  return equals < 0 ? [argument, ""] : [argument.slice(0, equals), argument.slice(equals + 1)];
-}
-
 /** `id=NAME,src=FILE`, `id=NAME,env=VARIABLE`, `id=NAME` (file or variable of that name). */
 function secret(argument: string): { id: string; source?: string; env?: string } {
-  const fields = Object.fromEntries(argument.split(",").map(pair));
+  const fields = Object.fromEntries(argument.split(",").map(keyValue));
   const source = fields.src ?? fields.source;
   const { id, env, type } = fields;
   if (id === undefined || id === "") {

@@ -1,5 +1,6 @@
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { findDirective } from "../directives.ts";
+import type { Dockerfile } from "../instruction.ts";
 import { parseStages } from "../parseDockerfile.ts";
 import type { CheckInfo } from "./CheckInfo.ts";
 import { parseCheckOptions } from "./checkOptions.ts";
@@ -15,17 +16,19 @@ export interface CheckReport {
 }
 
 /**
- * The checks of `docker build --check` over a Dockerfile's text. An error ends the checks; what was found before it is in the report.
+ * The checks of `docker build --check` over a Dockerfile, parsed or as its text. An error ends the checks; what was found before it is in the report.
  * Build argument BUILDKIT_DOCKERFILE_CHECK takes the place of the `check` directive.
  */
-export function checkDockerfile(text: string, info: CheckInfo, file = "Dockerfile"): CheckReport {
+export function checkDockerfile(source: Dockerfile | string, info: CheckInfo, file = "Dockerfile"): CheckReport {
+  const text = typeof source === "string" ? source : source.text;
   const found: Violation[] = [];
   try {
     const options = parseCheckOptions(
       info.buildArgs?.get("BUILDKIT_DOCKERFILE_CHECK") ?? findDirective("check", text)?.value ?? "",
     );
     const report = createReport(options, found);
-    const { dockerfile, error } = parseStages(text, file);
+    const { dockerfile, error } =
+      typeof source === "string" ? parseStages(source, file) : { dockerfile: source, error: undefined };
     checkText(dockerfile, report);
     if (error !== undefined) throw atLine(error);
     checkWhole(dockerfile, report);

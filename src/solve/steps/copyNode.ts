@@ -12,7 +12,7 @@ import {
   S_IFSOCK,
 } from "../../linux/constants.ts";
 import type { Linux, Stat } from "../../linux/Linux.ts";
-import { isErrno } from "../../linux/LinuxError.ts";
+import { copyContents } from "../../layer/copyContents.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type FileTree, isCopied, type TreeNode } from "../tree/FileTree.ts";
 import type { Selection } from "../tree/treeDigest.ts";
@@ -66,17 +66,8 @@ export function createNodeCopier(
     if (size >= LARGE) {
       if (reflinks && linux.reflink(from, to)) return;
       reflinks = false;
-      try {
-        let left = size;
-        while (left > 0) {
-          const copied = linux.copyFileRange(from, to, Math.min(left, 0x4000_0000));
-          if (copied === 0) break;
-          left -= copied;
-        }
-      } catch (error) {
-        // Across file systems, or to one that cannot: the offsets have not moved, plain reads go on from there.
-        if (!isErrno(error, "EXDEV", "EINVAL", "EOPNOTSUPP", "ENOSYS")) throw error;
-      }
+      copyContents(linux, from, to, size, buffer);
+      return;
     }
     for (;;) {
       const length = linux.read(from, buffer);

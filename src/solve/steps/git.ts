@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { AT_FDCWD, O_DIRECTORY } from "../../linux/constants.ts";
+import { AT_FDCWD, O_DIRECTORY, RESOLVE_IN_ROOT } from "../../linux/constants.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { GitStep } from "../../plan/graph.ts";
 import type { SolveContext, TreeResult } from "../SolveContext.ts";
@@ -49,7 +49,6 @@ export async function git(step: GitStep, context: SolveContext): Promise<TreeRes
 }
 
 function inside(step: GitStep, context: SolveContext, root: number, subdir: string): number {
-  const RESOLVE_IN_ROOT = 0x10;
   try {
     return context.linux.openat2(root, subdir, { flags: O_DIRECTORY, resolve: RESOLVE_IN_ROOT });
   } catch (error) {

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { copyContents } from "../../layer/copyContents.ts";
 import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_EXCL, O_WRONLY } from "../../linux/constants.ts";
 import { createHasher, type Digest } from "../../oci/digest.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
@@ -126,12 +127,7 @@ function treeOfFile(step: HttpStep, context: SolveContext, memory: Remembered): 
   const from = linux.openat(AT_FDCWD, store.blobs.path(memory.digest), 0);
   const to = linux.openat(rootFd, step.fileName, O_WRONLY | O_CREAT | O_EXCL, 0o600);
   try {
-    let left = store.blobs.size(memory.digest) ?? 0;
-    while (left > 0) {
-      const copied = linux.copyFileRange(from, to, left);
-      if (copied === 0) break;
-      left -= copied;
-    }
+    copyContents(linux, from, to, store.blobs.size(memory.digest) ?? 0);
     linux.fchmod(to, 0o600);
     const modified = memory.lastModified === undefined ? Number.NaN : Date.parse(memory.lastModified);
     linux.utimensat(to, "", timespec(Number.isNaN(modified) ? 0 : modified));

@@ -1,7 +1,7 @@
-import { O_NONBLOCK, O_RDONLY, RESOLVE_IN_ROOT, S_IFMT, S_IFREG } from "../../linux/constants.ts";
 import type { Linux } from "../../linux/Linux.ts";
 import { isErrno } from "../../linux/LinuxError.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
+import { readRootFile } from "../../runtime/readRootFile.ts";
 import type { Owner } from "./layerWriter.ts";
 
 /** Far more than any real /etc/passwd; a larger one is refused rather than read. */
@@ -44,28 +44,19 @@ export function lookupOwner(linux: Linux, rootFd: number | undefined, spec: stri
 
 function accountLine(linux: Linux, rootFd: number | undefined, path: string, name: string): string[] | undefined {
   if (rootFd === undefined) return undefined;
-  let fd: number;
+  let text: string | undefined;
   try {
-    // O_NONBLOCK: a FIFO in the file's place must not hang us.
-    fd = linux.openat2(rootFd, path, { flags: O_RDONLY | O_NONBLOCK, resolve: RESOLVE_IN_ROOT });
+    text = readRootFile(linux, rootFd, path, MAX_ACCOUNT_FILE);
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return undefined;
     throw error;
   }
-  try {
-    const stat = linux.statat(fd, "");
-    if ((stat.mode & S_IFMT) !== S_IFREG || stat.size > MAX_ACCOUNT_FILE) {
-      throw new SlipwayError("BAD_ACCOUNT_FILE", `/${path} of the image is not a regular file of at most 4 MiB`);
-    }
-    const bytes = new Uint8Array(stat.size);
-    let length = 0;
-    for (let got = 1; got > 0 && length < bytes.length; length += got) got = linux.read(fd, bytes.subarray(length));
-    for (const line of Buffer.from(bytes.subarray(0, length)).toString("utf8").split("\n")) {
-      const fields = line.split(":");
-      if (fields[0] === name && fields.length >= 3) return fields;
-    }
-    return undefined;
-  } finally {
-    linux.close(fd);
+  if (text === undefined) {
+    throw new SlipwayError("BAD_ACCOUNT_FILE", `/${path} of the image is not a regular file of at most 4 MiB`);
   }
+  for (const line of text.split("\n")) {
+    const fields = line.split(":");
+    if (fields[0] === name && fields.length >= 3) return fields;
+  }
+  return undefined;
 }

@@ -4,6 +4,7 @@ import { runStep } from "../../runtime/runStep.ts";
 import { cachedStep, type StepOutcome } from "../cachedStep.ts";
 import type { KeyPart } from "../key.ts";
 import type { LayersResult, ResultOf, SolveContext } from "../SolveContext.ts";
+import { located } from "../located.ts";
 import { openResult } from "../tree/openResult.ts";
 import { prepareMounts } from "./runMounts.ts";
 
@@ -88,12 +89,7 @@ async function execute(
     }
     if (code !== 0) throw failed(step, code);
   } catch (error) {
-    if (!(error instanceof SlipwayError) || error.range !== undefined || step.range === undefined) throw error;
-    throw new SlipwayError(error.code, error.message, {
-      range: step.range,
-      cause: error,
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
-    });
+    throw located(error, step);
   } finally {
     linux.close(rootfs);
   }

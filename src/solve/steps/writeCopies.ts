@@ -1,17 +1,18 @@
 import { basename } from "node:path";
-import { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_WRONLY, S_IFDIR, S_IFMT } from "../../linux/constants.ts";
+import { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY, S_IFDIR, S_IFMT } from "../../linux/constants.ts";
 import type { Timespec } from "../../linux/Linux.ts";
 import type { Digest } from "../../oci/digest.ts";
-import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { CopyStep } from "../../plan/graph.ts";
 import type { StepOutcome } from "../cachedStep.ts";
+import { located } from "../located.ts";
 import type { SolveContext } from "../SolveContext.ts";
 import type { Selection } from "../tree/treeDigest.ts";
 import { copyArchive } from "./copyArchive.ts";
 import { type CopyAttributes, createNodeCopier } from "./copyNode.ts";
 import type { CopySource } from "./findSources.ts";
-import { createLayerWriter, type LayerWriter, type Owner } from "./layerWriter.ts";
+import type { LayerWriter, Owner } from "./layerWriter.ts";
 import { lookupOwner } from "./owner.ts";
+import { withLayerWriter } from "./withLayerWriter.ts";
 
 export interface CopyWork {
   step: CopyStep;
@@ -26,37 +27,29 @@ const ROOT: Owner = { uid: 0, gid: 0 };
 
 /** Writes the layer of one COPY or ADD into a directory of its own. */
 export async function writeCopies(context: SolveContext, work: CopyWork): Promise<StepOutcome> {
-  const { linux, lease, store, snapshotter } = context;
-  const upper = lease.directory();
-  const upperFd = linux.openat(-100, upper, O_DIRECTORY);
-  linux.fchmod(upperFd, 0o755);
-  const records = work.base.map((diffID) => store.layers.require(diffID));
-  const lowerFd = records.length === 0 ? undefined : snapshotter.view(records);
-  // --link: the layer must not depend on what lies below, so nothing of it is looked at, but for the names of --chown.
-  const writer = createLayerWriter(linux, upperFd, work.step.link ? undefined : lowerFd);
+  const { linux } = context;
   let changed = false;
   try {
-    const owner = work.step.chown === undefined ? undefined : lookupOwner(linux, lowerFd, work.step.chown);
-    const now = timespec(Date.now());
-    const attributes: CopyAttributes = {
-      ...(owner === undefined ? {} : { owner }),
-      ...(work.mode === undefined ? {} : { mode: work.mode }),
-      ...(work.selection === undefined ? {} : { selection: work.selection }),
-    };
-    for (const source of work.sources) {
-      context.signal.throwIfAborted();
-      if (source.extract && (await copyArchive(context, source, writer, work.step.dest, attributes))) continue;
-      changed = copyOne(context, source, writer, work.step.dest, attributes, now) || changed;
-    }
-    for (const file of work.inline) inlineFile(context, file, writer, work, owner ?? ROOT, now);
+    // --link: of what lies below, only the names of --chown are looked up.
+    const upper = await withLayerWriter(context, work.base, { link: work.step.link }, async (writer, lowerFd) => {
+      const owner = work.step.chown === undefined ? undefined : lookupOwner(linux, lowerFd, work.step.chown);
+      const now = timespec(Date.now());
+      const attributes: CopyAttributes = {
+        ...(owner === undefined ? {} : { owner }),
+        ...(work.mode === undefined ? {} : { mode: work.mode }),
+        ...(work.selection === undefined ? {} : { selection: work.selection }),
+      };
+      for (const source of work.sources) {
+        context.signal.throwIfAborted();
+        if (source.extract && (await copyArchive(context, source, writer, work.step.dest, attributes))) continue;
+        changed = copyOne(context, source, writer, work.step.dest, attributes, now) || changed;
+      }
+      for (const file of work.inline) inlineFile(context, file, writer, work, owner ?? ROOT, now);
+    });
+    return { upper, keep: !changed };
   } catch (error) {
     throw located(error, work.step);
-  } finally {
-    writer.finish();
-    linux.close(upperFd);
-    if (lowerFd !== undefined) linux.close(lowerFd);
   }
-  return { upper, keep: !changed };
 }
 
 /** Returns whether a file changed while it was read. */
@@ -156,13 +149,4 @@ function parentOf(path: string): string {
 export function timespec(milliseconds: number): Timespec {
   const sec = Math.floor(milliseconds / 1000);
   return { sec, nsec: Math.round((milliseconds - sec * 1000) * 1e6) };
-}
-
-function located(error: unknown, step: CopyStep): unknown {
-  if (!(error instanceof SlipwayError) || error.range !== undefined || step.range === undefined) return error;
-  return new SlipwayError(error.code, error.message, {
-    range: step.range,
-    cause: error,
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
-  });
 }

@@ -1,0 +1,12 @@
+import type { Step } from "../plan/graph.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+
+/** The error with the lines of the step that it ended, where it has none of its own. */
+export function located(error: unknown, step: Step): unknown {
+  if (!(error instanceof SlipwayError) || error.range !== undefined || step.range === undefined) return error;
+  return new SlipwayError(error.code, error.message, {
+    range: step.range,
+    cause: error,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
+}
