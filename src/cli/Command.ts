@@ -30,7 +30,7 @@ export interface Call {
   out(text: string): void;
   err(text: string): void;
   /** Opens the store; it ends with the process. */
-  engine(emit?: Emit): Engine;
+  engine(emit?: Emit): Promise<Engine>;
 }
 
 export function text(call: Call, name: string): string | undefined {

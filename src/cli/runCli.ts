@@ -2,6 +2,7 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Call } from "./Command.ts";
 import { commandTable, findCommand } from "./commandTable.ts";
 import { type Flag, parseFlags } from "./flags.ts";
+import type { Emit } from "../engine/events.ts";
 import { nearest } from "../dockerfile/nearest.ts";
 
 /** Where the program's text goes. */
@@ -94,12 +95,12 @@ async function withCall(
       positionals,
       signal: abort.signal,
       ...terminal,
-      engine(emit = () => {}) {
+      async engine(emit = () => {}) {
         const flags: { root?: string; runtime?: string } = {};
         if (typeof globals.root === "string") flags.root = globals.root;
         if (typeof globals.runtime === "string") flags.runtime = globals.runtime;
         // Never closed: the process is about to end, and SQLite's last connection would write its log back, with an fsync, at every command.
-        const engine = openEngine({ emit, signal: abort.signal, flags });
+        const engine = await openEngine({ emit: withWarnings(emit, terminal), signal: abort.signal, flags });
         terminal.exit = engine.store.linux.exit;
         return engine;
       },
@@ -111,6 +112,11 @@ async function withCall(
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
   }
+}
+
+/** A warning is for the person whatever the command shows of its work. */
+function withWarnings(emit: Emit, terminal: Terminal): Emit {
+  return (event) => (event.type === "warning" ? terminal.err(`WARNING: ${event.message}\n`) : emit(event));
 }
 
 function checkCount(

@@ -104,7 +104,6 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
 
     return await vertices.internal("exporting to image", async (status) => {
       const config = assembleConfig(graph, solved.target.layers, solved.results);
-      store.layers.sync();
       const { imageID } = store.transaction(() => {
         const written = putImage(store, { config, lease });
         for (const tag of tags) store.images.tag(tag, written.imageID);
@@ -149,7 +148,8 @@ export function assembleConfig(graph: Graph, layers: Digest[], results: Map<Step
 }
 
 async function openSandbox(engine: Engine): Promise<Sandbox> {
-  const { linux, settings } = engine.store;
+  const { linux, settings, layers } = engine.store;
+  layers.settle();
   const [{ probeRuntime }, { enterMountNamespace }] = await Promise.all([
     import("../runtime/probe.ts"),
     import("../runtime/MountNamespace.ts"),

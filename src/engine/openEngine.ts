@@ -5,6 +5,7 @@ import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { defaultRoot, openStore } from "../store/openStore.ts";
 import type { Engine, EngineConfig } from "./Engine.ts";
+import type { Store } from "../store/Store.ts";
 import type { Emit } from "./events.ts";
 
 export interface OpenEngineOptions {
@@ -14,12 +15,26 @@ export interface OpenEngineOptions {
   flags: { root?: string; runtime?: string };
 }
 
-/** Reads the configuration, opens the store, and removes what killed processes left in it. The caller closes `engine.store`. */
-export function openEngine({ emit, signal, flags }: OpenEngineOptions): Engine {
+/**
+ * Reads the configuration, opens the store, removes what killed processes left in it, and looks after what the machine's last stop may have
+ * cost. The caller closes `engine.store`.
+ */
+export async function openEngine({ emit, signal, flags }: OpenEngineOptions): Promise<Engine> {
   const config = loadConfig(process.env, process.getuid?.() ?? 0, flags);
   const store = openStore({ root: config.root, linux: createLinux() });
   store.sweep();
+  if (store.layers.unsettled().length > 0) await recover(store, emit);
   return { store, config, emit, signal };
+}
+
+async function recover(store: Store, emit: Emit): Promise<void> {
+  const { recoverLayers } = await import("../store/recoverLayers.ts");
+  const { lost, images } = await recoverLayers(store);
+  if (lost.length === 0) return;
+  emit({
+    type: "warning",
+    message: `${lost.length} layers had not reached the disk when the machine stopped; removed with ${images.length} images: ${images.join(", ")}`,
+  });
 }
 
 /**

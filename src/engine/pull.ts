@@ -48,7 +48,6 @@ export async function pull(engine: Engine, name: string, options: PullOptions = 
     const fetched = await fetchLayers(engine, registry, reference, layers, lease);
 
     store.blobs.write(bytes, lease);
-    store.layers.sync();
     const id = manifest.config.digest;
     const repository = `${reference.domain}/${reference.path}`;
     const earlier =
@@ -162,6 +161,7 @@ async function fetchLayers(
           store.layers.addBlob(work.diffID, work.blob);
           return;
         }
+        if (!fetched) store.layers.settle();
         fetched = true;
         if (!store.blobs.has(digest)) {
           const onProgress = (current: number): void =>

@@ -87,7 +87,7 @@ export interface Layers {
   require(diffID: Digest): LayerRecord;
   /**
    * Renames `directory` (from a lease) to its place and records it; where the layer is there already, that one is returned and
-   * `directory` is left to the lease. Safe against the end of any process at once, against a loss of power only after `sync`.
+   * `directory` is left to the lease. Safe against the end of any process at once; see `settle` for a loss of power.
    */
   adopt(directory: string, layer: NewLayer, lease: Lease): LayerRecord;
   /** Compressed forms of the layer that are known, best first: those whose blob is in the store, then remembered digests. */
@@ -100,11 +100,15 @@ export interface Layers {
   remove(diffID: Digest): void;
   list(): LayerRecord[];
   /**
-   * Makes the content of all layers outlive a loss of power; to be called before an image is recorded that has new ones. A layer that
-   * was adopted in an earlier boot and never synced is `lost`, and goes with the next sweep.
+   * Sees to it that layers made a while ago outlive a loss of power. Returns at once; what is not done when the process ends is left to a
+   * later one. A layer is usable before: one that was not settled when the machine stopped is `unsettled` in the next boot.
    */
-  sync(): void;
-  lost(): Digest[];
+  settle(): void;
+  /** Layers of an earlier boot of which nobody knows whether all their bytes reached the disk: for `recoverLayers`. */
+  unsettled(): LayerRecord[];
+  markSettled(diffIDs: readonly Digest[]): void;
+  /** Puts `directory` (from a lease) in the place of the layer's tree: one that is not mounted. */
+  replace(diffID: Digest, directory: string, lease: Lease): void;
   /** Layers whose tar has this many bytes: those that may have the same content as a new one. */
   ofTarSize(tarSize: number): LayerRecord[];
 }

@@ -5,7 +5,6 @@ import { AT_FDCWD, S_IFDIR, S_IFMT } from "../linux/constants.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { sha256 } from "../oci/digest.ts";
 import type { LayerRecord, Store } from "./Store.ts";
-import { syncFileSystem } from "./syncPath.ts";
 
 /** A directory to be stacked, with a path of it that is short. */
 export interface StackedLayer {
@@ -129,7 +128,7 @@ function makeFixup(store: Store, path: string, fixes: [string, Attributes][]): v
     for (const [dir] of fixes) if (dir !== "") mkdirSync(join(aside, dir));
     // Times last, children before parents: making an entry touches its parent.
     for (const [dir, found] of fixes.toReversed()) applyAttributes(linux, join(aside, dir), found);
-    syncFileSystem(linux, aside);
+    // Nothing but names and attributes: a journal keeps these in order, so that after a loss of power the name below is there with all of it.
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     try {
       linux.renameat2(AT_FDCWD, aside, AT_FDCWD, path);

@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { Linux } from "../linux/Linux.ts";
@@ -10,7 +11,6 @@ import type { Records } from "./database.ts";
 import type { Blobs, LayerRecord, Layers, Lease } from "./Store.ts";
 import { storeFailure } from "./storeFailure.ts";
 import { readBootId } from "./leases.ts";
-import { syncFileSystem } from "./syncPath.ts";
 
 interface LayerRow {
   n: number;
@@ -26,6 +26,9 @@ interface BlobRow {
   media_type: string;
   size: number;
 }
+
+/** The kernel begins to write back what is older than 30 s, and looks every 5 s (vm.dirty_expire_centisecs, dirty_writeback_centisecs). */
+const WRITEBACK_MS = 40_000;
 
 export interface LayersOptions {
   linux: Linux;
@@ -62,6 +65,12 @@ export function createLayers({ linux, root, records, blobs, lease: takeLease }: 
     const found = get(diffID);
     if (found === undefined) throw new SlipwayError("LAYER_NOT_FOUND", `layer ${diffID} is not in the store`);
     return found;
+  }
+
+  function markSettled(diffIDs: readonly Digest[]): void {
+    records.transaction(() => {
+      for (const diffID of diffIDs) records.run("UPDATE layers SET unsynced_boot = NULL WHERE diff_id = ?", diffID);
+    });
   }
 
   return {
@@ -159,22 +168,38 @@ export function createLayers({ linux, root, records, blobs, lease: takeLease }: 
         });
       });
     },
-    sync() {
-      const boot = readBootId();
-      const unsynced = records.all<{ n: number }>("SELECT n FROM layers WHERE unsynced_boot = ?", boot);
-      if (unsynced.length === 0) return;
-      syncFileSystem(linux, root);
-      records.transaction(() => {
-        for (const { n } of unsynced) records.run("UPDATE layers SET unsynced_boot = NULL WHERE n = ?", n);
+    settle() {
+      // What was written long enough ago is on the disk already, as a rule, so that this waits for little.
+      const rows = records.all<{ diff_id: Digest }>(
+        "SELECT diff_id FROM layers WHERE unsynced_boot = ? AND created < ?",
+        readBootId(),
+        Date.now() - WRITEBACK_MS,
+      );
+      if (rows.length === 0) return;
+      const child = spawn("sync", ["-f", root], { stdio: "ignore" });
+      child.unref();
+      child.on("error", () => {}); // no such program: the layers stay unsettled
+      child.on("exit", (code) => {
+        if (code === 0) markSettled(rows.map((row) => row.diff_id));
       });
     },
-    lost: () =>
+    unsettled: () =>
       records
-        .all<{ diff_id: Digest }>(
-          "SELECT diff_id FROM layers WHERE unsynced_boot IS NOT NULL AND unsynced_boot <> ?",
+        .all<LayerRow>(
+          "SELECT * FROM layers WHERE unsynced_boot IS NOT NULL AND unsynced_boot <> ? ORDER BY n",
           readBootId(),
         )
-        .map((row) => row.diff_id),
+        .map(toRecord),
+    markSettled,
+    replace(diffID, directory, lease) {
+      const { path } = require(diffID);
+      records.transaction(() => {
+        moveAside(linux, path, join(lease.directory(), "fs"));
+        linux.renameat2(AT_FDCWD, directory, AT_FDCWD, path);
+        // It is as new as any.
+        records.run("UPDATE layers SET unsynced_boot = ? WHERE diff_id = ?", readBootId(), diffID);
+      });
+    },
     ofTarSize: (tarSize) =>
       records.all<LayerRow>("SELECT * FROM layers WHERE tar_size = ? ORDER BY n DESC", tarSize).map(toRecord),
     list: () => records.all<LayerRow>("SELECT * FROM layers ORDER BY n").map(toRecord),

@@ -40,10 +40,7 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
     locked: locks.locked,
     lock: locks.lock,
     tryLock: locks.tryLock,
-    sweep() {
-      for (const diffID of layers.lost()) layers.remove(diffID);
-      sweep({ linux, root, records, blobs, lease });
-    },
+    sweep: () => sweep({ linux, root, records, blobs, lease }),
     close: records.close,
   };
 }

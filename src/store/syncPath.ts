@@ -10,13 +10,3 @@ export function syncPath(linux: Linux, path: string): void {
     linux.close(fd);
   }
 }
-
-/** Makes everything on the file system of `path` outlive a loss of power: one call for a tree of any number of files. */
-export function syncFileSystem(linux: Linux, path: string): void {
-  const fd = linux.openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-  try {
-    linux.syncfs(fd);
-  } finally {
-    linux.close(fd);
-  }
-}

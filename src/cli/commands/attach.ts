@@ -11,6 +11,6 @@ export const command: Command = {
   flags: { "no-stdin": { type: "bool", help: "Do not connect standard input" } },
   async run(call) {
     const streams = ownStreams({ interactive: !flag(call, "no-stdin"), tty: true });
-    return attachContainer(call.engine(), call.positionals[0] as string, streams);
+    return attachContainer(await call.engine(), call.positionals[0] as string, streams);
   },
 };

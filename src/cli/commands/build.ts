@@ -71,7 +71,7 @@ export const command: Command = {
     };
     if (flag(call, "check")) return check(call, options);
     const progress = await createProgress(call);
-    const engine = call.engine((event) => progress.event(event));
+    const engine = await call.engine((event) => progress.event(event));
     const { build } = await import("../../engine/build.ts");
     let result: Awaited<ReturnType<typeof build>>;
     try {
@@ -97,7 +97,7 @@ export const command: Command = {
 async function check(call: Call, options: BuildOptions): Promise<number> {
   const { checkBuild } = await import("../../engine/checkBuild.ts");
   const { excerpt } = await import("../errorText.ts");
-  const found = checkBuild(call.engine(), options);
+  const found = checkBuild(await call.engine(), options);
   if (found.length === 0) {
     call.out("Check complete, no warnings found.\n");
     return 0;

@@ -11,7 +11,7 @@ export const command: Command = {
   max: 0,
   flags: { format: { type: "string", help: "json, table or a Go template" } },
   async run(call) {
-    const rows = listBuilds(call.engine()).map((build) => ({
+    const rows = listBuilds(await call.engine()).map((build) => ({
       ID: build.id,
       Status: build.status,
       Name: build.tags.join(",") || build.context,

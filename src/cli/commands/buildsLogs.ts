@@ -11,7 +11,7 @@ export const command: Command = {
   flags: {},
   async run(call) {
     const [id = "", step] = call.positionals;
-    const engine = call.engine();
+    const engine = await call.engine();
     const record = findBuild(engine, id);
     const { stdout } = ownStreams({ interactive: false, tty: false });
     if (step !== undefined) stdout(buildLog(engine, record, step));

@@ -10,7 +10,7 @@ export const command: Command = {
   max: 1,
   flags: { format: { type: "string", help: "json" } },
   async run(call) {
-    const record = findBuild(call.engine(), call.positionals[0] ?? "");
+    const record = findBuild(await call.engine(), call.positionals[0] ?? "");
     if (text(call, "format") !== undefined) {
       call.out(`${JSON.stringify(record)}\n`);
       return 0;

@@ -17,7 +17,7 @@ export const command: Command = {
     const [name = "", reference] = call.positionals;
     const author = text(call, "author");
     const message = text(call, "message");
-    const id = await commitContainer(call.engine(), name, {
+    const id = await commitContainer(await call.engine(), name, {
       changes: list(call, "change"),
       ...(reference === undefined ? {} : { reference }),
       ...(author === undefined ? {} : { author }),

@@ -9,7 +9,7 @@ export const command: Command = {
   min: 1,
   flags: { format: { type: "string", short: "f", help: "json or a Go template" } },
   async run(call) {
-    const engine = call.engine();
+    const engine = await call.engine();
     return inspectAll(call, (name) => inspectContainer(engine, name));
   },
 };

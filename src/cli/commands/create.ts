@@ -12,7 +12,7 @@ export const command: Command = {
   async run(call) {
     const options = createOptions(call);
     const { createContainer } = await import("../../engine/createContainer.ts");
-    const container = await createContainer(call.engine(), options);
+    const container = await createContainer(await call.engine(), options);
     const cidfile = text(call, "cidfile");
     if (cidfile !== undefined) (await import("node:fs")).writeFileSync(cidfile, container.id);
     call.out(`${container.id}\n`);

@@ -9,7 +9,7 @@ export const command: Command = {
   max: 1,
   flags: {},
   async run(call) {
-    const changes = diffContainer(call.engine(), call.positionals[0] as string);
+    const changes = diffContainer(await call.engine(), call.positionals[0] as string);
     call.out(changes.map(({ kind, path }) => `${kind} ${path}\n`).join(""));
     return 0;
   },

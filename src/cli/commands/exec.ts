@@ -32,6 +32,6 @@ export const command: Command = {
       ...(user === undefined ? {} : { user }),
       ...(workdir === undefined ? {} : { workdir }),
     };
-    return execContainer(call.engine(), name, options, ownStreams(options));
+    return execContainer(await call.engine(), name, options, ownStreams(options));
   },
 };

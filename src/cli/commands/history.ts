@@ -22,7 +22,7 @@ export const command: Command = {
   async run(call) {
     const whole = flag(call, "no-trunc");
     const human = call.values.human !== false;
-    const rows = history(call.engine(), call.positionals[0] as string).map((entry) => {
+    const rows = history(await call.engine(), call.positionals[0] as string).map((entry) => {
       const created = entry.created === undefined ? undefined : Date.parse(entry.created);
       const by = (entry.created_by ?? "").replace(/\s+/g, " ");
       return {

@@ -26,7 +26,7 @@ export const command: Command = {
   },
   async run(call) {
     const [reference] = call.positionals;
-    const found = images(call.engine(), {
+    const found = images(await call.engine(), {
       filters: filters(list(call, "filter")),
       ...(reference === undefined ? {} : { reference }),
     });

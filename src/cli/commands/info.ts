@@ -13,7 +13,7 @@ export const command: Command = {
   max: 0,
   flags: { format: { type: "string", short: "f", help: "json or a Go template" } },
   async run(call) {
-    const { store, config } = call.engine();
+    const { store, config } = await call.engine();
     const containers = store.containers.list();
     const runtime = await probeRuntime(store.linux, store.settings, { runtime: config.runtime }).then(
       (found) => ({ name: found.name, path: found.path, version: found.version, how: describeRuntime(found) }),

@@ -15,7 +15,7 @@ export const command: Command = {
     size: { type: "bool", short: "s", help: "Accepted: sizes are always shown" },
   },
   async run(call) {
-    const engine = call.engine();
+    const engine = await call.engine();
     const type = text(call, "type");
     return inspectAll(call, (name) => {
       if (type === "image") return inspectImage(engine, name);

@@ -9,7 +9,7 @@ export const command: Command = {
   min: 1,
   flags: { signal: { type: "string", short: "s", help: "Signal, name or number (default KILL)" } },
   async run(call) {
-    const engine = call.engine();
+    const engine = await call.engine();
     return forEach(call, async (name) => {
       await killContainer(engine, name, text(call, "signal"));
       call.out(`${name}\n`);

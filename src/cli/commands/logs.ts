@@ -31,7 +31,12 @@ export const command: Command = {
       ...(since === undefined ? {} : { since: parseLogTime(since) }),
       ...(until === undefined ? {} : { until: parseLogTime(until) }),
     };
-    await logs(call.engine(), call.positionals[0] as string, options, ownStreams({ interactive: false, tty: false }));
+    await logs(
+      await call.engine(),
+      call.positionals[0] as string,
+      options,
+      ownStreams({ interactive: false, tty: false }),
+    );
     return 0;
   },
 };

@@ -30,7 +30,7 @@ export const command: Command = {
     const wanted = filters(list(call, "filter"));
     const last = flag(call, "latest") ? 1 : number(call, "last");
     const all = flag(call, "all") || last !== undefined || wanted.status !== undefined || wanted.exited !== undefined;
-    const found = listContainers(call.engine(), { all }).filter((each) => matches(each, wanted));
+    const found = listContainers(await call.engine(), { all }).filter((each) => matches(each, wanted));
     const shown = last === undefined ? found : found.slice(0, last);
     const whole = flag(call, "no-trunc");
     const rows = shown.map((each) => row(each, whole));

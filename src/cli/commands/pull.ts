@@ -25,7 +25,7 @@ export const command: Command = {
     const reference = parseReference(name);
     if (!quiet && !name.includes("@") && reference.tag === "latest" && !/:latest$/.test(name))
       call.out("Using default tag: latest\n");
-    const engine = call.engine((event) => progress.event(event));
+    const engine = await call.engine((event) => progress.event(event));
     const { pull } = await import("../../engine/pull.ts");
     const platform = text(call, "platform");
     const result = await pull(engine, name, platform === undefined ? {} : { platform });

@@ -10,7 +10,7 @@ export const command: Command = {
   min: 1,
   flags: { time: { type: "int", short: "t", help: "Seconds to wait before SIGKILL (default 10)" } },
   async run(call) {
-    const engine = call.engine();
+    const engine = await call.engine();
     const timeout = number(call, "time");
     return forEach(call, async (name) => {
       await stopContainer(engine, name, timeout === undefined ? {} : { timeout });

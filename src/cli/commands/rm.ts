@@ -13,7 +13,7 @@ export const command: Command = {
     link: { type: "bool", short: "l", help: "", unsupported: "links are Docker's past" },
   },
   async run(call) {
-    const engine = call.engine();
+    const engine = await call.engine();
     return forEach(call, async (name) => {
       try {
         await removeContainer(engine, name, { force: flag(call, "force"), volumes: flag(call, "volumes") });

@@ -12,7 +12,7 @@ export const command: Command = {
     "no-prune": { type: "bool", help: "Accepted: there are no untagged parents" },
   },
   async run(call) {
-    const engine = call.engine();
+    const engine = await call.engine();
     return forEach(call, async (name) => {
       const removed = removeImage(engine, name, { force: flag(call, "force") });
       for (const each of removed.untagged) call.out(`Untagged: ${each}\n`);

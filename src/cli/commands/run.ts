@@ -51,7 +51,7 @@ export const command: Command = {
 async function pulling(call: import("../Command.ts").Call): Promise<import("../../engine/Engine.ts").Engine> {
   let progress: { event(event: import("../../engine/events.ts").EngineEvent): void } | undefined;
   const { createPullProgress } = await import("../render/pullProgress.ts");
-  return call.engine((event) => {
+  return await call.engine((event) => {
     if (event.type === "pull.start") {
       call.err(`Unable to find image '${event.reference}' locally\n`);
       progress = createPullProgress({

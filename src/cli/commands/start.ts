@@ -13,7 +13,7 @@ export const command: Command = {
     interactive: { type: "bool", short: "i", help: "Connect standard input, too" },
   },
   async run(call) {
-    const engine = call.engine();
+    const engine = await call.engine();
     const interactive = flag(call, "interactive");
     if (!flag(call, "attach") && !interactive) {
       const { startContainer } = await import("../../engine/startContainer.ts");

@@ -13,7 +13,7 @@ export const command: Command = {
     signal: { type: "string", short: "s", help: "Signal to send" },
   },
   async run(call) {
-    const engine = call.engine();
+    const engine = await call.engine();
     const timeout = number(call, "time") ?? number(call, "timeout");
     const signal = text(call, "signal");
     return forEach(call, async (name) => {

@@ -10,7 +10,7 @@ export const command: Command = {
   flags: {},
   async run(call) {
     const [source = "", target = ""] = call.positionals;
-    tagImage(call.engine(), source, target);
+    tagImage(await call.engine(), source, target);
     return 0;
   },
 };

@@ -9,7 +9,7 @@ export const command: Command = {
   min: 1,
   flags: {},
   async run(call) {
-    const engine = call.engine();
+    const engine = await call.engine();
     return forEach(call, async (name) => call.out(`${await waitContainer(engine, name)}\n`));
   },
 };

@@ -73,10 +73,6 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
         begin(event.id, event.name, event.time);
         return;
       }
-      if (event.type === "warning") {
-        write(`WARNING: ${event.message}\n`);
-        return;
-      }
       if (
         event.type !== "step.log" &&
         event.type !== "step.status" &&
