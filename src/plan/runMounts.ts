@@ -60,7 +60,7 @@ export function runMounts(
         const env = word(flag.env);
         const id = word(flag.id) || posix.basename(target || env);
         if (id === "") throw new SlipwayError("INVALID_INSTRUCTION", "a secret mount needs an id or a target");
-        const file = target === "" ? (env === "" ? `/run/secrets/${id}` : undefined) : absolute();
+        const file = target === "" ? (env === "" ? `/run/secrets/${posix.basename(id)}` : undefined) : absolute();
         return {
           type: "secret",
           id,
@@ -74,7 +74,8 @@ export function runMounts(
         return {
           type: "ssh",
           id: word(flag.id) || "default",
-          target: target === "" ? `/run/buildkit/ssh_agent.${agents++}` : absolute(),
+          // BuildKit's number counts the agents that have a target of their own, too.
+          target: target === "" ? `/run/buildkit/ssh_agent.${agents++}` : (agents++, absolute()),
           required: flag.required ?? false,
           ...owned(word, flag, 0o600),
         };

@@ -13,7 +13,7 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
   const base = await resultOf(step.base);
   if (base.kind !== "layers") throw new Error("RUN stands on a file system");
   const parts: KeyPart[] = [
-    ["kind", "run 1"],
+    ["kind", "run 2"],
     ["command", JSON.stringify(step.args)],
     ...step.env.map((entry): KeyPart => {
       const equals = entry.indexOf("=");
@@ -24,6 +24,9 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
     ["network", step.network === "default" ? context.network : step.network],
     ["security", step.security],
     ["hosts", context.addHosts.join(",")],
+    ["host name", context.machine.hostname ?? ""],
+    ["--shm-size", String(context.machine.shmSize ?? "")],
+    ["--ulimit", context.machine.rlimits.map(({ type, soft, hard }) => `${type}=${soft}:${hard}`).join(",")],
     ...step.pipes.map((pipe): KeyPart => [`heredoc ${pipe.name}`, pipe.content]),
     ...(await mountParts(step, context, resultOf)),
     ["base", base.layers.join(",")],
@@ -81,6 +84,7 @@ async function execute(
         network: step.network === "default" ? context.network : step.network,
         hosts: context.addHosts,
         security: step.security,
+        ...context.machine,
         logs: (stream, data) => context.emit({ type: "log", step, stream, data }),
         signal: context.signal,
       });

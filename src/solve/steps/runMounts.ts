@@ -15,6 +15,7 @@ import {
 import { isErrno } from "../../linux/LinuxError.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { RunMount, RunStep } from "../../plan/graph.ts";
+import { serveAgent } from "../../runtime/agentSocket.ts";
 import type { SpecMount } from "../../runtime/spec.ts";
 import type { ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
 import { openResult } from "../tree/openResult.ts";
@@ -76,10 +77,13 @@ export async function prepareMounts(
           break;
         }
         case "ssh": {
-          const socket = context.ssh.get(mount.id);
-          if (socket !== undefined) {
-            mounts.push(bind(socket, mount.target, false));
-            env.push(`SSH_AUTH_SOCK=${mount.target}`);
+          const upstream = await context.ssh.socket(mount.id);
+          if (upstream !== undefined) {
+            const { mode, uid, gid } = mount;
+            const path = join(context.lease.directory(), "agent");
+            const agent = await serveAgent(context.linux, { upstream, path, mode, uid, gid });
+            releases.push(() => agent.close());
+            mounts.push(bind(path, mount.target, false));
           } else if (mount.required) {
             throw new SlipwayError("SSH_MISSING", `the step needs the ssh agent ${JSON.stringify(mount.id)}`, {
               hint: `Give it with --ssh ${mount.id}`,
@@ -94,6 +98,8 @@ export async function prepareMounts(
     for (const release of releases.reverse()) release();
     throw error;
   }
+  // BuildKit's order, whatever the Dockerfile's: what lies in another mount comes after it.
+  mounts.sort((a, b) => (a.target < b.target ? -1 : 1));
   return {
     mounts,
     env,
