@@ -3,7 +3,7 @@ import type { RunStep } from "../../plan/graph.ts";
 import { runStep } from "../../runtime/runStep.ts";
 import { cachedStep, type StepOutcome } from "../cachedStep.ts";
 import type { KeyPart } from "../key.ts";
-import type { LayersResult, ResultOf, SolveContext } from "../SolveContext.ts";
+import type { LayersResult, ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
 import { located } from "../located.ts";
 import { openResult } from "../tree/openResult.ts";
 import { prepareMounts } from "./runMounts.ts";
@@ -34,23 +34,42 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
   return cachedStep(context, step, base.layers, parts, () => execute(step, context, resultOf, base));
 }
 
-/** Secrets, agents and what a cache mount holds are not inputs (BuildKit): only how they are asked for. */
+/** Secrets, agents and what a cache mount holds are not inputs (BuildKit): only how they are asked for, and what a cache is made from. */
 async function mountParts(step: RunStep, context: SolveContext, resultOf: ResultOf): Promise<KeyPart[]> {
   const parts: KeyPart[] = [];
   for (const mount of step.mounts) {
     const target = "target" in mount && mount.target !== undefined ? mount.target : mount.type;
     const { from, ...definition } = { from: undefined, ...mount };
     parts.push([`mount ${target}`, JSON.stringify(definition)]);
-    if (mount.type !== "bind") continue;
-    const source = await resultOf(from);
-    if (source.kind === "layers") parts.push([`files of mount ${target}`, source.layers.join(",")]);
-    else {
-      const opened = openResult(context, source);
-      const node = opened.tree.lookup(mount.source, true);
-      parts.push([`files of mount ${target}`, node === undefined ? "missing" : opened.digester.digest(node)]);
-    }
+    if (mount.type !== "bind" && (mount.type !== "cache" || from === undefined)) continue;
+    parts.push([`files of mount ${target}`, await sourceDigest(mount.source, context, await resultOf(from))]);
   }
   return parts;
+}
+
+/** Of the files that are mounted alone: what else is in the stage does not matter. A whole file system is known by its layers. */
+async function sourceDigest(source: string, context: SolveContext, result: StepResult): Promise<string> {
+  if (result.kind === "layers") {
+    if (source === "") return result.layers.join(",");
+    const what = JSON.stringify(["mount", result.layers, source]);
+    const memoKey = `tree:${new Bun.SHA256().update(what).digest("hex")}`;
+    const memo = context.store.cache.get(memoKey);
+    if (memo !== undefined) return memo.value;
+    const digest = digestOf(source, context, result);
+    context.store.cache.put(memoKey, digest, result.layers);
+    return digest;
+  }
+  return digestOf(source, context, result);
+}
+
+function digestOf(source: string, context: SolveContext, result: StepResult): string {
+  const opened = openResult(context, result);
+  try {
+    const node = opened.tree.lookup(source, true);
+    return node === undefined ? "missing" : opened.digester.digest(node);
+  } finally {
+    opened.close();
+  }
 }
 
 async function execute(
