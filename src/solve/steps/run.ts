@@ -119,8 +119,23 @@ async function execute(
   return { upper: snapshot.upper };
 }
 
+/** Linux, MAX_ARG_STRLEN with pages of 4 KiB. */
+const LONGEST_ARGUMENT = 128 * 1024;
+/** So much of a command names it; the rest is in the Dockerfile. */
+const SHOWN = 4000;
+
 /** BuildKit's words. */
 function failed(step: RunStep, code: number): SlipwayError {
-  const command = JSON.stringify(step.args.join(" "));
-  return new SlipwayError("STEP_FAILED", `process ${command} did not complete successfully: exit code: ${code}`);
+  const whole = step.args.join(" ");
+  const command = JSON.stringify(whole.length > SHOWN ? `${whole.slice(0, SHOWN)}…` : whole);
+  const tooLong = step.args.some((arg) => Buffer.byteLength(arg) >= LONGEST_ARGUMENT);
+  return new SlipwayError(
+    "STEP_FAILED",
+    `process ${command} did not complete successfully: exit code: ${code}`,
+    tooLong
+      ? {
+          hint: "Linux takes no argument of 128 KiB or more. A heredoc that starts with #!/bin/sh is run as a file, of any length.",
+        }
+      : {},
+  );
 }

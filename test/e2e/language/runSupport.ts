@@ -28,12 +28,13 @@ export function printed({ stderr }: Ran): string[] {
 }
 
 export async function inspect(slipway: Slipway): Promise<BuiltImage> {
-  const [image] = JSON.parse(await slipway.text("image", "inspect", "x"));
-  const history = await slipway.text("history", "--no-trunc", "--format", "{{.CreatedBy}}", "x");
+  const id = await slipway.text("image", "inspect", "--format", "{{.Id}}", "x");
+  const stored = readFileSync(join(slipway.root, "blobs/sha256", id.replace("sha256:", "")), "utf8");
+  const { config, history, rootfs } = JSON.parse(stored);
   return {
-    config: image.Config,
-    history: history.split("\n").reverse(),
-    layers: image.RootFS.Layers.map((diffID: string) =>
+    config,
+    history: history.map((entry: { created_by: string }) => entry.created_by),
+    layers: rootfs.diff_ids.map((diffID: string) =>
       listing(join(slipway.root, "layers", diffID.replace("sha256:", ""), "fs")),
     ),
   };
