@@ -63,8 +63,7 @@ interface KeyAgent {
 }
 
 /**
- * The system's ssh-agent with these keys. Its life hangs on a pipe of ours: after whatever end of this process it ends, too
- * (ssh-agent looks every ten seconds whether what it was started for is still there).
+ * The system's ssh-agent with these keys. Its life hangs on a pipe of ours: after whatever end of this process it ends, too.
  */
 async function startKeyAgent(id: string, keys: string[], directory: string): Promise<KeyAgent> {
   const program = findProgram("ssh-agent");
@@ -77,27 +76,17 @@ async function startKeyAgent(id: string, keys: string[], directory: string): Pro
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   // A relative name: the path of a lease can be too long for a socket.
   const name = "agent.sock";
-  const child = Bun.spawn([program, "-a", name, "/bin/sh", "-c", "echo $SSH_AGENT_PID; exec cat > /dev/null"], {
+  const child = Bun.spawn([program, "-a", name, "/bin/sh", "-c", "echo $SSH_AGENT_PID; cat; kill $SSH_AGENT_PID"], {
     cwd: directory,
     stdin: "pipe",
     stdout: "pipe",
     stderr: "ignore",
   });
   const { value } = await child.stdout.getReader().read();
-  const pid = Number(new TextDecoder().decode(value));
-  const agent: KeyAgent = {
-    socket: join(directory, name),
-    close() {
-      child.stdin.end();
-      try {
-        if (pid > 0) process.kill(pid, "SIGTERM");
-      } catch {
-        // gone by itself
-      }
-    },
-  };
+  const started = Number(new TextDecoder().decode(value)) > 0;
+  const agent: KeyAgent = { socket: join(directory, name), close: () => void child.stdin.end() };
   try {
-    if (!(pid > 0)) throw new SlipwayError("SSH_KEY", `ssh ${id}: ssh-agent does not start`);
+    if (!started) throw new SlipwayError("SSH_KEY", `ssh ${id}: ssh-agent does not start`);
     for (const key of keys) await addKey(adder, id, key, directory);
   } catch (error) {
     agent.close();
