@@ -121,7 +121,8 @@ function envFile(path: string): string[] {
 }
 
 /** `64m`, `1g`, plain bytes; powers of 1024 as docker reads them. */
-function bytes(value: string): number {
+/** @throws SlipwayError `USAGE` */
+export function bytes(value: string): number {
   const match = /^(\d+(?:\.\d+)?)([bkmgt]?)b?$/i.exec(value);
   if (match === null)
     throw new SlipwayError("USAGE", `invalid size ${JSON.stringify(value)}`, {

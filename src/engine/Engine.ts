@@ -1,3 +1,4 @@
+import type { SshSource } from "../runtime/sshAgents.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -45,6 +46,13 @@ export interface BuildOptions {
   addHosts: string[];
   jobs?: number;
   secrets: { id: string; source?: string; env?: string }[];
+  ssh?: SshSource[];
+  /** `network.host`, `security.insecure`: what the Dockerfile may ask for beyond the sandbox. */
+  allow?: string[];
+  /** Bytes of /dev/shm in RUN steps. */
+  shmSize?: number;
+  /** As `--ulimit` says them. */
+  ulimits?: string[];
 }
 
 export interface BuildResult {

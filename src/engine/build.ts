@@ -7,6 +7,8 @@ import { hostPlatform, parsePlatform } from "../oci/platform.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Graph, StepID } from "../plan/graph.ts";
 import { planBuild } from "../plan/plan.ts";
+import { parseUlimits } from "../runtime/rlimits.ts";
+import { createSshAgents } from "../runtime/sshAgents.ts";
 import { createSemaphore } from "../solve/semaphore.ts";
 import type { Sandbox, SecretSource, SolveContext, StepResult } from "../solve/SolveContext.ts";
 import { solve } from "../solve/solve.ts";
@@ -54,6 +56,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
   const { store, signal } = engine;
   const vertices = createVertices(engine.emit);
   const lease = store.lease("build");
+  const ssh = createSshAgents(options.ssh ?? [], () => lease.directory());
   try {
     const source = await vertices.internal("[internal] load build definition from Dockerfile", async () =>
       loadDockerfile(options),
@@ -82,7 +85,9 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       allStages: false,
     });
     vertices.plan(graph.steps);
+    checkEntitlements(graph, options);
 
+    const hostname = options.buildArgs.BUILDKIT_SANDBOX_HOSTNAME;
     const context: SolveContext = {
       store,
       linux: store.linux,
@@ -93,11 +98,16 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       slots: createSemaphore(options.jobs ?? navigator.hardwareConcurrency),
       openContext: contexts.open,
       secrets: secretSources(options),
-      ssh: new Map(),
+      ssh,
       sandbox: once(() => openSandbox(engine)),
       addHosts: options.addHosts,
       project: contexts.project,
       network: networkOf(options.network),
+      machine: {
+        rlimits: parseUlimits(options.ulimits ?? []),
+        ...(options.shmSize === undefined ? {} : { shmSize: options.shmSize }),
+        ...(hostname === undefined || hostname === "" ? {} : { hostname }),
+      },
     };
     const solved = await solve(graph, context);
     contexts.save();
@@ -114,7 +124,28 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       return { imageID, tags: tags.map(familiarName), warnings };
     });
   } finally {
+    ssh.close();
     lease.release();
+  }
+}
+
+/** BuildKit's rule and words. `--network host` has said yes to the host's network already. @throws SlipwayError `NOT_ALLOWED` */
+function checkEntitlements(graph: Graph, options: BuildOptions): void {
+  const allowed = new Set(options.allow ?? []);
+  if (options.network === "host") allowed.add("network.host");
+  for (const step of graph.steps) {
+    if (step.kind !== "run") continue;
+    const wanted = [
+      ...(step.network === "host" ? ["network.host"] : []),
+      ...(step.security === "insecure" ? ["security.insecure"] : []),
+    ];
+    for (const entitlement of wanted) {
+      if (allowed.has(entitlement)) continue;
+      throw new SlipwayError("NOT_ALLOWED", `${entitlement} is not allowed`, {
+        hint: `The Dockerfile asks for it; if you trust it, build with --allow ${entitlement}`,
+        ...(step.range === undefined ? {} : { range: step.range }),
+      });
+    }
   }
 }
 

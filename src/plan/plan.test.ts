@@ -78,3 +78,14 @@ test("a target that is not there is answered with the nearest stage", async () =
   const plan = planBuild(file(stage("build", "scratch", [])), { buildPlatform, target: "biuld" }, resolve);
   await expect(plan).rejects.toMatchObject({ code: "TARGET_NOT_FOUND" });
 });
+
+test("an image that files are taken from is never the target", async () => {
+  const mount: Instruction = {
+    ...(run("true") as Extract<Instruction, { kind: "run" }>),
+    mounts: [{ type: "bind", from: "other", target: "/x" }],
+  };
+  for (const instruction of [mount, copyFrom("other")]) {
+    const graph = await planBuild(file(stage("", "base", [instruction])), { buildPlatform }, resolve);
+    expect(graph.target.history).toHaveLength(1);
+  }
+});

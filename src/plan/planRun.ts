@@ -1,4 +1,5 @@
 import type { Heredoc, InstructionOf } from "../dockerfile/instruction.ts";
+import { parseDevice } from "../dockerfile/parseDevice.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { cacheTtlOf } from "./duration.ts";
 import { chompHeredoc, expandWord } from "./expand.ts";
@@ -20,10 +21,24 @@ export function planRun(
   command: Command,
   instruction: InstructionOf<"run">,
 ): void {
+  const [device] = instruction.device;
+  if (device !== undefined)
+    throw new SlipwayError(
+      "UNSUPPORTED_DEVICE",
+      `RUN --device=${parseDevice(device).name}: CDI devices are not supported`,
+      {
+        range: instruction.range,
+        hint: "Do what needs the device in a container: slipway run --privileged, then slipway commit.",
+      },
+    );
   const { words, args, pipes, note } = processOf(state, instruction);
   const expand = (word: string): string =>
     expandWord(word, state.env, context.dockerfile.directives.escape, instruction.range);
   const mounts = runMounts(state, context, command, instruction.mounts, expand);
+  const env = [...state.env].map(([key, value]) => `${key}=${value}`);
+  // BuildKit: also where the agent is optional and missing, and for the first one alone.
+  const agent = mounts.find((mount) => mount.type === "ssh");
+  if (agent !== undefined && !state.env.has("SSH_AUTH_SOCK")) env.push(`SSH_AUTH_SOCK=${agent.target}`);
   const secretNames = mounts.flatMap((mount) => (mount.type === "secret" && mount.env ? [mount.env] : []));
   const name = nextStepName(state, context, instruction, {
     onBuild: command.onBuild,
@@ -37,7 +52,7 @@ export function planRun(
     kind: "run",
     base: state.step,
     args,
-    env: [...state.env].map(([key, value]) => `${key}=${value}`),
+    env,
     proxyEnv: context.proxyEnv.filter((entry) => !state.env.has(entry.split("=", 1)[0] ?? "")),
     cwd: state.config.WorkingDir || "/",
     user: state.config.User ?? "",

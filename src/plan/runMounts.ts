@@ -15,7 +15,7 @@ export function runMounts(
   mounts: readonly MountFlag[],
   expand: (word: string) => string,
 ): RunMount[] {
-  let agents = 0;
+  const namespace = context.buildArgs.get("BUILDKIT_CACHE_MOUNT_NS") ?? "";
   const planMount = (given: MountFlag, at: number): RunMount => {
     // What is one of a few words was left unread where it holds a variable.
     const { type, sharing, readOnly, required } = given.text === undefined ? given : parseMount(given.text, expand);
@@ -34,6 +34,8 @@ export function runMounts(
       if (target !== "" && path !== "/") return path;
       throw new SlipwayError("INVALID_INSTRUCTION", `invalid mount target ${JSON.stringify(target)}`);
     };
+    // BuildKit's number counts the agents that have a target of their own, too.
+    const agent = mounts.slice(0, at).filter((each) => each.type === "ssh").length;
     switch (flag.type) {
       case "bind": {
         const from = flag.from === undefined ? context.contextStep("context") : command.sources[at]?.step;
@@ -42,7 +44,7 @@ export function runMounts(
       case "cache":
         return {
           type: "cache",
-          id: word(flag.id) || posix.normalize(target),
+          id: (namespace === "" ? "" : `${namespace}/`) + (word(flag.id) || posix.normalize(target)),
           sharing: flag.sharing ?? "shared",
           from: command.sources[at]?.step,
           source,
@@ -60,7 +62,7 @@ export function runMounts(
         const env = word(flag.env);
         const id = word(flag.id) || posix.basename(target || env);
         if (id === "") throw new SlipwayError("INVALID_INSTRUCTION", "a secret mount needs an id or a target");
-        const file = target === "" ? (env === "" ? `/run/secrets/${id}` : undefined) : absolute();
+        const file = target === "" ? (env === "" ? `/run/secrets/${posix.basename(id)}` : undefined) : absolute();
         return {
           type: "secret",
           id,
@@ -74,7 +76,7 @@ export function runMounts(
         return {
           type: "ssh",
           id: word(flag.id) || "default",
-          target: target === "" ? `/run/buildkit/ssh_agent.${agents++}` : absolute(),
+          target: target === "" ? `/run/buildkit/ssh_agent.${agent}` : absolute(),
           required: flag.required ?? false,
           ...owned(word, flag, 0o600),
         };

@@ -30,7 +30,7 @@ export function linkStages(context: PlanContext): void {
 export function targetState(context: PlanContext): StageState {
   const { target } = context.options;
   if (target === undefined || target === "") {
-    const last = context.states.at(-1);
+    const last = context.states.findLast((state) => !state.implicit);
     if (last !== undefined) return last;
     throw new SlipwayError("INVALID_INSTRUCTION", "dockerfile contains no stages to build");
   }

@@ -24,6 +24,20 @@ export function networkFiles(options: { hostname: string; addHosts: string[]; ow
   return { hosts, hostname: `${options.hostname}\n`, resolvConf: readOr("/etc/resolv.conf", "") };
 }
 
+/** The files of a build step, in BuildKit's form. */
+export function stepNetworkFiles(options: { hostname: string; addHosts: string[] }): NetworkFiles {
+  const hosts = [
+    `127.0.0.1\tlocalhost ${options.hostname}`,
+    "::1\tlocalhost ip6-localhost ip6-loopback",
+    ...options.addHosts.map(parseAddHost).map(([name, address]) => `${address}\t${name}`),
+  ];
+  return {
+    hosts: `${hosts.join("\n")}\n`,
+    hostname: `${options.hostname}\n`,
+    resolvConf: readOr("/etc/resolv.conf", ""),
+  };
+}
+
 /** `name:address` or `name=address`; the address may be IPv6, in brackets or not; `host-gateway` is the host's loopback, as the network is the host's. */
 export function parseAddHost(entry: string): [name: string, address: string] {
   const at = entry.search(/[:=]/);

@@ -4,7 +4,7 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import { containerEnvironment } from "./containerEnvironment.ts";
 import type { MountNamespace } from "./MountNamespace.ts";
 import { makeDirectories, makeMountStubs, mountTargets, removeMountStubs } from "./mountStubs.ts";
-import { networkFiles } from "./networkFiles.ts";
+import { stepNetworkFiles } from "./networkFiles.ts";
 import { containerCapabilities, ownCapabilities } from "./capabilities.ts";
 import { ownedName } from "./ownedName.ts";
 import { resolveUser } from "./resolveUser.ts";
@@ -13,9 +13,10 @@ import { canLeaveOutCgroups, runtimeGlobals } from "./runtimeCommand.ts";
 import { runtimeFailure } from "./runtimeFailure.ts";
 import { compiledSeccomp } from "./compiledSeccomp.ts";
 import { defaultSeccomp } from "./seccomp.ts";
-import { DEFAULT_SHM_SIZE, runtimeSpec, type SpecMount } from "./spec.ts";
+import type { Rlimit } from "./rlimits.ts";
+import { DEFAULT_SHM_SIZE, runtimeSpec, specText, type SpecMount } from "./spec.ts";
 
-/** The name of the machine in a RUN step, BuildKit's. */
+/** The name of the machine in a RUN step where nobody chose one, BuildKit's. */
 const HOSTNAME = "buildkitsandbox";
 
 export interface RunStepOptions {
@@ -41,6 +42,11 @@ export interface RunStepOptions {
   network: "default" | "host" | "none";
   /** `name:address`. */
   hosts: string[];
+  /** The name of the machine. */
+  hostname?: string;
+  /** Bytes of /dev/shm. */
+  shmSize?: number;
+  rlimits?: Rlimit[];
   /** `insecure`: as a privileged container. */
   security: "sandbox" | "insecure";
   /** Hears the output as it comes, 1 for stdout, 2 for stderr. */
@@ -61,12 +67,14 @@ export async function runStep(options: RunStepOptions): Promise<number> {
   const user = resolveUser(linux, options.rootfs, options.process.user);
   makeDirectories(linux, options.rootfs, options.process.cwd);
 
-  const files = networkFiles({ hostname: HOSTNAME, addHosts: options.hosts, ownHosts: false });
+  const hostname = options.hostname ?? HOSTNAME;
+  const files = stepNetworkFiles({ hostname, addHosts: options.hosts });
   writeFileSync(`${directory}/hosts`, files.hosts);
   writeFileSync(`${directory}/resolv.conf`, files.resolvConf);
+  // Read-only, as BuildKit's: what a step wrote there would be lost without a word.
   const mounts: SpecMount[] = [
-    { target: "/etc/hosts", type: "bind", source: `${directory}/hosts`, readOnly: false },
-    { target: "/etc/resolv.conf", type: "bind", source: `${directory}/resolv.conf`, readOnly: false },
+    { target: "/etc/hosts", type: "bind", source: `${directory}/hosts`, readOnly: true },
+    { target: "/etc/resolv.conf", type: "bind", source: `${directory}/resolv.conf`, readOnly: true },
     ...options.mounts,
   ];
   const stubs = makeMountStubs(linux, options.rootfs, mountTargets(mounts));
@@ -85,18 +93,19 @@ export async function runStep(options: RunStepOptions): Promise<number> {
     },
     rootfs: `${directory}/rootfs`,
     readOnlyRoot: false,
-    hostname: HOSTNAME,
+    hostname,
     mounts,
     network: options.network === "none" ? "none" : "host",
     capabilities,
     privileged,
     seccomp: profile === undefined ? undefined : (compiledSeccomp(runtime, profile) ?? profile),
     noNewPrivileges: false,
-    shmSize: DEFAULT_SHM_SIZE,
+    shmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
+    rlimits: options.rlimits ?? [],
     cgroups,
     cgroupMount: true,
   });
-  writeFileSync(`${directory}/config.json`, JSON.stringify(spec));
+  writeFileSync(`${directory}/config.json`, specText(spec));
   mkdirSync(`${directory}/rootfs`, { recursive: true });
   options.namespace.attach(options.rootfs, `${directory}/rootfs`, { devices: privileged || cgroups });
   try {

@@ -1,5 +1,6 @@
 import type { OciMount, OciSpec, Seccomp } from "./OciSpec.ts";
 import { SECCOMP_ANNOTATION } from "./compiledSeccomp.ts";
+import { type Rlimit, UNLIMITED } from "./rlimits.ts";
 
 export interface ProcessSpec {
   args: string[];
@@ -40,6 +41,8 @@ export interface SpecOptions {
   noNewPrivileges: boolean;
   /** Bytes of /dev/shm. */
   shmSize: number;
+  /** Those that are not the runtime's own; a soft or hard limit of {@link UNLIMITED} is none. */
+  rlimits?: Rlimit[];
   /** Whether the runtime makes a cgroup. Without it there are no device rules, and the seccomp profile takes their place. */
   cgroups: boolean;
   /** Whether /sys/fs/cgroup can be shown. */
@@ -87,6 +90,7 @@ export function runtimeSpec(options: SpecOptions): OciSpec {
         ambient: [],
       },
       noNewPrivileges: options.noNewPrivileges,
+      ...(options.rlimits === undefined || options.rlimits.length === 0 ? {} : { rlimits: options.rlimits }),
     },
     root: { path: options.rootfs, readonly: options.readOnlyRoot },
     hostname: options.hostname,
@@ -120,6 +124,14 @@ export function runtimeSpec(options: SpecOptions): OciSpec {
   else if (options.seccomp !== undefined) spec.linux.seccomp = options.seccomp;
   return spec;
 }
+
+/** The document's JSON. No limit is 2^64-1 there, which no JavaScript number is. */
+export function specText(spec: OciSpec): string {
+  return JSON.stringify(spec).replaceAll(unlimited, '"$1":18446744073709551615');
+}
+
+/** As a key: a quotation mark inside a JSON string has a backslash before it. */
+const unlimited = new RegExp(`"(soft|hard)":${JSON.stringify(UNLIMITED)}\\b`, "g");
 
 function defaultMounts(options: SpecOptions): OciMount[] {
   const kernel = ["nosuid", "noexec", "nodev"];

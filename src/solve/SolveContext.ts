@@ -2,7 +2,9 @@ import type { Linux } from "../linux/Linux.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Step, StepID } from "../plan/graph.ts";
 import type { MountNamespace } from "../runtime/MountNamespace.ts";
+import type { Rlimit } from "../runtime/rlimits.ts";
 import type { Runtime } from "../runtime/Runtime.ts";
+import type { SshAgents } from "../runtime/sshAgents.ts";
 import type { Snapshotter } from "../store/Snapshotter.ts";
 import type { Lease, Store } from "../store/Store.ts";
 import type { Semaphore } from "./semaphore.ts";
@@ -35,14 +37,15 @@ export interface SolveContext {
   /** Opens a build context by name. Called once per context. */
   openContext(name: string): Promise<FileTree>;
   secrets: Map<string, SecretSource>;
-  /** Sockets of ssh agents, by id. */
-  ssh: Map<string, string>;
+  ssh: SshAgents;
   /** `host:ip`, from `--add-host`. */
   addHosts: string[];
   /** Distinguishes the builds whose misses are explained by each other: the context's path and the Dockerfile's. */
   project: string;
   /** `--network` of the build: what a step's "default" means. */
   network: "default" | "none" | "host";
+  /** What every RUN step gets beyond its own: part of its key. */
+  machine: { hostname?: string; shmSize?: number; rlimits: Rlimit[] };
   /** The OCI runtime and this process's private mount namespace; asked for by the first step that runs something. */
   sandbox(): Promise<Sandbox>;
 }

@@ -25,12 +25,17 @@ const OVERLAY = "trusted.overlay.";
  * layer.md leaves their attributes open: unpacking over the layers below keeps what is there, and so do we). A fix-up holds nothing but
  * such directories, with the mode, owner, attributes and time that they have below; it depends on the chain so far, is made once for it,
  * and lies beside its layer so that it goes with it.
+ *
+ * A layer that comes twice is stacked where it comes last: overlayfs takes no directory twice, and all that the lower one shows or hides
+ * the upper one shows or hides as well.
  */
 export function stackLayers(store: Store, layers: LayerRecord[]): StackedLayer[] {
+  const last = new Map(layers.map(({ diffID }, i) => [diffID, i]));
   return layers.flatMap((layer, i) => {
-    const own: StackedLayer = { path: layer.path, shortPath: () => store.layers.shortPath(layer.diffID) };
+    const stacked: StackedLayer = { path: layer.path, shortPath: () => store.layers.shortPath(layer.diffID) };
+    const own = last.get(layer.diffID) === i ? [stacked] : [];
     const fixes = i === 0 || layer.impliedDirs.length === 0 ? [] : findFixes(store.linux, layers.slice(0, i + 1));
-    if (fixes.length === 0) return [own];
+    if (fixes.length === 0) return own;
     const name = sha256(
       layers
         .slice(0, i + 1)
@@ -39,7 +44,7 @@ export function stackLayers(store: Store, layers: LayerRecord[]): StackedLayer[]
     ).slice(7, 23);
     const path = join(dirname(layer.path), "fixups", name);
     if (!existsSync(path)) makeFixup(store, path, fixes);
-    return [own, { path, shortPath: () => `${own.shortPath()}/../fixups/${name}` }];
+    return [...own, { path, shortPath: () => `${stacked.shortPath()}/../fixups/${name}` }];
   });
 }
 

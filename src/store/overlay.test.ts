@@ -68,6 +68,17 @@ describe.each<OverlayWay>(["fsconfig", "mount"])("snapshots by %s", (way) => {
     });
   });
 
+  test("a layer that comes twice shows and hides what it does where it comes last", () => {
+    const { store, lease } = open();
+    const twice = layer(store, lease, { "d/a": "twice" });
+    const between = layer(store, lease, { "d/a": "between", "d/b": "between" });
+    const snapshotter = createOverlaySnapshotter(store, { way });
+    const read = (root: string) => ["a", "b"].map((name) => readFileSync(`${root}/d/${name}`, "utf8"));
+    inside(snapshotter.view([twice, between, twice]), (root) => expect(read(root)).toEqual(["twice", "between"]));
+    const snapshot = snapshotter.prepare([twice, twice], lease.directory());
+    inside(snapshot.mount(), (root) => expect(readdirSync(`${root}/d`)).toEqual(["a"]));
+  });
+
   test("no layers at all are an empty view, and an empty root that can be written", () => {
     const { store, lease } = open();
     const snapshotter = createOverlaySnapshotter(store, { way });

@@ -29,6 +29,10 @@ export const command: Command = {
     network: { type: "string", help: "Network of RUN steps: default (the host's for now), host, none" },
     "add-host": { type: "list", help: "Line of /etc/hosts in RUN steps, name:address" },
     secret: { type: "list", help: "Secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=VARIABLE]" },
+    ssh: { type: "list", help: "Agent for RUN --mount=type=ssh: default, ID=SOCKET, or ID=KEY[,KEY]" },
+    allow: { type: "list", help: "Lets the Dockerfile ask for network.host or security.insecure" },
+    "shm-size": { type: "string", help: "Size of /dev/shm in RUN steps" },
+    ulimit: { type: "list", help: "Limit of RUN steps, NAME=SOFT[:HARD]" },
     progress: { type: "string", help: "auto, plain, tty, quiet or rawjson" },
     quiet: { type: "bool", short: "q", help: "Print the image ID alone" },
     iidfile: { type: "string", help: "File that gets the image ID" },
@@ -43,14 +47,13 @@ export const command: Command = {
     "cache-from": later("importing caches comes in a later version"),
     "cache-to": later("exporting caches comes in a later version"),
     "build-context": later("named contexts come in a later version"),
-    ssh: later("forwarding an ssh agent comes in a later version"),
     attest: later("attestations come in a later version"),
     sbom: later("attestations come in a later version"),
     provenance: later("attestations come in a later version"),
     "metadata-file": later("it comes in a later version"),
     squash: { type: "bool", help: "", unsupported: "it comes in a later version" },
     builder: later("there is one builder, this program"),
-    allow: later("entitlements are not asked for: use RUN --security and --network as they are"),
+    "cgroup-parent": later("build steps run without a cgroup of their own"),
   },
   async run(call) {
     const options = {
@@ -63,6 +66,12 @@ export const command: Command = {
       pull: flag(call, "pull"),
       addHosts: list(call, "add-host"),
       secrets: list(call, "secret").map(secret),
+      ssh: list(call, "ssh").map(sshSource),
+      allow: list(call, "allow")
+        .flatMap((each) => each.split(","))
+        .map(entitlement),
+      ulimits: list(call, "ulimit"),
+      ...given("shmSize", await shmSize(text(call, "shm-size"))),
       ...given("target", text(call, "target")),
       ...given("platform", text(call, "platform")),
       ...given("network", text(call, "network")),
@@ -155,6 +164,25 @@ function secret(argument: string): { id: string; source?: string; env?: string }
   if (type === "env") return { id, env: source ?? id };
   if (source !== undefined) return { id, source };
   return process.env[id] === undefined ? { id, source: id } : { id, env: id };
+}
+
+/** buildx: `ID`, `ID=SOCKET`, `ID=KEY[,KEY…]`. */
+function sshSource(argument: string): { id: string; paths: string[] } {
+  const [id, source] = keyValue(argument);
+  if (id !== "") return { id, paths: source === "" ? [] : source.split(",") };
+  throw new SlipwayError("USAGE", `--ssh ${argument}: it must say an id`, { hint: "For example --ssh default" });
+}
+
+function entitlement(argument: string): string {
+  if (argument === "network.host" || argument === "security.insecure") return argument;
+  throw new SlipwayError("USAGE", `--allow ${argument} is not known`, {
+    hint: "It takes network.host and security.insecure.",
+  });
+}
+
+async function shmSize(value: string | undefined): Promise<number | undefined> {
+  if (value === undefined) return undefined;
+  return (await import("../createFlags.ts")).bytes(value);
 }
 
 async function createProgress(call: Call): Promise<Progress> {

@@ -3,7 +3,7 @@ import type { RunStep } from "../../plan/graph.ts";
 import { runStep } from "../../runtime/runStep.ts";
 import { cachedStep, type StepOutcome } from "../cachedStep.ts";
 import type { KeyPart } from "../key.ts";
-import type { LayersResult, ResultOf, SolveContext } from "../SolveContext.ts";
+import type { LayersResult, ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
 import { located } from "../located.ts";
 import { openResult } from "../tree/openResult.ts";
 import { prepareMounts } from "./runMounts.ts";
@@ -13,7 +13,7 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
   const base = await resultOf(step.base);
   if (base.kind !== "layers") throw new Error("RUN stands on a file system");
   const parts: KeyPart[] = [
-    ["kind", "run 1"],
+    ["kind", "run 2"],
     ["command", JSON.stringify(step.args)],
     ...step.env.map((entry): KeyPart => {
       const equals = entry.indexOf("=");
@@ -24,6 +24,9 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
     ["network", step.network === "default" ? context.network : step.network],
     ["security", step.security],
     ["hosts", context.addHosts.join(",")],
+    ["host name", context.machine.hostname ?? ""],
+    ["--shm-size", String(context.machine.shmSize ?? "")],
+    ["--ulimit", context.machine.rlimits.map(({ type, soft, hard }) => `${type}=${soft}:${hard}`).join(",")],
     ...step.pipes.map((pipe): KeyPart => [`heredoc ${pipe.name}`, pipe.content]),
     ...(await mountParts(step, context, resultOf)),
     ["base", base.layers.join(",")],
@@ -31,23 +34,42 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
   return cachedStep(context, step, base.layers, parts, () => execute(step, context, resultOf, base));
 }
 
-/** Secrets, agents and what a cache mount holds are not inputs (BuildKit): only how they are asked for. */
+/** Secrets, agents and what a cache mount holds are not inputs (BuildKit): only how they are asked for, and what a cache is made from. */
 async function mountParts(step: RunStep, context: SolveContext, resultOf: ResultOf): Promise<KeyPart[]> {
   const parts: KeyPart[] = [];
   for (const mount of step.mounts) {
     const target = "target" in mount && mount.target !== undefined ? mount.target : mount.type;
     const { from, ...definition } = { from: undefined, ...mount };
     parts.push([`mount ${target}`, JSON.stringify(definition)]);
-    if (mount.type !== "bind") continue;
-    const source = await resultOf(from);
-    if (source.kind === "layers") parts.push([`files of mount ${target}`, source.layers.join(",")]);
-    else {
-      const opened = openResult(context, source);
-      const node = opened.tree.lookup(mount.source, true);
-      parts.push([`files of mount ${target}`, node === undefined ? "missing" : opened.digester.digest(node)]);
-    }
+    if (mount.type !== "bind" && (mount.type !== "cache" || from === undefined)) continue;
+    parts.push([`files of mount ${target}`, await sourceDigest(mount.source, context, await resultOf(from))]);
   }
   return parts;
+}
+
+/** Of the files that are mounted alone: what else is in the stage does not matter. A whole file system is known by its layers. */
+async function sourceDigest(source: string, context: SolveContext, result: StepResult): Promise<string> {
+  if (result.kind === "layers") {
+    if (source === "") return result.layers.join(",");
+    const what = JSON.stringify(["mount", result.layers, source]);
+    const memoKey = `tree:${new Bun.SHA256().update(what).digest("hex")}`;
+    const memo = context.store.cache.get(memoKey);
+    if (memo !== undefined) return memo.value;
+    const digest = digestOf(source, context, result);
+    context.store.cache.put(memoKey, digest, result.layers);
+    return digest;
+  }
+  return digestOf(source, context, result);
+}
+
+function digestOf(source: string, context: SolveContext, result: StepResult): string {
+  const opened = openResult(context, result);
+  try {
+    const node = opened.tree.lookup(source, true);
+    return node === undefined ? "missing" : opened.digester.digest(node);
+  } finally {
+    opened.close();
+  }
 }
 
 async function execute(
@@ -81,6 +103,7 @@ async function execute(
         network: step.network === "default" ? context.network : step.network,
         hosts: context.addHosts,
         security: step.security,
+        ...context.machine,
         logs: (stream, data) => context.emit({ type: "log", step, stream, data }),
         signal: context.signal,
       });
@@ -96,8 +119,23 @@ async function execute(
   return { upper: snapshot.upper };
 }
 
+/** Linux, MAX_ARG_STRLEN with pages of 4 KiB. */
+const LONGEST_ARGUMENT = 128 * 1024;
+/** So much of a command names it; the rest is in the Dockerfile. */
+const SHOWN = 4000;
+
 /** BuildKit's words. */
 function failed(step: RunStep, code: number): SlipwayError {
-  const command = JSON.stringify(step.args.join(" "));
-  return new SlipwayError("STEP_FAILED", `process ${command} did not complete successfully: exit code: ${code}`);
+  const whole = step.args.join(" ");
+  const command = JSON.stringify(whole.length > SHOWN ? `${whole.slice(0, SHOWN)}…` : whole);
+  const tooLong = step.args.some((arg) => Buffer.byteLength(arg) >= LONGEST_ARGUMENT);
+  return new SlipwayError(
+    "STEP_FAILED",
+    `process ${command} did not complete successfully: exit code: ${code}`,
+    tooLong
+      ? {
+          hint: "Linux takes no argument of 128 KiB or more. A heredoc that starts with #!/bin/sh is run as a file, of any length.",
+        }
+      : {},
+  );
 }

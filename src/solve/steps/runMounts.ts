@@ -15,12 +15,13 @@ import {
 import { isErrno } from "../../linux/LinuxError.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { RunMount, RunStep } from "../../plan/graph.ts";
+import { serveAgent } from "../../runtime/agentSocket.ts";
 import type { SpecMount } from "../../runtime/spec.ts";
 import type { ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
 import { openResult } from "../tree/openResult.ts";
 import { createNodeCopier } from "./copyNode.ts";
 import { createLayerWriter } from "./layerWriter.ts";
-import { lookupOwner } from "./owner.ts";
+import { prepareCaches } from "./runCaches.ts";
 
 /** What `RUN --mount` comes to for one run. `release` gives up locks and mounts; it must be called after the run. */
 export interface PreparedMounts {
@@ -49,6 +50,7 @@ export async function prepareMounts(
   const env: string[] = [];
   const place = placer(context, releases);
   try {
+    const caches = await prepareCaches(step, context, resultOf, rootFd, releases);
     for (const mount of step.mounts) {
       switch (mount.type) {
         case "tmpfs":
@@ -63,9 +65,7 @@ export async function prepareMounts(
           mounts.push(bind(await bindSource(mount, context, resultOf, place, releases), mount.target, mount.readOnly));
           break;
         case "cache":
-          mounts.push(
-            bind(await cacheSource(mount, step, context, resultOf, rootFd, releases), mount.target, mount.readOnly),
-          );
+          mounts.push(bind(caches.get(mount) as string, mount.target, mount.readOnly));
           break;
         case "secret": {
           const bytes = secretBytes(mount, step, context);
@@ -76,10 +76,13 @@ export async function prepareMounts(
           break;
         }
         case "ssh": {
-          const socket = context.ssh.get(mount.id);
-          if (socket !== undefined) {
-            mounts.push(bind(socket, mount.target, false));
-            env.push(`SSH_AUTH_SOCK=${mount.target}`);
+          const upstream = await context.ssh.socket(mount.id);
+          if (upstream !== undefined) {
+            const { mode, uid, gid } = mount;
+            const path = join(context.lease.directory(), "agent");
+            const agent = await serveAgent(context.linux, { upstream, path, mode, uid, gid });
+            releases.push(() => agent.close());
+            mounts.push(bind(path, mount.target, false));
           } else if (mount.required) {
             throw new SlipwayError("SSH_MISSING", `the step needs the ssh agent ${JSON.stringify(mount.id)}`, {
               hint: `Give it with --ssh ${mount.id}`,
@@ -94,6 +97,8 @@ export async function prepareMounts(
     for (const release of releases.reverse()) release();
     throw error;
   }
+  // BuildKit's order, whatever the Dockerfile's: what lies in another mount comes after it.
+  mounts.sort((a, b) => (a.target < b.target ? -1 : 1));
   return {
     mounts,
     env,
@@ -186,59 +191,6 @@ function materialise(context: SolveContext, result: Extract<StepResult, { kind: 
     writer.finish();
     linux.close(fd);
   }
-  return directory;
-}
-
-/**
- * The directory of a cache mount: one per id, filled from `from` and `source` when it is made. A mount that says no owner takes that of
- * USER. `locked` waits until no other step uses it, `private` takes a directory of its own while another does.
- */
-async function cacheSource(
-  mount: Mount<"cache">,
-  step: RunStep,
-  context: SolveContext,
-  resultOf: ResultOf,
-  rootFd: number,
-  releases: (() => void)[],
-): Promise<string> {
-  const { linux, store } = context;
-  const name = new Bun.SHA256().update(mount.id).digest("hex").slice(0, 32);
-  let directory = join(store.root, "caches", name);
-  if (mount.sharing !== "shared") {
-    for (let n = 0; ; n++) {
-      const key = n === 0 ? `cachemount:${name}` : `cachemount:${name}:${n}`;
-      const unlock = await (mount.sharing === "locked" ? store.lock(key) : store.tryLock(key));
-      if (unlock === undefined) continue; // private, and another step has this one: the next
-      releases.push(unlock);
-      if (n > 0) directory = `${directory}-${n}`;
-      break;
-    }
-  }
-  await store.locked(`cachemount-make:${directory}`, async () => {
-    const parent = join(store.root, "caches");
-    mkdirSync(parent, { recursive: true, mode: 0o700 });
-    if (linux.statatOrUndefined(AT_FDCWD, directory) !== undefined) return;
-    const aside = join(context.lease.directory(), "cache");
-    mkdirSync(aside, { mode: 0o700 });
-    const fd = linux.openat(AT_FDCWD, aside, O_DIRECTORY);
-    const owner = lookupOwner(linux, rootFd, step.user);
-    try {
-      if (mount.from !== undefined || mount.source !== "/") {
-        const opened = openResult(context, await resultOf(mount.from));
-        const node = opened.tree.lookup(mount.source, true);
-        const writer = createLayerWriter(linux, fd, undefined);
-        if (node !== undefined) createNodeCopier(linux, opened.tree, writer, {}).copy(node, "", true);
-        writer.finish();
-        opened.close();
-      }
-      linux.fchownat(fd, "", mount.uid ?? owner.uid, mount.gid ?? owner.gid);
-      linux.fchmod(fd, mount.mode ?? 0o755);
-    } finally {
-      linux.close(fd);
-    }
-    linux.renameat2(AT_FDCWD, aside, AT_FDCWD, directory);
-    store.settings.set(`cachemount:${name}`, mount.id);
-  });
   return directory;
 }
 
