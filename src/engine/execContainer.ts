@@ -40,7 +40,7 @@ export async function execContainer(
     writeFileSync(`${directory}/process.json`, JSON.stringify(execProcess(engine, record, options)));
     if (runtime.cgroupView) enterMountNamespace(store.linux, runtime);
     const log = `${directory}/log`;
-    const command = [runtime.path, ...runtimeGlobals(runtime), "--log", log, "--log-format", "json", "exec"];
+    const command = [runtime.program, ...runtimeGlobals(runtime), "--log", log, "--log-format", "json", "exec"];
     if (options.detach) command.push("--detach");
     command.push("--process", `${directory}/process.json`, record.id);
     const code = await runExec(store.linux, command, options, streams);

@@ -228,7 +228,7 @@ function tmpfsMount(text: string): SpecMount {
 }
 
 async function startByRuntime(runtime: Runtime, id: string): Promise<void> {
-  const child = Bun.spawn([runtime.path, ...runtimeGlobals(runtime), "start", id], {
+  const child = Bun.spawn([runtime.program, ...runtimeGlobals(runtime), "start", id], {
     stdin: "ignore",
     stdout: "ignore",
     stderr: "pipe",

@@ -39,7 +39,7 @@ export function spawnConmon(
     `--cid=${record.id}`,
     `--cuuid=${record.id}`,
     `--name=${record.name}`,
-    `--runtime=${runtime.path}`,
+    `--runtime=${runtime.program}`,
     `--bundle=${files.directory}`,
     `--container-pidfile=${files.pid}`,
     `--conmon-pidfile=${files.conmonPid}`,

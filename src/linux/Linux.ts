@@ -139,4 +139,8 @@ export interface Linux {
   /** Both ends of a pipe, read end first. `cloexec` false lets a child inherit both. */
   pipe(cloexec?: boolean): [number, number];
   mkfifo(path: string, mode: number): void;
+  /** A file in memory alone, which can be sealed; closed on exec. `name` shows in /proc. */
+  memfdCreate(name: string): number;
+  /** From now on nobody can change the memory file in any way. */
+  addSeals(fd: number): void;
 }

@@ -86,6 +86,12 @@ export const POLLOUT = 4;
 export const POLLERR = 8;
 export const POLLHUP = 16;
 
+export const MFD_CLOEXEC = 1;
+export const MFD_ALLOW_SEALING = 2;
+export const F_ADD_SEALS = 1033;
+/** Seal, shrink, grow, write. */
+export const F_ALL_SEALS = 0xf;
+
 export const FICLONE = 0x40049409;
 export const TIOCGWINSZ = 0x5413;
 export const TIOCSWINSZ = 0x5414;

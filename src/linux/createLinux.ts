@@ -6,6 +6,10 @@ import {
   AT_REMOVEDIR,
   AT_RECURSIVE,
   FICLONE,
+  F_ADD_SEALS,
+  F_ALL_SEALS,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_FD,
   FSCONFIG_SET_FLAG,
@@ -408,6 +412,8 @@ export function createLinux(): Linux {
       call("pipe2", undefined, at.small, cloexec ? O_CLOEXEC : 0);
       return [smallView.getInt32(0, true), smallView.getInt32(4, true)];
     },
+    memfdCreate: (name) => call("memfd_create", undefined, first(name), MFD_CLOEXEC | MFD_ALLOW_SEALING),
+    addSeals: (fd) => void call("fcntl", undefined, fd, F_ADD_SEALS, F_ALL_SEALS),
     mkfifo: (path, mode) => void call("mknodat", path, AT_FDCWD, first(path), S_IFIFO | mode, 0),
   };
 }

@@ -1,4 +1,3 @@
-import { isIP } from "node:net";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 
 /**
@@ -24,7 +23,7 @@ function parsePort(word: string): string[] {
   if (port === "") throw invalid(word, "no port specified");
   if (!["tcp", "udp", "sctp"].includes(protocol)) throw invalid(word, `invalid proto: ${protocol}`);
   const address = ip.endsWith(":") && !ip.endsWith("::") ? ip.slice(0, -1) : ip;
-  if (address !== "" && isIP(address) === 0) throw invalid(word, `invalid IP address: ${ip}`);
+  if (address !== "" && !isAddress(address)) throw invalid(word, `invalid IP address: ${ip}`);
   const range = parseRange(port);
   if (range === undefined) throw invalid(word, `invalid containerPort: ${port}`);
   if (hostPort !== "") {
@@ -46,4 +45,10 @@ function parseRange(text: string): [number, number] | undefined {
 
 function invalid(word: string, reason: string): SlipwayError {
   return new SlipwayError("INVALID_PORT", `invalid port: ${JSON.stringify(word)}: ${reason}`);
+}
+
+function isAddress(text: string): boolean {
+  return text.includes(":")
+    ? URL.canParse(`http://[${text}]/`)
+    : /^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/.test(text);
 }

@@ -15,6 +15,7 @@ import { runtimeMessage } from "./runtimeFailure.ts";
 import { DEFAULT_SHM_SIZE, runtimeSpec } from "./spec.ts";
 import { findProgram } from "./findProgram.ts";
 import { ownedName } from "./ownedName.ts";
+import { sealedProgram } from "./sealedProgram.ts";
 import { sweepOwned } from "./sweepOwned.ts";
 import { startByFifo } from "./startByFifo.ts";
 
@@ -47,13 +48,17 @@ export async function probeRuntime(
   sweepOwned(); // this is the way of all who run something
   const key = probeKey(candidates);
   const known = settings.get(key);
-  if (known !== undefined) return JSON.parse(known) as Runtime;
+  if (known !== undefined) {
+    const runtime = JSON.parse(known) as Omit<Runtime, "program">;
+    return { ...runtime, program: sealedProgram(linux, runtime.path) };
+  }
   const refusals: string[] = [];
   for (const path of candidates) {
     for (const way of waysOf(path)) {
       const result = await tryRuntime(linux, {
         ...way,
         path,
+        program: sealedProgram(linux, path),
         name: basename(path),
         version: "",
         startByFifo: false,
@@ -61,7 +66,8 @@ export async function probeRuntime(
       });
       if (typeof result === "string") refusals.push(`${basename(path)}: ${result}`);
       else {
-        settings.set(key, JSON.stringify(result));
+        const { program, ...lasting } = result;
+        settings.set(key, JSON.stringify(lasting));
         return result;
       }
     }
@@ -123,7 +129,7 @@ async function runProbe(
   const id = ownedName("probe");
   const directory = `${runDirectory()}/${id}`;
   mkdirSync(`${directory}/rootfs`, { recursive: true, mode: 0o700 });
-  const command = [runtime.path, ...runtimeGlobals(runtime)];
+  const command = [runtime.program, ...runtimeGlobals(runtime)];
   const quiet = { stdin: "ignore", stdout: "ignore", stderr: "ignore", timeout: PATIENCE_MS } as const;
   const log = `${directory}/log`;
   const outputPath = `${directory}/output`;

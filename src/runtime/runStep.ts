@@ -123,7 +123,7 @@ async function runToEnd(options: RunStepOptions, globals: string[]): Promise<num
   const pidFile = `${directory}/pid`;
   const child = Bun.spawn(
     [
-      runtime.path,
+      runtime.program,
       ...globals,
       "--log",
       log,

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { basename } from "node:path";
 import { findProgram } from "./findProgram.ts";
 import { isAlive, processStart } from "../linux/processStart.ts";
+import { SEALED_NAME } from "./sealedProgram.ts";
 import { runDirectory } from "./runtimeCommand.ts";
 
 /**
@@ -26,9 +27,18 @@ function processesAbout(id: string): { pid: number; start: number }[] {
     const start = processStart(pid);
     const line = commandLine(pid);
     if (start === undefined || !line.includes(id)) continue;
-    if (["conmon", "crun", "runc"].includes(basename(line.split("\0", 1)[0] as string))) found.push({ pid, start });
+    const program = basename(line.split("\0", 1)[0] as string);
+    if (["conmon", "crun", "runc"].includes(program) || isSealedProgram(pid)) found.push({ pid, start });
   }
   return found;
+}
+
+function isSealedProgram(pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`).startsWith(`/memfd:${SEALED_NAME}`);
+  } catch {
+    return false; // ended just now
+  }
 }
 
 /** The first process by the runtime's own record, crun's form and runc's. */

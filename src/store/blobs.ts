@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync, statSync, fdatasync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import type { Linux } from "../linux/Linux.ts";
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from "../linux/constants.ts";
 import { isErrno } from "../linux/LinuxError.ts";
@@ -78,7 +77,7 @@ export function createBlobs(linux: Linux, root: string): Blobs {
         try {
           await copyVerified(linux, stream, fd, expected, onProgress);
           // The long part, on another thread: the next layer unpacks meanwhile, and publish finds nothing left to write.
-          await promisify(fdatasync)(fd);
+          await new Promise<void>((done, fail) => fdatasync(fd, (error) => (error ? fail(error) : done())));
           publish(fd, aside, expected.digest);
         } catch (error) {
           unlinkIfThere(linux, aside);

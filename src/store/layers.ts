@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { Linux } from "../linux/Linux.ts";
@@ -176,12 +175,17 @@ export function createLayers({ linux, root, records, blobs, lease: takeLease }: 
         Date.now() - WRITEBACK_MS,
       );
       if (rows.length === 0) return;
-      const child = spawn("sync", ["-f", root], { stdio: "ignore" });
-      child.unref();
-      child.on("error", () => {}); // no such program: the layers stay unsettled
-      child.on("exit", (code) => {
-        if (code === 0) markSettled(rows.map((row) => row.diff_id));
-      });
+      try {
+        const child = Bun.spawn(["sync", "-f", root], {
+          stdio: ["ignore", "ignore", "ignore"],
+          onExit: (_, code) => {
+            if (code === 0) markSettled(rows.map((row) => row.diff_id));
+          },
+        });
+        child.unref();
+      } catch (error) {
+        if (!isErrno(error, "ENOENT")) throw error; // no such program: the layers stay unsettled
+      }
     },
     unsettled: () =>
       records
