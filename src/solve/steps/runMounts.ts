@@ -18,7 +18,6 @@ import type { RunMount, RunStep } from "../../plan/graph.ts";
 import { serveAgent } from "../../runtime/agentSocket.ts";
 import type { SpecMount } from "../../runtime/spec.ts";
 import type { ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
-import { openResult } from "../tree/openResult.ts";
 import { createNodeCopier } from "./copyNode.ts";
 import { createLayerWriter } from "./layerWriter.ts";
 import { prepareCaches } from "./runCaches.ts";
