@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { parseDockerfile } from "../dockerfile/parseDockerfile.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -197,25 +197,32 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
   };
 }
 
+/** buildx's bound: a secret is no way to bring files into a build. */
+const MAX_SECRET = 500 * 1024;
+
+/** Looks at every source before anything runs. @throws SlipwayError `SECRET_MISSING`, `SECRET_TOO_LARGE` */
 function secretSources(options: BuildOptions): Map<string, SecretSource> {
-  return new Map(
-    options.secrets.map(({ id, source, env }): [string, SecretSource] => [
-      id,
-      { id, read: () => secretBytes(id, source, env) },
-    ]),
-  );
+  const sources = new Map<string, SecretSource>();
+  for (const { id, source = id, env } of options.secrets) {
+    if (env === undefined) {
+      const file = statSync(source, { throwIfNoEntry: false });
+      if (file?.isDirectory() !== false)
+        throw new SlipwayError("SECRET_MISSING", `secret ${id}: cannot read ${source}`);
+      if (file.size > MAX_SECRET)
+        throw new SlipwayError("SECRET_TOO_LARGE", `secret ${id}: ${source} is larger than 500 KiB`);
+    } else if (process.env[env] === undefined)
+      throw new SlipwayError("SECRET_MISSING", `secret ${id}: the environment variable ${env} is not set`);
+    sources.set(id, { id, read: () => secretBytes(id, source, env) });
+  }
+  return sources;
 }
 
-function secretBytes(id: string, source: string | undefined, env: string | undefined): Uint8Array {
-  if (env !== undefined) {
-    const value = process.env[env];
-    if (value !== undefined) return Buffer.from(value);
-    throw new SlipwayError("SECRET_MISSING", `secret ${id}: the environment variable ${env} is not set`);
-  }
+function secretBytes(id: string, source: string, env: string | undefined): Uint8Array {
+  if (env !== undefined) return Buffer.from(process.env[env] ?? "");
   try {
-    return readFileSync(source ?? id);
+    return readFileSync(source);
   } catch (error) {
-    throw new SlipwayError("SECRET_MISSING", `secret ${id}: cannot read ${source ?? id}`, { cause: error });
+    throw new SlipwayError("SECRET_MISSING", `secret ${id}: cannot read ${source}`, { cause: error });
   }
 }
 

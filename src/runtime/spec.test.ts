@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { CAPABILITIES, capabilitiesOfMask, containerCapabilities, DEFAULT_CAPABILITIES } from "./capabilities.ts";
 import { containerEnvironment } from "./containerEnvironment.ts";
 import { defaultSeccomp } from "./seccomp.ts";
-import { runtimeSpec, type SpecOptions } from "./spec.ts";
+import { UNLIMITED } from "./rlimits.ts";
+import { runtimeSpec, type SpecOptions, specText } from "./spec.ts";
 
 const options: SpecOptions = {
   process: { args: ["sh"], env: ["A=b"], cwd: "/w", user: { uid: 1, gid: 2, additionalGids: [2] }, terminal: false },
@@ -96,6 +97,13 @@ describe("defaultSeccomp", () => {
 describe("runtimeSpec", () => {
   test("is the same document for the same record", () => {
     expect(runtimeSpec(options)).toEqual(runtimeSpec(structuredClone(options)));
+  });
+  test("no limit is 2^64-1 in the text, whatever an argument looks like", () => {
+    const args = ['"soft":18446744073709552000'];
+    const rlimits = [{ type: "RLIMIT_CORE", soft: UNLIMITED, hard: UNLIMITED }];
+    const text = specText(runtimeSpec({ ...options, process: { ...options.process, args }, rlimits }));
+    expect(text).toContain('"soft":18446744073709551615,"hard":18446744073709551615}');
+    expect(JSON.parse(text).process.args).toEqual(args);
   });
   test("gives no inheritable and no ambient capability", () => {
     expect(runtimeSpec(options).process.capabilities).toMatchObject({ inheritable: [], ambient: [] });

@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { csvFields } from "../../dockerfile/csvFields.ts";
 import type { BuildOptions } from "../../engine/Engine.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Call, type Command, flag, given, keyValue, list, number, text } from "../Command.ts";
@@ -150,19 +151,30 @@ function buildArg(argument: string): [string, string | undefined] {
   return equals < 0 ? [argument, process.env[argument]] : [argument.slice(0, equals), argument.slice(equals + 1)];
 }
 
-/** `id=NAME,src=FILE`, `id=NAME,env=VARIABLE`, `id=NAME` (file or variable of that name). */
+/** buildx: `id=NAME,src=FILE`, `id=NAME,env=VARIABLE`, `type=env,…`; `id=NAME` is the variable of that name, else the file. */
 function secret(argument: string): { id: string; source?: string; env?: string } {
-  const fields = Object.fromEntries(argument.split(",").map(keyValue));
-  const source = fields.src ?? fields.source;
-  const { id, env, type } = fields;
-  if (id === undefined || id === "") {
+  const fields: Record<string, string> = {};
+  for (const field of csvFields(argument)) {
+    const [key, value] = keyValue(field);
+    const name = key.toLowerCase();
+    if (!["id", "src", "source", "env", "type"].includes(name) || !field.includes("=")) {
+      throw new SlipwayError("USAGE", `--secret ${argument}: unexpected ${JSON.stringify(field)}`, {
+        hint: "It takes id, src, env and type.",
+      });
+    }
+    fields[name === "src" ? "source" : name] = value;
+  }
+  const { id = "", source = "", env = "", type = "" } = fields;
+  if (id === "") {
     throw new SlipwayError("USAGE", `--secret ${argument}: it must say id=NAME`, {
       hint: "For example --secret id=token,src=token.txt",
     });
   }
-  if (env !== undefined) return { id, env };
-  if (type === "env") return { id, env: source ?? id };
-  if (source !== undefined) return { id, source };
+  if (type !== "" && type !== "env" && type !== "file")
+    throw new SlipwayError("USAGE", `--secret ${argument}: unsupported type ${JSON.stringify(type)}`);
+  if (env !== "") return { id, env };
+  if (type === "env" && source !== "") return { id, env: source };
+  if (source !== "") return { id, source };
   return process.env[id] === undefined ? { id, source: id } : { id, env: id };
 }
 

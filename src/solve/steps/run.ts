@@ -6,6 +6,8 @@ import type { KeyPart } from "../key.ts";
 import type { LayersResult, ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
 import { located } from "../located.ts";
 import { openResult } from "../tree/openResult.ts";
+import { dropUntouched } from "./runUntouched.ts";
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
 import { prepareMounts } from "./runMounts.ts";
 
 /** RUN: the command in a container on the layers so far; what it wrote is the layer. */
@@ -115,6 +117,12 @@ async function execute(
     throw located(error, step);
   } finally {
     linux.close(rootfs);
+  }
+  const upper = linux.openat(AT_FDCWD, snapshot.upper, O_RDONLY | O_DIRECTORY);
+  try {
+    dropUntouched(linux, upper, () => snapshotter.view(records));
+  } finally {
+    linux.close(upper);
   }
   return { upper: snapshot.upper };
 }

@@ -191,3 +191,36 @@ e2e("a step is alone without network, and has more than the sandbox only where i
     printed(await build(slipway, caps.replace("insecure", "sandbox").replace("echo mounted", "echo mounted; true"))),
   ).toEqual(["CapEff:\t00000000a80425fb", expect.stringMatching(/denied|not permitted/)]);
 });
+
+e2e("a step's layer is what it changed, and empty where it changed nothing in the end", async (slipway) => {
+  await build(
+    slipway,
+    `FROM alpine
+RUN mkdir -p /d/e /same && echo f > /d/f && echo g > /d/e/g && touch /same/x
+RUN true
+RUN touch /etc/x /same/y && rm /etc/x /same/y && chmod 711 /d/e && chmod 755 /d/e
+RUN umask 027; cd /d && rm f && rm -r e && mkdir -m 3770 e && echo 1 > e/one && ln e/one two && ln -s ../nowhere three && mkfifo four && \\
+    chown 7:8 e/one && chmod 6755 e/one && chown -h 9:9 three && head -c 5000 /dev/zero > big && mkdir new && chmod 700 /same
+`,
+  );
+  const { layers, history } = await inspect(slipway);
+  expect(layers.slice(1)).toEqual([
+    ["d/ 755 0:0", "d/e/ 755 0:0", 'd/e/g 644 0:0 "g\\n"', 'd/f 644 0:0 "f\\n"', "same/ 755 0:0", 'same/x 644 0:0 ""'],
+    [],
+    [],
+    [
+      ...["d/ 755 0:0", "d/big 640 0:0 5000 bytes", "d/e/ 3770 0:0", 'd/e/one 6755 7:8 "1\\n"', "d/f 0 0:0 removed"],
+      ...[
+        "d/four 640 0:0 pipe",
+        "d/new/ 750 0:0",
+        "d/three 777 9:9 -> ../nowhere",
+        "d/two 6755 7:8 = d/e/one",
+        "same/ 700 0:0",
+      ],
+    ],
+  ]);
+  expect(history.slice(-3)[0]).toBe("RUN /bin/sh -c true # buildkit");
+  expect(await slipway.text("run", "--rm", "x", "sh", "-c", "ls /d /d/e /same | xargs; stat -c %h /d/two")).toBe(
+    "/d: big e four new three two /d/e: one /same: x\n2",
+  );
+});

@@ -44,14 +44,10 @@ RUN --mount=target=/etc/ssl/x echo kept > /etc/kept
       "src",
       "No space left on device",
     ]);
-    const { layers } = await inspect(slipway);
-    // The stage wrote nothing into its own steps' layers: a step that only read has an empty one.
-    expect(layers.slice(1)).toEqual([
+    // Neither what was mounted nor its place is in a layer: a step that only read has an empty one.
+    expect((await inspect(slipway)).layers.slice(1)).toEqual([
       ["work/ 755 0:0"],
-      ["etc/ 755 0:0"],
-      ["etc/ 755 0:0"],
-      ["etc/ 755 0:0"],
-      ["etc/ 755 0:0"],
+      ...[[], [], [], []],
       ["etc/ 755 0:0", 'etc/kept 644 0:0 "kept\\n"'],
     ]);
     writeFiles(slipway.directory, { "src/skipped.log": "other\n", unread: "1\n" });
@@ -129,7 +125,7 @@ RUN --mount=type=cache,target=/covered stat -c '%a %u:%g ${n}' /covered
     .slice(1)
     .flat()
     .map((line) => line.split(" ")[0]);
-  expect(new Set(names)).toEqual(new Set(["covered/", "etc/", "etc/passwd", "w/", "root/"]));
+  expect(new Set(names)).toEqual(new Set(["covered/", "etc/", "etc/passwd", "w/"]));
   const other = await build(slipway, dockerfile(3), ["--build-arg", "BUILDKIT_CACHE_MOUNT_NS=ci"]);
   expect(printed(other)[0]).toBe("3");
 });
@@ -198,7 +194,7 @@ RUN --mount=type=secret,id=dir/token --mount=type=secret,target=$T,mode=0440,uid
   ];
   expect(printed(await build(slipway, dockerfile("same"), args, { env }))).toEqual(expected);
   const { layers, history } = await inspect(slipway);
-  expect(layers.slice(1)).toEqual([["etc/ 755 0:0"]]);
+  expect(layers.slice(1)).toEqual([[]]);
   expect(history.at(-1)).toStartWith("RUN /bin/sh -c stat");
   // Another value is no reason to run again.
   writeFiles(slipway.directory, { token: "other\n" });

@@ -40,16 +40,23 @@ export async function inspect(slipway: Slipway): Promise<BuiltImage> {
   };
 }
 
-/** `path mode uid:gid content` of everything below `root`, sorted: a directory has no content, a link its target, `\n` is written. */
+/** `path mode uid:gid content` of everything below `root`, sorted: directories end in a slash, of a link its target, of others their type. */
 function listing(root: string): string[] {
+  const first = new Map<number, string>();
   return (readdirSync(root, { recursive: true }) as string[]).sort().map((path) => {
-    const stat = lstatSync(join(root, path));
+    const full = join(root, path);
+    const stat = lstatSync(full);
+    const what = (): string => {
+      if (stat.isSymbolicLink()) return ` -> ${readlinkSync(full)}`;
+      if (stat.isFIFO()) return " pipe";
+      if (stat.isCharacterDevice()) return stat.rdev === 0 ? " removed" : " device";
+      if (!stat.isFile()) return "";
+      const linked = first.get(stat.ino);
+      if (linked !== undefined) return ` = ${linked}`;
+      first.set(stat.ino, path);
+      return stat.size > 1000 ? ` ${stat.size} bytes` : ` ${JSON.stringify(readFileSync(full, "utf8"))}`;
+    };
     const mode = (stat.mode & 0o7777).toString(8);
-    const content = stat.isSymbolicLink()
-      ? ` -> ${readlinkSync(join(root, path))}`
-      : stat.isFile()
-        ? ` ${JSON.stringify(readFileSync(join(root, path), "utf8"))}`
-        : "/";
-    return `${path}${stat.isDirectory() ? "/" : ""} ${mode} ${stat.uid}:${stat.gid}${stat.isDirectory() ? "" : content}`;
+    return `${path}${stat.isDirectory() ? "/" : ""} ${mode} ${stat.uid}:${stat.gid}${what()}`;
   });
 }
