@@ -123,3 +123,154 @@ e2e("sources, wildcards and destinations come out as BuildKit has them", async (
     ]
   `);
 });
+
+e2e("--parents keeps the way, --exclude leaves out what a walk with its patterns leaves out", async (slipway) => {
+  context(slipway, {
+    "a/": ["", 0o750],
+    "a/b/": ["", 0o711],
+    "a/b/one.md": "1",
+    "a/b/two.txt": "2",
+    "a/b/c/d/e/baz": "baz",
+    "a/b2/c/d/e/bar": "bar",
+    "a/b2/c/keep/f": "f",
+    "plain.txt": "p",
+  });
+  symlinkSync("b", join(slipway.directory, "a/link"));
+  const parts: Record<string, string> = {
+    plain: "COPY --parents a/b/one.md plain.txt /x/",
+    directory: "COPY --parents ./a/b2/. /x/",
+    pivot: "COPY --parents a/b/./c/d /x/",
+    double: "COPY --parents a/./b/./c /x/",
+    wild: "COPY --parents a/./*/c/**/bar /x/",
+    wildPivot: "COPY --parents a/b*/./c/**/e /x/",
+    deep: "COPY --parents **/*.txt /x/",
+    excludeFromRoot: "COPY --parents --exclude=a/b/*.md a/b /x/",
+    exclude: "COPY --exclude=*.md --exclude=**/e a/b /x/",
+    exception: "COPY --exclude=** --exclude=!b2/c/keep a /x/",
+    exceptionBelow: "COPY --exclude=b* --exclude=!b/c/d a /x/",
+    named: "COPY --exclude=plain.txt plain.txt /x/",
+    linkInWildcard: "COPY a/l*/one.md /x/",
+    stars: "COPY a/**/one.md /x/",
+  };
+  const names = Object.keys(parts);
+  const image = await buildImage(
+    slipway,
+    [
+      ...Object.entries(parts).flatMap(([name, line]) => [`FROM scratch AS s-${name.toLowerCase()}`, line]),
+      "FROM scratch",
+      ...names.map((name) => `COPY --from=s-${name.toLowerCase()} / /${name}/`),
+    ].join("\n"),
+  );
+  const tree = Object.entries(image.tree());
+  const of = (name: string) =>
+    tree
+      .filter(([path]) => path.startsWith(`${name}/x`))
+      .map(
+        ([path, line]) =>
+          `${path.slice(name.length)} ${line
+            .replace(/ 0:0.*/, "")
+            .replace("directory", "d")
+            .replace("file", "f")}`,
+      );
+  expect(Object.fromEntries(names.map((name) => [name, of(name)]))).toMatchInlineSnapshot(`
+    {
+      "deep": [
+        "/x d 755",
+        "/x/a d 750",
+        "/x/a/b d 711",
+        "/x/a/b/two.txt f 644",
+        "/x/plain.txt f 644",
+      ],
+      "directory": [
+        "/x d 755",
+        "/x/a d 750",
+        "/x/a/b2 d 755",
+        "/x/a/b2/c d 755",
+        "/x/a/b2/c/d d 755",
+        "/x/a/b2/c/d/e d 755",
+        "/x/a/b2/c/d/e/bar f 644",
+        "/x/a/b2/c/keep d 755",
+        "/x/a/b2/c/keep/f f 644",
+      ],
+      "double": [
+        "/x d 755",
+        "/x/b d 711",
+        "/x/b/c d 755",
+        "/x/b/c/d d 755",
+        "/x/b/c/d/e d 755",
+        "/x/b/c/d/e/baz f 644",
+      ],
+      "exception": [
+        "/x d 755",
+        "/x/b2 d 755",
+        "/x/b2/c d 755",
+        "/x/b2/c/keep d 755",
+        "/x/b2/c/keep/f f 644",
+      ],
+      "exceptionBelow": [
+        "/x d 755",
+        "/x/b d 711",
+        "/x/b/c d 755",
+        "/x/b/c/d d 755",
+        "/x/b/c/d/e d 755",
+        "/x/b/c/d/e/baz f 644",
+        "/x/link symlink 777",
+      ],
+      "exclude": [
+        "/x d 755",
+        "/x/c d 755",
+        "/x/c/d d 755",
+        "/x/two.txt f 644",
+      ],
+      "excludeFromRoot": [
+        "/x d 755",
+        "/x/a d 750",
+        "/x/a/b d 711",
+        "/x/a/b/c d 755",
+        "/x/a/b/c/d d 755",
+        "/x/a/b/c/d/e d 755",
+        "/x/a/b/c/d/e/baz f 644",
+        "/x/a/b/two.txt f 644",
+      ],
+      "linkInWildcard": [],
+      "named": [
+        "/x d 755",
+        "/x/plain.txt f 644",
+      ],
+      "pivot": [
+        "/x d 755",
+        "/x/c d 755",
+        "/x/c/d d 755",
+        "/x/c/d/e d 755",
+        "/x/c/d/e/baz f 644",
+      ],
+      "plain": [
+        "/x d 755",
+        "/x/a d 750",
+        "/x/a/b d 711",
+        "/x/a/b/one.md f 644",
+        "/x/plain.txt f 644",
+      ],
+      "stars": [
+        "/x d 755",
+        "/x/one.md f 644",
+      ],
+      "wild": [
+        "/x d 755",
+        "/x/b2 d 755",
+        "/x/b2/c d 755",
+        "/x/b2/c/d d 755",
+        "/x/b2/c/d/e d 755",
+        "/x/b2/c/d/e/bar f 644",
+      ],
+      "wildPivot": [
+        "/x d 755",
+        "/x/c d 755",
+        "/x/c/d d 755",
+        "/x/c/d/e d 755",
+        "/x/c/d/e/bar f 644",
+        "/x/c/d/e/baz f 644",
+      ],
+    }
+  `);
+});
