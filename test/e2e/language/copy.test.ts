@@ -1,25 +1,16 @@
 import { expect } from "bun:test";
-import { chmodSync, linkSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { chownSync, linkSync, symlinkSync, utimesSync } from "node:fs";
+import { join } from "node:path";
 import { AT_FDCWD } from "../../../src/linux/constants.ts";
 import { createLinux } from "../../../src/linux/createLinux.ts";
+import { contextFiles } from "../../support/contextFiles.ts";
 import { buildImage } from "../../support/builtImage.ts";
 import { e2e } from "../../support/e2e.ts";
-import type { Slipway } from "../../support/withSlipway.ts";
 
-/** Files by path, `text` or [text, mode]; a path that ends with `/` is a directory. */
-function context(slipway: Slipway, files: Record<string, string | [text: string, mode: number]>): void {
-  for (const [path, what] of Object.entries(files)) {
-    const at = join(slipway.directory, path);
-    const [text, mode] = typeof what === "string" ? [what, path.endsWith("/") ? 0o755 : 0o644] : what;
-    mkdirSync(path.endsWith("/") ? at : dirname(at), { recursive: true });
-    if (!path.endsWith("/")) writeFileSync(at, text);
-    chmodSync(at, mode);
-  }
-}
+const linux = createLinux();
 
 e2e("sources, wildcards and destinations come out as BuildKit has them", async (slipway) => {
-  context(slipway, {
+  contextFiles(slipway, {
     "a.txt": ["a", 0o640],
     "b.txt": "b",
     "dir/": ["", 0o750],
@@ -125,7 +116,7 @@ e2e("sources, wildcards and destinations come out as BuildKit has them", async (
 });
 
 e2e("--parents keeps the way, --exclude leaves out what a walk with its patterns leaves out", async (slipway) => {
-  context(slipway, {
+  contextFiles(slipway, {
     "a/": ["", 0o750],
     "a/b/": ["", 0o711],
     "a/b/one.md": "1",
@@ -273,4 +264,165 @@ e2e("--parents keeps the way, --exclude leaves out what a walk with its patterns
       ],
     }
   `);
+});
+
+e2e("owners, modes, links, attributes and special files of COPY", async (slipway) => {
+  contextFiles(slipway, {
+    "etc/passwd": "root:x:0:0::/:/\nme:x:1000:1001::/:/\n7:x:70:71::/:/\n",
+    "etc/group": "root:x:0:\nstaff:x:50:\n",
+    "d/": ["", 0o700],
+    "d/f": ["f", 0o6640],
+    "d/x": ["x", 0o751],
+    "d/sub/": ["", 0o1770],
+    "d/sub/g": ["g", 0o600],
+  });
+  const at = (path: string) => join(slipway.directory, path);
+  linkSync(at("d/f"), at("d/sub/hard"));
+  symlinkSync("f", at("d/soft"));
+  linux.mknodat(AT_FDCWD, at("d/fifo"), 0o010644, 0, 0);
+  linux.setxattr(AT_FDCWD, at("d/x"), "user.note", Buffer.from("kept"));
+  for (const path of ["d", "d/x", "d/sub"]) chownSync(at(path), 500, 501);
+  const image = await buildImage(
+    slipway,
+    [
+      "FROM scratch AS base",
+      "COPY etc /etc",
+      "COPY --chown=me d/x /owned/",
+      "FROM scratch AS second",
+      "ARG WHO=world",
+      "COPY --chmod=0400 --chown=3 <<one <<'two' /said/",
+      "hello $WHO",
+      "one",
+      "hello $WHO",
+      "two",
+      "FROM base AS end",
+      "COPY --chown=me d/x /by/name/",
+      "COPY --chown=me:staff d/x /by/group/",
+      "COPY --chown=7 d/x /by/number",
+      "COPY --chown=7:staff d/x /by/mixed",
+      "COPY --chown=me: d/x /by/colon",
+      "COPY --chown=ghost:ghost d/x /by/ghost",
+      "COPY --chmod=604 d /mode/octal",
+      "COPY --chmod=u=rwX,go=rX d /mode/symbolic",
+      "COPY --chmod=4711 --chown=1:2 d/x /mode/x",
+      "COPY --from=base /owned /mode/owned",
+      "COPY --from=0 /owned/x /numbered",
+      "COPY d /d",
+      "COPY --from=SECOND /said /said",
+    ].join("\n"),
+    { args: ["--target", "end"] },
+  );
+  expect(image.tree(2)).toMatchInlineSnapshot(`
+    {
+      "by": "directory 755 1000:1001",
+      "by/colon": "file 751 1000:1001 x",
+      "by/ghost": "file 751 0:0 x",
+      "by/group": "directory 755 1000:50",
+      "by/group/x": "file 751 1000:50 x",
+      "by/mixed": "file 751 7:50 x",
+      "by/name": "directory 755 1000:1001",
+      "by/name/x": "file 751 1000:1001 x",
+      "by/number": "file 751 7:7 x",
+      "d": "directory 755 0:0",
+      "d/f": "file 6640 0:0 f",
+      "d/fifo": "fifo 644 0:0",
+      "d/soft": "symlink 777 0:0 -> f",
+      "d/sub": "directory 1770 0:0",
+      "d/sub/g": "file 600 0:0 g",
+      "d/sub/hard": "hardlink 6640 0:0 -> d/f",
+      "d/x": "file 751 0:0 x",
+      "mode": "directory 755 0:0",
+      "mode/octal": "directory 755 0:0",
+      "mode/octal/f": "file 604 0:0 f",
+      "mode/octal/fifo": "fifo 604 0:0",
+      "mode/octal/soft": "symlink 777 0:0 -> f",
+      "mode/octal/sub": "directory 604 0:0",
+      "mode/octal/sub/g": "file 604 0:0 g",
+      "mode/octal/sub/hard": "hardlink 604 0:0 -> mode/octal/f",
+      "mode/octal/x": "file 604 0:0 x",
+      "mode/owned": "directory 755 0:0",
+      "mode/owned/x": "file 751 1000:1001 x",
+      "mode/symbolic": "directory 755 0:0",
+      "mode/symbolic/f": "file 644 0:0 f",
+      "mode/symbolic/fifo": "fifo 644 0:0",
+      "mode/symbolic/soft": "symlink 777 0:0 -> f",
+      "mode/symbolic/sub": "directory 1755 0:0",
+      "mode/symbolic/sub/g": "file 644 0:0 g",
+      "mode/symbolic/sub/hard": "hardlink 644 0:0 -> mode/symbolic/f",
+      "mode/symbolic/x": "file 755 0:0 x",
+      "mode/x": "file 4711 1:2 x",
+      "numbered": "file 751 1000:1001 x",
+      "said": "directory 755 0:0",
+      "said/one": "file 400 3:3 hello world",
+      "said/two": "file 400 3:3 hello $WHO",
+    }
+  `);
+  expect(image.file("d/x").xattrs).toEqual([["user.note", new Uint8Array(Buffer.from("kept"))]]);
+  expect(image.history.slice(2)).toMatchInlineSnapshot(`
+    [
+      "COPY --chown=me d/x /by/name/ # buildkit",
+      "COPY --chown=me:staff d/x /by/group/ # buildkit",
+      "COPY --chown=7 d/x /by/number # buildkit",
+      "COPY --chown=7:staff d/x /by/mixed # buildkit",
+      "COPY --chown=me: d/x /by/colon # buildkit",
+      "COPY --chown=ghost:ghost d/x /by/ghost # buildkit",
+      "COPY --chmod=604 d /mode/octal # buildkit",
+      "COPY --chmod=u=rwX,go=rX d /mode/symbolic # buildkit",
+      "COPY --chown=1:2 --chmod=4711 d/x /mode/x # buildkit",
+      "COPY /owned /mode/owned # buildkit",
+      "COPY /owned/x /numbered # buildkit",
+      "COPY d /d # buildkit",
+      "COPY /said /said # buildkit",
+    ]
+  `);
+});
+
+e2e("--link writes what it would on an empty base; without it, links and directories below are kept", async (slipway) => {
+  contextFiles(slipway, { f: "f", "d/g": "g" });
+  symlinkSync("real", join(slipway.directory, "d/alias"));
+  const image = await buildImage(
+    slipway,
+    [
+      "FROM scratch",
+      "COPY --chown=5:6 --chmod=0711 d /real/",
+      "COPY d /",
+      "COPY f /alias/plain/",
+      "COPY --link f /alias/linked/",
+      "COPY --link --chmod=0600 d /real/",
+    ].join("\n"),
+  );
+  expect(image.layers.map((files) => [...files.keys()].filter((path) => path !== ""))).toMatchInlineSnapshot(`
+    [
+      [
+        "real",
+        "real/alias",
+        "real/g",
+      ],
+      [
+        "alias",
+        "g",
+      ],
+      [
+        "real",
+        "real/plain",
+        "real/plain/f",
+      ],
+      [
+        "alias",
+        "alias/linked",
+        "alias/linked/f",
+      ],
+      [
+        "real",
+        "real/alias",
+        "real/g",
+      ],
+    ]
+  `);
+  const missing = await slipway.run(["build", "-f", "-", "."], { input: "FROM scratch\nCOPY ff /x", exit: 1 });
+  expect(missing.stderr).toMatch(/"\/ff" not found/);
+  const noDirectory = await slipway.run(["build", "-f", "-", "."], { input: "FROM scratch\nCOPY nowhere/* /x", exit: 1 });
+  expect(noDirectory.stderr).toMatch(/nowhere.* not found/);
+  const chmod = await slipway.run(["build", "-f", "-", "."], { input: "FROM scratch\nCOPY --chmod=10000 f /x", exit: 1 });
+  expect(chmod.stderr).toContain("invalid chmod parameter: '10000'. it should be octal string and between 0 and 07777");
 });
