@@ -173,7 +173,63 @@ e2e("ADD of a git repository: branch, tag, commit, subdirectory, submodules, .gi
       expect(git).toContain("kept/.git/HEAD");
       expect(git.filter((path) => !path.startsWith("kept/"))).toEqual([]);
       for (const path of git) delete tree[path];
-      expect(tree).toMatchInlineSnapshot();
+      expect(tree).toMatchInlineSnapshot(`
+        {
+          "branch": "directory 755 0:0",
+          "branch/d": "directory 755 0:0",
+          "branch/d/e": "directory 755 0:0",
+          "branch/d/e/f": "file 644 0:0 one",
+          "branch/l": "symlink 777 0:0 -> run",
+          "branch/run": "file 755 0:0 run",
+          "branch/side": "file 644 0:0 side",
+          "dumb": "directory 755 0:0",
+          "dumb/d": "directory 755 0:0",
+          "dumb/d/e": "directory 755 0:0",
+          "dumb/d/e/f": "file 644 0:0 one",
+          "dumb/l": "symlink 777 0:0 -> run",
+          "dumb/run": "file 755 0:0 run",
+          "dumb/side": "file 644 0:0 side",
+          "head": "directory 755 0:0",
+          "head/.gitmodules": 
+        "file 644 0:0 [submodule "m"]
+        	path = m
+        	url = ../../sub"
+        ,
+          "head/d": "directory 755 0:0",
+          "head/d/e": "directory 755 0:0",
+          "head/d/e/f": "file 644 0:0 one",
+          "head/l": "symlink 777 0:0 -> run",
+          "head/m": "directory 755 0:0",
+          "head/m/.git": "file 644 0:0 gitdir: ../.git/modules/m",
+          "head/m/s": "file 644 0:0 sub",
+          "head/run": "file 755 0:0 run",
+          "kept": "directory 755 0:0",
+          "kept/.git": "directory 755 0:0",
+          "kept/d": "directory 755 0:0",
+          "kept/d/e": "directory 755 0:0",
+          "kept/d/e/f": "file 644 0:0 one",
+          "kept/l": "symlink 777 0:0 -> run",
+          "kept/run": "file 755 0:0 run",
+          "kept/side": "file 644 0:0 side",
+          "query": "directory 755 0:0",
+          "query/e": "directory 755 0:0",
+          "query/e/f": "file 644 0:0 one",
+          "querytag": "directory 755 0:0",
+          "querytag/d": "directory 755 0:0",
+          "querytag/d/e": "directory 755 0:0",
+          "querytag/d/e/f": "file 644 0:0 one",
+          "querytag/l": "symlink 777 0:0 -> run",
+          "querytag/run": "file 755 0:0 run",
+          "sub": "directory 755 0:0",
+          "sub/f": "file 644 0:0 one",
+          "tag": "directory 755 0:0",
+          "tag/d": "directory 755 0:0",
+          "tag/d/e": "directory 755 0:0",
+          "tag/d/e/f": "file 644 0:0 one",
+          "tag/l": "symlink 777 0:0 -> run",
+          "tag/run": "file 755 0:0 run",
+        }
+      `);
       const fails = async (line: string) =>
         (await slipway.run(["build", "-f", "-", "."], { input: `FROM scratch\n${line}`, exit: 1 })).stderr;
       expect(await fails(`ADD --checksum=${"0".repeat(40)} ${repo}#side /x`)).toContain(commit);
