@@ -26,9 +26,12 @@ const OVERLAY = "trusted.overlay.";
  * layer.md leaves their attributes open: unpacking over the layers below keeps what is there, and so do we). A fix-up holds nothing but
  * such directories, with the mode, owner, attributes and time that they have below; it depends on the chain so far, is made once for it,
  * and lies beside its layer so that it goes with it.
+ *
+ * A layer that an image has twice is in the stack once, as overlayfs demands: at its upper place, where it shows all that it has, and hides
+ * all that the lower one would hide.
  */
 export function stackLayers(store: Store, layers: LayerRecord[]): StackedLayer[] {
-  return layers.flatMap((layer, i) => {
+  const stack = layers.flatMap((layer, i) => {
     const own: StackedLayer = { path: layer.path, shortPath: () => store.layers.shortPath(layer.diffID) };
     const fixes = i === 0 || layer.impliedDirs.length === 0 ? [] : findFixes(store.linux, layers.slice(0, i + 1));
     if (fixes.length === 0) return [own];
@@ -42,6 +45,7 @@ export function stackLayers(store: Store, layers: LayerRecord[]): StackedLayer[]
     if (!existsSync(path)) makeFixup(store, path, fixes);
     return [own, { path, shortPath: () => `${own.shortPath()}/../fixups/${name}` }];
   });
+  return stack.filter(({ path }, i) => stack.findLastIndex((other) => other.path === path) === i);
 }
 
 /** Every directory of the fix-up, parents first, with what it should be; empty where the layers say the same already. */

@@ -80,6 +80,17 @@ describe.each<OverlayWay>(["fsconfig", "mount"])("snapshots by %s", (way) => {
     expect(readFileSync(join(snapshot.upper, "x"), "utf8")).toBe("1");
   });
 
+  test("a layer that is there twice shows and hides what its upper place does", () => {
+    const { store, lease } = open();
+    const twice = layer(store, lease, { a: "twice", "d/x": "twice" });
+    const layers = [layer(store, lease, { a: "0", c: "0" }), twice, layer(store, lease, { a: "2", "d/y": "2" }), twice];
+    inside(createOverlaySnapshotter(store, { way }).view(layers), (root) => {
+      expect(readdirSync(root).sort()).toEqual(["a", "c", "d"]);
+      expect(readFileSync(`${root}/a`, "utf8")).toBe("twice");
+      expect(readdirSync(`${root}/d`).sort()).toEqual(["x", "y"]);
+    });
+  });
+
   test("130 layers are one root file system", () => {
     const { store, lease } = open();
     const layers = store.transaction(() =>

@@ -15,7 +15,7 @@ export interface BuiltImage {
   config: ImageConfig;
   /** The files that each layer lists, by path without slashes at its ends. */
   layers: Map<string, BuiltFile>[];
-  /** `type mode uid:gid text-or-target` of every file above `skip` layers, later ones over earlier ones; directories have no text. */
+  /** `type mode uid:gid text-or-target` of every file above `skip` layers, later ones over earlier ones; what is no text is `binary`. */
   tree(skip?: number): Record<string, string>;
   /** The topmost file of that path. */
   file(path: string): BuiltFile;
@@ -69,7 +69,8 @@ function readImage(slipway: Slipway, name: string): Omit<BuiltImage, "shown"> {
 
 function lineOf({ type, mode, uid, gid, text, linkname }: BuiltFile): string {
   const what = type === "symlink" || type === "hardlink" ? `-> ${linkname}` : text;
-  const short = what.length > 60 ? `${what.length} bytes` : what;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: bytes that are no text
+  const short = /[\0-\x08\ufffd]/.test(what) ? "binary" : what.length > 60 ? `${what.length} bytes` : what;
   return `${type} ${mode.toString(8)} ${uid}:${gid} ${short}`.trimEnd();
 }
 

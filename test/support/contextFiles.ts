@@ -12,4 +12,3 @@ export function contextFiles(slipway: Slipway, files: Record<string, string | [t
     chmodSync(at, mode);
   }
 }
-

@@ -5,7 +5,15 @@ export async function withGitDaemon(directory: string, work: (url: string) => Pr
   const port = freePort();
   const program = join(Bun.spawnSync(["git", "--exec-path"]).stdout.toString().trim(), "git-daemon");
   const daemon = Bun.spawn(
-    [program, "--export-all", "--reuseaddr", `--base-path=${directory}`, "--listen=127.0.0.1", `--port=${port}`, directory],
+    [
+      program,
+      "--export-all",
+      "--reuseaddr",
+      `--base-path=${directory}`,
+      "--listen=127.0.0.1",
+      `--port=${port}`,
+      directory,
+    ],
     { stdin: "ignore", stdout: "ignore", stderr: "ignore" },
   );
   try {

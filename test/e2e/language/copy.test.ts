@@ -377,21 +377,23 @@ e2e("owners, modes, links, attributes and special files of COPY", async (slipway
   `);
 });
 
-e2e("--link writes what it would on an empty base; without it, links and directories below are kept", async (slipway) => {
-  contextFiles(slipway, { f: "f", "d/g": "g" });
-  symlinkSync("real", join(slipway.directory, "d/alias"));
-  const image = await buildImage(
-    slipway,
-    [
-      "FROM scratch",
-      "COPY --chown=5:6 --chmod=0711 d /real/",
-      "COPY d /",
-      "COPY f /alias/plain/",
-      "COPY --link f /alias/linked/",
-      "COPY --link --chmod=0600 d /real/",
-    ].join("\n"),
-  );
-  expect(image.layers.map((files) => [...files.keys()].filter((path) => path !== ""))).toMatchInlineSnapshot(`
+e2e(
+  "--link writes what it would on an empty base; without it, links and directories below are kept",
+  async (slipway) => {
+    contextFiles(slipway, { f: "f", "d/g": "g" });
+    symlinkSync("real", join(slipway.directory, "d/alias"));
+    const image = await buildImage(
+      slipway,
+      [
+        "FROM scratch",
+        "COPY --chown=5:6 --chmod=0711 d /real/",
+        "COPY d /",
+        "COPY f /alias/plain/",
+        "COPY --link f /alias/linked/",
+        "COPY --link --chmod=0600 d /real/",
+      ].join("\n"),
+    );
+    expect(image.layers.map((files) => [...files.keys()].filter((path) => path !== ""))).toMatchInlineSnapshot(`
     [
       [
         "real",
@@ -419,10 +421,19 @@ e2e("--link writes what it would on an empty base; without it, links and directo
       ],
     ]
   `);
-  const missing = await slipway.run(["build", "-f", "-", "."], { input: "FROM scratch\nCOPY ff /x", exit: 1 });
-  expect(missing.stderr).toMatch(/"\/ff" not found/);
-  const noDirectory = await slipway.run(["build", "-f", "-", "."], { input: "FROM scratch\nCOPY nowhere/* /x", exit: 1 });
-  expect(noDirectory.stderr).toMatch(/nowhere.* not found/);
-  const chmod = await slipway.run(["build", "-f", "-", "."], { input: "FROM scratch\nCOPY --chmod=10000 f /x", exit: 1 });
-  expect(chmod.stderr).toContain("invalid chmod parameter: '10000'. it should be octal string and between 0 and 07777");
-});
+    const missing = await slipway.run(["build", "-f", "-", "."], { input: "FROM scratch\nCOPY ff /x", exit: 1 });
+    expect(missing.stderr).toMatch(/"\/ff" not found/);
+    const noDirectory = await slipway.run(["build", "-f", "-", "."], {
+      input: "FROM scratch\nCOPY nowhere/* /x",
+      exit: 1,
+    });
+    expect(noDirectory.stderr).toMatch(/nowhere.* not found/);
+    const chmod = await slipway.run(["build", "-f", "-", "."], {
+      input: "FROM scratch\nCOPY --chmod=10000 f /x",
+      exit: 1,
+    });
+    expect(chmod.stderr).toContain(
+      "invalid chmod parameter: '10000'. it should be octal string and between 0 and 07777",
+    );
+  },
+);
