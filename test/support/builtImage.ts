@@ -69,7 +69,6 @@ function readImage(slipway: Slipway, name: string): Omit<BuiltImage, "shown"> {
 
 function lineOf({ type, mode, uid, gid, text, linkname }: BuiltFile): string {
   const what = type === "symlink" || type === "hardlink" ? `-> ${linkname}` : text;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: bytes that are no text
   const short = /[\0-\x08\ufffd]/.test(what) ? "binary" : what.length > 60 ? `${what.length} bytes` : what;
   return `${type} ${mode.toString(8)} ${uid}:${gid} ${short}`.trimEnd();
 }

@@ -187,8 +187,9 @@ e2e("ADD of a git repository: branch, tag, commit, subdirectory, submodules, .gi
         return file.exists().then((there) => (there ? new Response(file) : new Response("", { status: 404 })));
       },
     });
+    sh(join(base, "repo"), "git update-server-info");
+    const umask = process.umask(0o077); // children have it, too: nothing of it may show in the image
     try {
-      sh(join(base, "repo"), "git update-server-info");
       const repo = `${daemon}/repo/.git`;
       const image = await buildImage(
         slipway,
@@ -272,6 +273,7 @@ e2e("ADD of a git repository: branch, tag, commit, subdirectory, submodules, .gi
       expect(await fails(`ADD ${repo}#nowhere /x`)).toContain("nowhere");
       expect(await fails(`ADD ${repo}#v1:none /x`)).toContain('no directory "none"');
     } finally {
+      process.umask(umask);
       await dumb.stop(true);
     }
   });
