@@ -14,11 +14,12 @@ export async function decompressFile(
   file: { path: string } | { fd: number },
   sink: (chunk: Uint8Array) => void,
 ): Promise<void> {
-  const fd = "fd" in file ? file.fd : openSync(file.path, "r");
+  // A descriptor of the stream's own: when it is destroyed it closes it, whatever autoClose says, and reads may still be under way then.
+  const fd = openSync("fd" in file ? `/proc/self/fd/${file.fd}` : file.path, "r");
   const start = new Uint8Array(8);
   readSync(fd, start, 0, start.length, 0);
   const format = compressionFormat(start);
-  const source = createReadStream("", { fd, start: 0, highWaterMark: CHUNK, autoClose: !("fd" in file) });
+  const source = createReadStream("", { fd, start: 0, highWaterMark: CHUNK, autoClose: true });
   const stream = format === "none" ? source : await decompressor(format);
   await new Promise<void>((resolve, reject) => {
     const fail = (error: unknown): void => {

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { parseChmod } from "../dockerfile/chmod.ts";
 import type { InstructionOf } from "../dockerfile/instruction.ts";
 import { isDigest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
@@ -16,7 +17,7 @@ type CopyInstruction = InstructionOf<"copy" | "add">;
 
 /**
  * COPY and ADD: one step for the files, and one for each source that is fetched.
- * @throws SlipwayError `INVALID_INSTRUCTION`, `INVALID_GIT_URL`
+ * @throws SlipwayError `INVALID_INSTRUCTION`, `INVALID_GIT_URL`, `INVALID_CHMOD`
  */
 export function planCopy(
   state: StageState,
@@ -37,7 +38,7 @@ export function planCopy(
   const dest = expand(instruction.dest);
   const exclude = instruction.exclude.map(expand);
   checkChecksum(instruction, paths, checksum);
-  checkChmod(chmod);
+  if (chmod !== undefined) parseChmod(chmod); // a wrong one fails before anything is built
 
   const name = nextStepName(state, context, instruction, { onBuild: command.onBuild });
   const ttl = cacheTtlOf(instruction.comments);
@@ -172,12 +173,4 @@ function checkChecksum(instruction: CopyInstruction, paths: readonly string[], c
     throw new SlipwayError("INVALID_INSTRUCTION", "checksum requires HTTP(S) or Git sources");
   if (!git && !isDigest(checksum))
     throw new SlipwayError("INVALID_INSTRUCTION", `invalid checksum digest format: ${checksum}`);
-}
-
-function checkChmod(chmod: string | undefined): void {
-  if (chmod === undefined || !/^\d+$/.test(chmod) || /^0*[0-7]{1,4}$/.test(chmod)) return;
-  throw new SlipwayError(
-    "INVALID_INSTRUCTION",
-    `invalid chmod parameter: '${chmod}'. it should be octal string and between 0 and 07777`,
-  );
 }

@@ -6,9 +6,8 @@ import { cachedStep } from "../cachedStep.ts";
 import type { KeyPart } from "../key.ts";
 import type { LayersResult, ResultOf, SolveContext } from "../SolveContext.ts";
 import { openResult } from "../tree/openResult.ts";
-import type { Selection, TreeDigester } from "../tree/treeDigest.ts";
+import type { TreeDigester } from "../tree/treeDigest.ts";
 import { type CopySource, findSources } from "./findSources.ts";
-import { excluding } from "./selection.ts";
 import { needsAccounts } from "./owner.ts";
 import { writeCopies } from "./writeCopies.ts";
 
@@ -18,7 +17,6 @@ type PathItem = Extract<CopyItem, { type: "path" }>;
 export async function copy(step: CopyStep, context: SolveContext, resultOf: ResultOf): Promise<LayersResult> {
   const base = await resultOf(step.base);
   if (base.kind !== "layers") throw new Error("COPY stands on a file system");
-  const selection = excluding(step.exclude);
   const closers: (() => void)[] = [];
   const found = new Map<PathItem, { sources: CopySource[]; digester: TreeDigester }>();
 
@@ -41,7 +39,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
     const memo = memoKey === undefined ? undefined : context.store.cache.get(memoKey);
     if (memo !== undefined) return JSON.parse(memo.value) as KeyPart[];
     const { sources, digester } = await sourcesOf(item);
-    const parts = sources.map((source) => sourcePart(source, digester, selection));
+    const parts = sources.map((source) => sourcePart(source, digester));
     if (memoKey !== undefined && from.kind === "layers") {
       context.store.cache.put(memoKey, JSON.stringify(parts), from.layers);
     }
@@ -68,20 +66,20 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
       const sources: CopySource[] = [];
       for (const item of step.items) if (item.type === "path") sources.push(...(await sourcesOf(item)).sources);
       const inline = step.items.filter((item) => item.type === "inline");
-      return writeCopies(context, { step, base: base.layers, sources, inline, selection, mode: modeOf(step) });
+      return writeCopies(context, { step, base: base.layers, sources, inline, mode: modeOf(step) });
     });
   } finally {
     for (const close of closers) close();
   }
 }
 
-function sourcePart(source: CopySource, digester: TreeDigester, selection: Selection | undefined): KeyPart {
+function sourcePart(source: CopySource, digester: TreeDigester): KeyPart {
   const name = `${source.extract ? "archive " : ""}${source.path === "" ? "." : source.path}`;
   const digest = digester.digest(source.node, {
-    contentsOnly: source.under === undefined,
-    ...(selection === undefined ? {} : { selection }),
+    contentsOnly: true,
+    ...(source.selection === undefined ? {} : { selection: source.selection }),
   });
-  return [name, `${digest},${source.under ?? basename(source.path)}`];
+  return [name, `${digest},${source.include ?? basename(source.path)}`];
 }
 
 function memoKeyOf(layers: Digest[], item: PathItem, step: CopyStep): string {

@@ -14,8 +14,7 @@ import {
 import type { Linux, Stat } from "../../linux/Linux.ts";
 import { copyContents } from "../../layer/copyContents.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
-import { type FileTree, isCopied, type TreeNode } from "../tree/FileTree.ts";
-import type { Selection } from "../tree/treeDigest.ts";
+import { type FileTree, isCopied, type TreeFilter, type TreeNode } from "../tree/FileTree.ts";
 import type { LayerWriter, Owner } from "./layerWriter.ts";
 
 export interface CopyAttributes {
@@ -23,7 +22,8 @@ export interface CopyAttributes {
   owner?: Owner;
   /** The mode that a file or directory gets, from the one it has; symbolic links are left alone. */
   mode?: (mode: number, directory: boolean) => number;
-  selection?: Selection;
+  /** What is copied of a directory; hears paths relative to it. */
+  selection?: TreeFilter;
 }
 
 export interface NodeCopier {
@@ -35,6 +35,12 @@ export interface NodeCopier {
   copy(node: TreeNode, to: string, merge: boolean): void;
   /** True when a source file was changed while it was copied: what was written is not what was digested. */
   changed(): boolean;
+}
+
+/** A directory of the source, relative to what is copied, and where the selection's walk is there. */
+interface At {
+  path: string;
+  state: unknown;
 }
 
 const BUFFER = 256 * 1024;
@@ -142,30 +148,30 @@ export function createNodeCopier(
   }
 
   /** Into a directory that nothing is in, above or below: no look at what is there. */
-  function intoFresh(node: TreeNode, fromFd: number, toFd: number, to: string, base: string): void {
+  function intoFresh(node: TreeNode, fromFd: number, toFd: number, to: string, at: At): void {
     for (const child of tree.children(node)) {
-      const path = base === "" ? child.name : `${base}/${child.name}`;
       const directory = (child.stat.mode & S_IFMT) === S_IFDIR;
-      if (!selects(child, path, directory)) continue;
+      const inside = select(child, at, directory);
+      if (inside === undefined) continue;
       if (!directory) {
         leaf(fromFd, child, toFd, join(to, child.name));
         continue;
       }
       const childFd = linux.openat(fromFd, child.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
       try {
-        freshDirectory(child, childFd, toFd, join(to, child.name), path);
+        freshDirectory(child, childFd, toFd, join(to, child.name), inside);
       } finally {
         linux.close(childFd);
       }
     }
   }
 
-  function freshDirectory(node: TreeNode, fromFd: number, parentFd: number, to: string, base: string): void {
+  function freshDirectory(node: TreeNode, fromFd: number, parentFd: number, to: string, at: At): void {
     const name = to.slice(to.lastIndexOf("/") + 1);
     linux.mkdirat(parentFd, name, 0o700);
     const fd = linux.openat(parentFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     try {
-      intoFresh(node, fromFd, fd, to, base);
+      intoFresh(node, fromFd, fd, to, at);
       setDirectory(node, fd, fromFd);
       linux.utimensat(fd, "", { sec: node.stat.mtimeSec, nsec: node.stat.mtimeNsec });
     } finally {
@@ -173,23 +179,28 @@ export function createNodeCopier(
     }
   }
 
-  /** A directory counts when it is selected, or when something below it is. */
-  function selects(node: TreeNode, path: string, directory: boolean): boolean {
+  /** Undefined for what is not copied. A directory counts when it is selected, or when something below it is. */
+  function select(node: TreeNode, parent: At, directory: boolean): At | undefined {
+    const path = join(parent.path, node.name);
     const { selection } = attributes;
-    if (selection === undefined || selection(path, directory)) return true;
-    if (!directory) return false;
-    return tree.children(node).some((child) => {
-      return selects(child, `${path}/${child.name}`, (child.stat.mode & S_IFMT) === S_IFDIR);
-    });
+    if (selection === undefined) return { path, state: undefined };
+    const { keep, descend, state } = selection.visit(parent.state, path);
+    const at = { path, state };
+    if (keep) return at;
+    if (!directory || !descend) return undefined;
+    const some = tree
+      .children(node)
+      .some((child) => select(child, at, (child.stat.mode & S_IFMT) === S_IFDIR) !== undefined);
+    return some ? at : undefined;
   }
 
-  function merge(node: TreeNode, fromFd: number, to: string, base: string): void {
+  function merge(node: TreeNode, fromFd: number, to: string, at: At): void {
     const taken = writer.names(to);
     for (const child of tree.children(node)) {
-      const path = base === "" ? child.name : `${base}/${child.name}`;
       const target = join(to, child.name);
       const directory = (child.stat.mode & S_IFMT) === S_IFDIR;
-      if (!selects(child, path, directory)) continue;
+      const inside = select(child, at, directory);
+      if (inside === undefined) continue;
       if (!directory) {
         if (taken.has(child.name)) writer.makeRoom(target);
         leaf(fromFd, child, writer.directory(to), target);
@@ -197,15 +208,15 @@ export function createNodeCopier(
       }
       const childFd = linux.openat(fromFd, child.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
       try {
-        if (taken.has(child.name)) directoryInto(child, childFd, target, path, false);
-        else freshDirectory(child, childFd, writer.directory(to), target, path);
+        if (taken.has(child.name)) directoryInto(child, childFd, target, inside, false);
+        else freshDirectory(child, childFd, writer.directory(to), target, inside);
       } finally {
         linux.close(childFd);
       }
     }
   }
 
-  function directoryInto(node: TreeNode, fromFd: number, to: string, base: string, keep: boolean): void {
+  function directoryInto(node: TreeNode, fromFd: number, to: string, at: At, keep: boolean): void {
     const existing = writer.stat(to);
     if (existing !== undefined && (existing.mode & S_IFMT) !== S_IFDIR) {
       throw new SlipwayError(
@@ -215,11 +226,11 @@ export function createNodeCopier(
     }
     if (existing !== undefined) {
       const fd = writer.directory(to);
-      merge(node, fromFd, to, base);
+      merge(node, fromFd, to, at);
       if (!keep) setDirectory(node, fd, fromFd);
       return;
     }
-    freshDirectory(node, fromFd, writer.directory(dirname(to)), to, base);
+    freshDirectory(node, fromFd, writer.directory(dirname(to)), to, at);
   }
 
   return {
@@ -228,7 +239,7 @@ export function createNodeCopier(
       if ((node.stat.mode & S_IFMT) === S_IFDIR) {
         const fromFd = tree.open(node);
         try {
-          directoryInto(node, fromFd, to, "", keep);
+          directoryInto(node, fromFd, to, { path: "", state: attributes.selection?.root() }, keep);
         } finally {
           linux.close(fromFd);
         }

@@ -71,7 +71,9 @@ async function tryCommand(step: GitStep, context: SolveContext, cwd: string, arg
 async function command(step: GitStep, context: SolveContext, cwd: string | undefined, args: string[]): Promise<string> {
   let child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   try {
-    child = Bun.spawn(["git", "-c", "core.hooksPath=/dev/null", "-c", "protocol.file.allow=user", ...args], {
+    // Modes 0644 and 0755 whatever the caller's umask is: they count for the cache and in the layer.
+    const git = ["git", "-c", "core.hooksPath=/dev/null", "-c", "protocol.file.allow=user", ...args];
+    child = Bun.spawn(["sh", "-c", 'umask 022; exec "$@"', "sh", ...git], {
       ...(cwd === undefined ? {} : { cwd }),
       env: { ...process.env, GIT_TERMINAL_PROMPT: "0", GIT_CONFIG_NOSYSTEM: "1", LC_ALL: "C" },
       stdin: "ignore",
@@ -80,10 +82,7 @@ async function command(step: GitStep, context: SolveContext, cwd: string | undef
       signal: context.signal,
     });
   } catch (error) {
-    throw new SlipwayError("GIT_MISSING", "git is needed for a repository as a source, and is not installed", {
-      hint: "Install it, on Debian by `apt-get install git`.",
-      cause: error,
-    });
+    throw missingGit(error);
   }
   const [out, err, code] = await Promise.all([
     new Response(child.stdout).text(),
@@ -91,6 +90,7 @@ async function command(step: GitStep, context: SolveContext, cwd: string | undef
     child.exited,
   ]);
   context.signal.throwIfAborted();
+  if (code === 127) throw missingGit();
   if (err !== "") context.emit({ type: "log", step, stream: 2, data: Buffer.from(err) });
   if (code === 0) return out;
   const last = err.trim().split("\n").pop() ?? "";
@@ -101,4 +101,11 @@ async function command(step: GitStep, context: SolveContext, cwd: string | undef
       ...(step.range === undefined ? {} : { range: step.range }),
     },
   );
+}
+
+function missingGit(cause?: unknown): SlipwayError {
+  return new SlipwayError("GIT_MISSING", "git is needed for a repository as a source, and is not installed", {
+    hint: "Install it, on Debian by `apt-get install git`.",
+    ...(cause === undefined ? {} : { cause }),
+  });
 }

@@ -70,7 +70,9 @@ function readMemory(context: SolveContext, key: string): Remembered | undefined 
 async function get(step: HttpStep, context: SolveContext, headers: Record<string, string>): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(step.url, { headers, signal: context.signal });
+    // The bytes as they lie on the server: an encoding of the transfer would be undone, and a checksum fail.
+    const identity = { "Accept-Encoding": "identity", ...headers };
+    response = await fetch(step.url, { headers: identity, signal: context.signal, decompress: false });
   } catch (error) {
     context.signal.throwIfAborted();
     throw failure(step, error instanceof Error ? error.message : String(error), error);

@@ -14,8 +14,9 @@ export function needsAccounts(spec: string | undefined): boolean {
 
 /**
  * `user[:group]` by name or number, names from /etc/passwd and /etc/group of the file system `rootFd` (undefined: empty).
- * A number alone is the group's, too; a name alone brings its own group.
- * @throws SlipwayError `UNKNOWN_USER`, `UNKNOWN_GROUP`
+ * As BuildKit has it, and not as a process's user is looked up (see resolveUser): a number is never looked up and alone is the group's, too;
+ * a name alone brings its own group; a user that is not there is root, a group that is not there changes nothing.
+ * @throws SlipwayError `BAD_ACCOUNT_FILE`
  */
 export function lookupOwner(linux: Linux, rootFd: number | undefined, spec: string): Owner {
   const [user = "", group] = spec.split(":");
@@ -25,18 +26,14 @@ export function lookupOwner(linux: Linux, rootFd: number | undefined, spec: stri
     uid = gid = Number(user);
   } else if (user !== "") {
     const line = accountLine(linux, rootFd, "etc/passwd", user);
-    if (line === undefined)
-      throw new SlipwayError("UNKNOWN_USER", `user ${JSON.stringify(user)} is not in the image's /etc/passwd`);
-    uid = Number(line[2]);
-    gid = Number(line[3]);
+    uid = Number(line?.[2] ?? 0);
+    gid = Number(line?.[3] ?? 0);
   }
   if (group !== undefined && group !== "") {
     if (/^\d+$/.test(group)) gid = Number(group);
     else {
       const line = accountLine(linux, rootFd, "etc/group", group);
-      if (line === undefined)
-        throw new SlipwayError("UNKNOWN_GROUP", `group ${JSON.stringify(group)} is not in the image's /etc/group`);
-      gid = Number(line[2]);
+      if (line !== undefined) gid = Number(line[2]);
     }
   }
   return { uid, gid };

@@ -6,7 +6,6 @@ import type { CopyStep } from "../../plan/graph.ts";
 import type { StepOutcome } from "../cachedStep.ts";
 import { located } from "../located.ts";
 import type { SolveContext } from "../SolveContext.ts";
-import type { Selection } from "../tree/treeDigest.ts";
 import { copyArchive } from "./copyArchive.ts";
 import { type CopyAttributes, createNodeCopier } from "./copyNode.ts";
 import type { CopySource } from "./findSources.ts";
@@ -19,7 +18,6 @@ export interface CopyWork {
   base: Digest[];
   sources: CopySource[];
   inline: { name: string; content: string }[];
-  selection: Selection | undefined;
   mode: ((mode: number, directory: boolean) => number) | undefined;
 }
 
@@ -37,12 +35,13 @@ export async function writeCopies(context: SolveContext, work: CopyWork): Promis
       const attributes: CopyAttributes = {
         ...(owner === undefined ? {} : { owner }),
         ...(work.mode === undefined ? {} : { mode: work.mode }),
-        ...(work.selection === undefined ? {} : { selection: work.selection }),
       };
       for (const source of work.sources) {
         context.signal.throwIfAborted();
         if (source.extract && (await copyArchive(context, source, writer, work.step.dest, attributes))) continue;
-        changed = copyOne(context, source, writer, work.step.dest, attributes, now) || changed;
+        const { selection } = source;
+        const selected = selection === undefined ? attributes : { ...attributes, selection };
+        changed = copyOne(context, source, writer, work.step.dest, selected, now) || changed;
       }
       for (const file of work.inline) inlineFile(context, file, writer, work, owner ?? ROOT, now);
     });
@@ -64,11 +63,6 @@ function copyOne(
   const copier = createNodeCopier(context.linux, source.tree, writer, attributes);
   const owner = attributes.owner ?? ROOT;
   const directory = (source.node.stat.mode & S_IFMT) === S_IFDIR;
-  if (source.under !== undefined) {
-    underParents(context, source, writer, dest, owner, now);
-    copier.copy(source.node, writer.resolve(`${dest}/${source.under}`, false).path, false);
-    return copier.changed();
-  }
   writer.mkdirAll(dest.endsWith("/") ? dest : parentOf(dest), owner, now);
   const target = writer.resolve(dest, true);
   const isDirectory = target.stat !== undefined && (target.stat.mode & S_IFMT) === S_IFDIR;
@@ -82,31 +76,6 @@ function copyOne(
     copier.copy(source.node, to, false);
   }
   return copier.changed();
-}
-
-/** `--parents`: the directories of the way, as they are in the source. */
-function underParents(
-  context: SolveContext,
-  source: CopySource,
-  writer: LayerWriter,
-  dest: string,
-  owner: Owner,
-  now: Timespec,
-): void {
-  const { linux } = context;
-  writer.mkdirAll(dest, owner, now);
-  const chain = [];
-  const depth = (source.under as string).split("/").length - 1;
-  for (let node = source.node.parent, i = 0; node !== undefined && i < depth; node = node.parent, i++)
-    chain.unshift(node);
-  let at = dest;
-  for (const node of chain) {
-    at = `${at}/${node.name}`;
-    if (writer.resolve(at, true).stat !== undefined) continue;
-    const own = source.tree.rootOwned ? owner : { uid: node.stat.uid, gid: node.stat.gid };
-    const made = writer.mkdirAll(at, own, { sec: node.stat.mtimeSec, nsec: node.stat.mtimeNsec });
-    linux.fchmod(writer.directory(made), node.stat.mode & 0o7777);
-  }
 }
 
 function inlineFile(

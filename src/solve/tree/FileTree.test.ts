@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { withTempDirectory } from "../../../test/support/tempDirectory.ts";
 import { AT_FDCWD, O_DIRECTORY } from "../../linux/constants.ts";
 import { createLinux } from "../../linux/createLinux.ts";
-import { createFileTree, type FileTree } from "./FileTree.ts";
+import { createFileTree, type FileTree, type TreeFilter } from "./FileTree.ts";
 import { createTreeDigester } from "./treeDigest.ts";
 
 const linux = createLinux();
@@ -84,7 +84,10 @@ test("a selection leaves files out, and directories with nothing selected in the
     writeFileSync(join(directory, "d/keep"), "keep");
     writeFileSync(join(directory, "d/sub/drop"), "one");
     const tree = treeOf(directory);
-    const select = (path: string) => path === "keep";
+    const select: TreeFilter = {
+      root: () => undefined,
+      visit: (_, path) => ({ keep: path === "keep", descend: true, state: undefined }),
+    };
     const first = createTreeDigester(linux, tree).digest(tree.lookup("d", false) as never, {
       contentsOnly: true,
       selection: select,

@@ -1,17 +1,20 @@
 import { O_NOFOLLOW, O_RDONLY, S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../linux/constants.ts";
 import type { Linux } from "../../linux/Linux.ts";
-import { type FileTree, isCopied, type TreeNode } from "./FileTree.ts";
-
-/** Keeps or drops a path below the node that is digested; paths are relative to it. */
-export type Selection = (path: string, directory: boolean) => boolean;
+import { type FileTree, isCopied, type TreeFilter, type TreeNode } from "./FileTree.ts";
 
 export interface TreeDigester {
   /**
    * Merkle digest (hex) of a file or a whole directory: type, mode, owner, link target, device, extended attributes and bytes,
    * never times. With `contentsOnly`, a directory counts by what is in it and not by its own mode and owner. Nodes are read
-   * once; unchanged files of an index are not read at all.
+   * once; unchanged files of an index are not read at all. `selection` hears paths relative to the node.
    */
-  digest(node: TreeNode, options?: { contentsOnly?: boolean; selection?: Selection }): string;
+  digest(node: TreeNode, options?: { contentsOnly?: boolean; selection?: TreeFilter }): string;
+}
+
+/** A filter at one directory of its walk. */
+interface Selected {
+  filter: TreeFilter;
+  state: unknown;
 }
 
 const CHUNK = 1024 * 1024;
@@ -74,7 +77,7 @@ export function createTreeDigester(linux: Linux, tree: FileTree): TreeDigester {
     return text;
   }
 
-  function contents(node: TreeNode, base: string, selection: Selection | undefined): string {
+  function contents(node: TreeNode, base: string, selected: Selected | undefined): string {
     const children = tree.children(node);
     if (children.length === 0) return "empty";
     const lines: string[] = [];
@@ -88,11 +91,13 @@ export function createTreeDigester(linux: Linux, tree: FileTree): TreeDigester {
       for (const child of children) {
         const path = base === "" ? child.name : `${base}/${child.name}`;
         const directory = (child.stat.mode & S_IFMT) === S_IFDIR;
-        const wanted = selection === undefined || selection(path, directory);
-        if (wanted) {
-          lines.push(`${child.name}\0${whole(child, path, selection, directoryFd)}`);
-        } else if (directory) {
-          const below = contents(child, path, selection);
+        const verdict = selected?.filter.visit(selected.state, path);
+        const inside =
+          verdict === undefined ? undefined : { filter: (selected as Selected).filter, state: verdict.state };
+        if (verdict?.keep !== false) {
+          lines.push(`${child.name}\0${whole(child, path, inside, directoryFd)}`);
+        } else if (directory && verdict.descend) {
+          const below = contents(child, path, inside);
           if (below !== "empty") lines.push(`${child.name}\0below ${below}`);
         }
       }
@@ -106,16 +111,16 @@ export function createTreeDigester(linux: Linux, tree: FileTree): TreeDigester {
   function whole(
     node: TreeNode,
     base: string,
-    selection: Selection | undefined,
+    selected: Selected | undefined,
     directoryFd: (() => number) | undefined,
   ): string {
-    const known = selection === undefined ? memo.get(node) : undefined;
+    const known = selected === undefined ? memo.get(node) : undefined;
     if (known !== undefined) return known;
     const directory = (node.stat.mode & S_IFMT) === S_IFDIR;
     const self = own(node, directoryFd);
     if (!directory) return self;
-    const text = `${self} ${contents(node, base, selection)}`;
-    if (selection === undefined) memo.set(node, text);
+    const text = `${self} ${contents(node, base, selected)}`;
+    if (selected === undefined) memo.set(node, text);
     return text;
   }
 
@@ -123,7 +128,8 @@ export function createTreeDigester(linux: Linux, tree: FileTree): TreeDigester {
     digest(node, options = {}) {
       const { contentsOnly = false, selection } = options;
       const directory = (node.stat.mode & S_IFMT) === S_IFDIR;
-      const text = contentsOnly && directory ? contents(node, "", selection) : whole(node, "", selection, undefined);
+      const selected = selection === undefined ? undefined : { filter: selection, state: selection.root() };
+      const text = contentsOnly && directory ? contents(node, "", selected) : whole(node, "", selected, undefined);
       return new Bun.SHA256().update(text).digest("hex");
     },
   };
