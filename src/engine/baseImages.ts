@@ -1,5 +1,6 @@
 import type { Platform } from "../oci/platform.ts";
-import { formatPlatform, matchesPlatform } from "../oci/platform.ts";
+import { formatFullPlatform } from "../oci/platform.ts";
+import { matchesPlatform } from "../oci/platformMatch.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { BaseImage, ResolveImage } from "../plan/graph.ts";
 import type { ImageRecord } from "../store/Store.ts";
@@ -12,7 +13,7 @@ export function createBaseResolver(engine: Engine, options: BuildOptions, vertic
   const known = new Map<string, Promise<BaseImage>>();
   return (reference, platform) => {
     const { canonical } = parseReference(reference);
-    const key = `${canonical} ${formatPlatform(platform)}`;
+    const key = `${canonical} ${formatFullPlatform(platform)}`;
     let found = known.get(key);
     if (found === undefined) {
       found = vertices.internal(`[internal] load metadata for ${canonical}`, (status) =>
@@ -56,7 +57,7 @@ async function pulled(engine: Engine, reference: string, platform: Platform, sta
       });
     },
   };
-  const result = await pull(quiet, reference, { platform: formatPlatform(platform) });
+  const result = await pull(quiet, reference, { platform: formatFullPlatform(platform) });
   const record = engine.store.images.get(result.imageID);
   if (record === undefined) throw new Error(`pull of ${reference} left no image behind`);
   return record;

@@ -3,7 +3,7 @@ import type { CheckedImage } from "../dockerfile/checks/CheckInfo.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { Dockerfile } from "../dockerfile/instruction.ts";
 import type { ImageConfig } from "../oci/config.ts";
-import { hostPlatform, parsePlatform } from "../oci/platform.ts";
+import { hostPlatform, normalizePlatform, parsePlatform } from "../oci/platform.ts";
 import { parseReference } from "../oci/reference.ts";
 import { ignorePatterns } from "./buildContext.ts";
 import type { BuildOptions, Engine } from "./Engine.ts";
@@ -45,7 +45,7 @@ export function buildViolations(
     {
       buildArgs,
       buildPlatform: hostPlatform(),
-      ...(options.platform === undefined ? {} : { targetPlatform: parsePlatform(options.platform) }),
+      ...(options.platform === undefined ? {} : { targetPlatform: normalizePlatform(parsePlatform(options.platform)) }),
       ...(options.target === undefined ? {} : { target: options.target }),
       allStages: subject.allStages,
       ignorePatterns: subject.ignorePatterns,
