@@ -14,6 +14,7 @@ export interface GivenFlags {
 
 /** Reads `--name[=value]` words; a lone `--` ends them. @throws SlipwayError `INVALID_FLAG` */
 export function readFlags(words: readonly string[], kinds: Readonly<Record<string, FlagKind>> = {}): GivenFlags {
+  if (words.length === 0) return noFlags;
   const given = new Map<string, string[]>();
   for (const word of words) {
     if (!word.startsWith("--")) throw invalid(`arg should start with -- : ${word}`);
@@ -37,6 +38,9 @@ export function readFlags(words: readonly string[], kinds: Readonly<Record<strin
     bool: (name) => (given.has(name) ? given.get(name)?.[0] === "true" : undefined),
   };
 }
+
+// Most instructions have none.
+const noFlags: GivenFlags = { names: [], string: () => undefined, list: () => [], bool: () => undefined };
 
 function readBool(name: string, value: string | undefined): string {
   if (value === "") throw invalid(`missing a value on flag: --${name}`);

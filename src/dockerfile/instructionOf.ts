@@ -37,7 +37,7 @@ const flagKinds: Readonly<Record<string, Readonly<Record<string, FlagKind>>>> = 
 export function instructionOf(node: Node): Unplaced {
   const kind = node.name.toLowerCase();
   const name = kind.toUpperCase();
-  if (!instructionNames.includes(name)) throw unknownInstruction(node.name);
+  if (!isKnown(kind)) throw unknownInstruction(node.name);
   const { values, json } = node;
   const base = { original: node.original, comments: node.comments };
   const given = (): GivenFlags => readFlags(node.flags, flagKinds[kind]);
@@ -58,7 +58,7 @@ export function instructionOf(node: Node): Unplaced {
       return {
         ...base,
         kind,
-        command: { ...commandLine(node), files: node.heredocs },
+        command: commandLine(node, node.heredocs),
         mounts: flags.list("mount").map((text) => parseMount(text)),
         ...optional("network", flags.string("network")),
         ...optional("security", flags.string("security")),
@@ -181,9 +181,9 @@ function keyValues(name: string, values: readonly string[]): KeyValue[] {
   return pairs;
 }
 
-function commandLine({ values, json }: Node): CommandLine {
-  if (json) return { shell: false, words: [...values], files: [] };
-  return { shell: true, words: values.length === 0 ? [] : [values.join(" ")], files: [] };
+function commandLine({ values, json }: Node, files: Heredoc[] = []): CommandLine {
+  if (json) return { shell: false, words: [...values], files };
+  return { shell: true, words: values.length === 0 ? [] : [values.join(" ")], files };
 }
 
 /** What ONBUILD keeps: the trigger as written, with the bodies of its heredocs. */
@@ -193,7 +193,7 @@ function triggerText({ trigger, heredocs, original }: Node, flags: () => GivenFl
   const name = trigger.name.toUpperCase();
   if (name === "ONBUILD") throw invalid("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
   if (name === "MAINTAINER" || name === "FROM") throw invalid(`${name} isn't allowed as an ONBUILD trigger`);
-  if (!instructionNames.includes(name)) throw unknownInstruction(trigger.name);
+  if (!isKnown(name.toLowerCase())) throw unknownInstruction(trigger.name);
   const bodies = heredocs.map((heredoc) => `\n${heredoc.content}${heredoc.name}`);
   return original.replace(/^onbuild\s*/i, "") + bodies.join("");
 }
@@ -207,6 +207,10 @@ function only(name: string, values: readonly string[], flags: () => GivenFlags):
 
 function needSome(name: string, values: readonly string[]): void {
   if (values.length === 0) throw invalid(`${name} requires at least one argument`);
+}
+
+function isKnown(kind: string): boolean {
+  return kind === "onbuild" || Object.hasOwn(valueReaders, kind);
 }
 
 function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {

@@ -127,7 +127,7 @@ export function parse(text: string, file = "Dockerfile"): Syntax {
     try {
       const node = readNode(joined, mark);
       if (takesHeredocs(node)) node.heredocs = heredocsOfLine(joined).map((heredoc) => readHeredoc(heredoc, start));
-      nodes.push({ ...node, comments, start, end: line });
+      nodes.push(Object.assign(node, { comments, start, end: line }));
     } catch (error) {
       if (error instanceof SlipwayError && error.range !== undefined) throw error;
       throw failure(error instanceof Error ? error.message : String(error), start, error);

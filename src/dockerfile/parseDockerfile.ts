@@ -36,8 +36,7 @@ export function parseStages(text: string, file: string): { dockerfile: Dockerfil
   for (const node of nodes) {
     const range = { file, start: node.start, end: node.end, text };
     try {
-      // The spread of a union is not a union to the compiler.
-      const instruction = { ...instructionOf(node), range } as Instruction;
+      const instruction = Object.assign(instructionOf(node), { range }) as Instruction;
       if (!addInstruction(dockerfile, instruction)) return { dockerfile, error: noStage(range) };
     } catch (error) {
       if (!(error instanceof SlipwayError)) throw error;

@@ -18,9 +18,12 @@ export function readNode(line: string, mark: string): Node {
     end: 1,
   };
   const kind = name.toLowerCase();
-  if (kind === "onbuild") return rest === "" ? node : { ...node, trigger: readTrigger(rest, mark) };
+  if (kind === "onbuild") {
+    if (rest !== "") node.trigger = readTrigger(rest, mark);
+    return node;
+  }
   const read = Object.hasOwn(valueReaders, kind) ? valueReaders[kind] : undefined;
-  return read === undefined ? node : { ...node, ...read(rest, mark) };
+  return read === undefined ? node : Object.assign(node, read(rest, mark));
 }
 
 /** ONBUILD ONBUILD is refused later, with words of its own; here it must only not go ever deeper. */
