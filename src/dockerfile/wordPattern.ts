@@ -5,6 +5,15 @@ type Segment = (string | typeof any)[];
 
 const any = Symbol("?");
 
+/** Longest text that a word expands to. BuildKit sends a build's whole definition in a message of at most 16 MiB. */
+export const MAX_EXPANDED = 16 * 1024 * 1024;
+
+/** @throws SlipwayError `INVALID_WORD` above `MAX_EXPANDED` */
+export function checkLength(length: number): void {
+  if (length > MAX_EXPANDED)
+    throw new SlipwayError("INVALID_WORD", `it expands to more than ${MAX_EXPANDED} characters`);
+}
+
 /** `${value#pattern}`, with `longest` `##`. @throws SlipwayError `INVALID_WORD` */
 export function trimPrefix(value: string, pattern: string, longest: boolean): string {
   const characters = [...value];
@@ -34,6 +43,7 @@ export function replacePattern(value: string, pattern: string, replacement: stri
     const end = start === undefined ? undefined : matchEnd(characters, segments, start, true);
     if (start === undefined || end === undefined) break;
     result += characters.slice(from, start).join("") + replacement;
+    checkLength(result.length);
     from = end;
     if (end === start) {
       // An empty match stands before every character; the character itself is kept.

@@ -207,3 +207,15 @@ test("what is quoted with single quotes comes out as it is", () => {
 test("braces nested without end are refused", () => {
   expect(() => expandWord("${a:-".repeat(100_000), new Map())).toThrow(SlipwayError);
 });
+
+test("variables that hold each other many times are refused before they fill the memory", () => {
+  const env = new Map([["a", "x".repeat(1_000_000)]]);
+  for (const word of [
+    "$a".repeat(100),
+    `"${"${a}".repeat(100)}"`,
+    "${a//x/$a}",
+    "${a//?/$a$a}",
+    `${"${b:-$a".repeat(30)}${"}".repeat(30)}`,
+  ])
+    expect(() => expandWord(word, env)).toThrow(expect.objectContaining({ code: "INVALID_WORD" }));
+});

@@ -1,6 +1,6 @@
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { isSpace } from "./space.ts";
-import { replacePattern, trimPrefix, trimSuffix } from "./wordPattern.ts";
+import { checkLength, replacePattern, trimPrefix, trimSuffix } from "./wordPattern.ts";
 
 export type WordEnv = ReadonlyMap<string, string>;
 
@@ -98,6 +98,7 @@ class Lexer {
   readonly #escape: string;
   #at = 0;
   #depth = 0;
+  #brought = 0;
 
   constructor(source: string, env: WordEnv, options: WordOptions) {
     this.#source = source;
@@ -189,7 +190,15 @@ class Lexer {
     throw this.#error("unexpected end of statement while looking for matching double-quote");
   }
 
+  /** The text that stands for a variable. What all of them bring in is bounded, as each may hold the others many times. */
   #dollar(): string {
+    const value = this.#substitution();
+    this.#brought += value.length;
+    this.#named(() => checkLength(this.#brought));
+    return value;
+  }
+
+  #substitution(): string {
     this.#at++;
     if (this.#source[this.#at] !== "{") {
       const name = this.#name();

@@ -37,16 +37,20 @@ export function planMetadata(state: StageState, context: PlanContext, instructio
       return;
     case "env": {
       const pairs = expandPairs(instruction.pairs, expand);
+      config.Env ??= [];
       for (const { key, value } of pairs) {
+        // What the stage's environment does not know is not in its config either, which is the stage's own.
+        if (state.env.has(key)) config.Env = withEnv(config.Env, key, value);
+        else config.Env.push(`${key}=${value}`);
         state.env.set(key, value);
-        config.Env = withEnv(config.Env ?? [], key, value);
       }
       record(state, `ENV ${pairs.map(pairText).join(" ")}`);
       return;
     }
     case "label": {
       const pairs = expandPairs(instruction.pairs, expand);
-      config.Labels = { ...config.Labels, ...Object.fromEntries(pairs.map(({ key, value }) => [key, value])) };
+      config.Labels ??= {};
+      for (const { key, value } of pairs) define(config.Labels, key, value);
       record(state, `LABEL ${pairs.map(pairText).join(" ")}`);
       return;
     }
@@ -73,14 +77,16 @@ export function planMetadata(state: StageState, context: PlanContext, instructio
       const paths = instruction.paths.map(expand);
       if (paths.includes(""))
         throw new SlipwayError("INVALID_INSTRUCTION", "VOLUME specified can not be an empty string");
-      config.Volumes = { ...config.Volumes, ...Object.fromEntries(paths.map((path) => [path, {}])) };
+      config.Volumes ??= {};
+      for (const path of paths) define(config.Volumes, path, {});
       record(state, `VOLUME ${plainList(paths)}`);
       return;
     }
     case "expose": {
       const words = instruction.ports.flatMap((port) => expandWords(port, state.env, mark, instruction.range));
       const ports = parsePorts(words);
-      config.ExposedPorts = { ...config.ExposedPorts, ...Object.fromEntries(ports.map((port) => [port, {}])) };
+      config.ExposedPorts ??= {};
+      for (const port of ports) define(config.ExposedPorts, port, {});
       record(state, `EXPOSE ${plainList(ports)}`);
       return;
     }
@@ -106,6 +112,12 @@ export function planMetadata(state: StageState, context: PlanContext, instructio
       record(state, `MAINTAINER ${instruction.maintainer}`);
       return;
   }
+}
+
+/** Sets an own property, also one named `__proto__`. */
+function define<V>(record: Record<string, V>, key: string, value: V): void {
+  if (key !== "__proto__") record[key] = value;
+  else Object.defineProperty(record, key, { value, configurable: true, enumerable: true, writable: true });
 }
 
 /** A command as the process's arguments: shell form goes through SHELL. */

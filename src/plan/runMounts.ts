@@ -35,7 +35,7 @@ export function runMounts(
       throw new SlipwayError("INVALID_INSTRUCTION", `invalid mount target ${JSON.stringify(target)}`);
     };
     // BuildKit's number counts the agents that have a target of their own, too.
-    const agent = mounts.slice(0, at).filter((each) => each.type === "ssh").length;
+    const agent = (): number => mounts.slice(0, at).filter((each) => each.type === "ssh").length;
     switch (flag.type) {
       case "bind": {
         const from = flag.from === undefined ? context.contextStep("context") : command.sources[at]?.step;
@@ -76,7 +76,7 @@ export function runMounts(
         return {
           type: "ssh",
           id: word(flag.id) || "default",
-          target: target === "" ? `/run/buildkit/ssh_agent.${agent}` : absolute(),
+          target: target === "" ? `/run/buildkit/ssh_agent.${agent()}` : absolute(),
           required: flag.required ?? false,
           ...owned(word, flag, 0o600),
         };
