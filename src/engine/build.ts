@@ -15,11 +15,10 @@ import { solve } from "../solve/solve.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
 import { putImage } from "../store/putImage.ts";
 import { createBaseResolver } from "./baseImages.ts";
-import { createContextOpener } from "./buildContext.ts";
+import { openContexts } from "./contexts/buildContexts.ts";
 import { startBuildRecord } from "./buildRecords.ts";
-import { buildViolations } from "./checkBuild.ts";
+import { buildViolations } from "./buildViolations.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
-import { loadDockerfile } from "./loadDockerfile.ts";
 import { createVertices } from "./vertices.ts";
 
 /**
@@ -58,11 +57,9 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
   const lease = store.lease("build");
   const ssh = createSshAgents(options.ssh ?? [], () => lease.directory());
   try {
-    const source = await vertices.internal("[internal] load build definition from Dockerfile", async () =>
-      loadDockerfile(options),
-    );
+    const contexts = await openContexts(engine, options, { lease, vertices });
+    const source = contexts.dockerfile;
     const dockerfile = parseDockerfile(source.text, { file: source.name });
-    const contexts = createContextOpener(engine, options, source, vertices);
     const host = hostPlatform();
     const graph = await planBuild(
       dockerfile,
@@ -74,15 +71,17 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
         noCache: options.noCache,
         noCacheFilter: options.noCacheFilter,
         ...(options.target === undefined ? {} : { target: options.target }),
+        namedContexts: contexts.named,
       },
-      createBaseResolver(engine, options, vertices),
+      createBaseResolver(engine, options, { vertices, lease, layouts: contexts.layouts }),
     );
     // Base images are in the store by now, so that what they set is known.
     const warnings = buildViolations(engine, options, {
       dockerfile,
       file: source.name,
-      ignorePatterns: contexts.ignorePatterns(),
+      ignorePatterns: contexts.ignore.patterns,
       allStages: false,
+      named: contexts.named,
     });
     vertices.plan(graph.steps);
     checkEntitlements(graph, options);
