@@ -1,4 +1,4 @@
-import { formatPlatform, type Platform } from "../oci/platform.ts";
+import { formatFullPlatform, formatPlatform, type Platform } from "../oci/platform.ts";
 
 /** The arguments that FROM knows without an ARG: both platforms and their parts, and the stage that is built. Build arguments win. */
 export function predefinedArgs(options: {
@@ -10,7 +10,9 @@ export function predefinedArgs(options: {
 }): Map<string, string> {
   const { buildPlatform, targetPlatform, targetStage, buildArgs } = options;
   const args = new Map<string, string>([
+    ["BUILDPLATFORM", formatPlatform(buildPlatform)],
     ...platformArgs("BUILD", buildPlatform),
+    ["TARGETPLATFORM", formatFullPlatform(targetPlatform)],
     ...platformArgs("TARGET", targetPlatform),
     ["TARGETSTAGE", targetStage || "default"],
   ]);
@@ -23,7 +25,6 @@ export function predefinedArgs(options: {
 
 function platformArgs(prefix: string, platform: Platform): [string, string][] {
   return [
-    [`${prefix}PLATFORM`, formatPlatform(platform)],
     [`${prefix}OS`, platform.os],
     [`${prefix}OSVERSION`, platform["os.version"] ?? ""],
     [`${prefix}ARCH`, platform.architecture],

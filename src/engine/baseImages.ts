@@ -1,7 +1,8 @@
 import { resolve } from "node:path";
 import type { ImageConfig } from "../oci/config.ts";
 import type { Platform } from "../oci/platform.ts";
-import { formatPlatform, matchesPlatform } from "../oci/platform.ts";
+import { formatFullPlatform } from "../oci/platform.ts";
+import { matchesPlatform } from "../oci/platformMatch.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { BaseImage, ResolveImage } from "../plan/graph.ts";
 import type { ImageRecord, Lease } from "../store/Store.ts";
@@ -26,7 +27,7 @@ export function createBaseResolver(
       );
     }
     const { canonical } = parseReference(reference);
-    const key = `${canonical} ${formatPlatform(platform)}`;
+    const key = `${canonical} ${formatFullPlatform(platform)}`;
     let found = known.get(key);
     if (found === undefined) {
       found = vertices.internal(`[internal] load metadata for ${canonical}`, (status) =>
@@ -72,7 +73,7 @@ export function createConfigResolver(
       return { reference: canonical, imageID: local.id, config: local.config, platform: platformOf(local) };
     const { fetchConfig } = await import("./pull.ts");
     const { id, config } = await fetchConfig(engine, canonical, {
-      platform: formatPlatform(platform),
+      platform: formatFullPlatform(platform),
       lease: work.lease,
     });
     return { reference: canonical, imageID: id, config, platform: platformOf({ config }) };
@@ -104,7 +105,7 @@ async function layoutImage(
     {
       top,
       lease,
-      platform: formatPlatform(platform),
+      platform: formatFullPlatform(platform),
     },
   );
   const { id } = fetched;
@@ -114,7 +115,7 @@ async function layoutImage(
 
 async function pulled(engine: Engine, reference: string, platform: Platform, status: Status): Promise<ImageRecord> {
   const { pull } = await import("./pull.ts");
-  const result = await pull(quiet(engine, status), reference, { platform: formatPlatform(platform) });
+  const result = await pull(quiet(engine, status), reference, { platform: formatFullPlatform(platform) });
   const record = engine.store.images.get(result.imageID);
   if (record === undefined) throw new Error(`pull of ${reference} left no image behind`);
   return record;

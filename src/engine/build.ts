@@ -3,7 +3,7 @@ import { parseDockerfile } from "../dockerfile/parseDockerfile.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import { familiarName, parseReference } from "../oci/reference.ts";
-import { hostPlatform, parsePlatform } from "../oci/platform.ts";
+import { hostPlatform, normalizePlatform, parsePlatform } from "../oci/platform.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Graph, StepID } from "../plan/graph.ts";
 import { planBuild } from "../plan/plan.ts";
@@ -67,7 +67,9 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
         buildArgs: options.buildArgs,
         labels: options.labels,
         buildPlatform: host,
-        ...(options.platform === undefined ? {} : { targetPlatform: parsePlatform(options.platform) }),
+        ...(options.platform === undefined
+          ? {}
+          : { targetPlatform: normalizePlatform(parsePlatform(options.platform)) }),
         noCache: options.noCache,
         noCacheFilter: options.noCacheFilter,
         ...(options.target === undefined ? {} : { target: options.target }),

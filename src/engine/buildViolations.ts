@@ -3,7 +3,7 @@ import type { CheckedImage } from "../dockerfile/checks/CheckInfo.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { Dockerfile } from "../dockerfile/instruction.ts";
 import type { ImageConfig } from "../oci/config.ts";
-import { hostPlatform, parsePlatform } from "../oci/platform.ts";
+import { hostPlatform, normalizePlatform, parsePlatform } from "../oci/platform.ts";
 import { parseReference } from "../oci/reference.ts";
 import { findNamedContext } from "../plan/namedContexts.ts";
 import type { NamedContext } from "../plan/PlanOptions.ts";
@@ -32,7 +32,7 @@ export function buildViolations(
     {
       buildArgs,
       buildPlatform: hostPlatform(),
-      ...(options.platform === undefined ? {} : { targetPlatform: parsePlatform(options.platform) }),
+      ...(options.platform === undefined ? {} : { targetPlatform: normalizePlatform(parsePlatform(options.platform)) }),
       ...(options.target === undefined ? {} : { target: options.target }),
       allStages: subject.allStages,
       ignorePatterns: subject.ignorePatterns,

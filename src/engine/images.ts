@@ -1,5 +1,6 @@
 import { familiarName, parseReference } from "../oci/reference.ts";
 import type { Engine, ImageSummary } from "./Engine.ts";
+import { familiarMatch } from "./familiarMatch.ts";
 
 export interface ImagesOptions {
   /** A repository (all of its tags) or a name with tag. */
@@ -14,15 +15,15 @@ export function images(engine: Engine, { reference, filters = {} }: ImagesOption
   const containers = store.containers.list();
   const wanted = reference === undefined ? undefined : familiarName(parseReference(reference).canonical);
   const wholeRepository = reference !== undefined && !/[:@][^/]*$/.test(reference);
-  const globs = filters.reference?.map((pattern) => new Bun.Glob(pattern));
+  const patterns = filters.reference;
   return store.images.list().flatMap((image): ImageSummary[] => {
     const all = store.images.tags(image.id).map(({ reference: each }) => familiarName(each));
     const tags = all.filter(
       (tag) =>
         (wanted === undefined || (wholeRepository ? repository(tag) === repository(wanted) : tag === wanted)) &&
-        (globs === undefined || globs.some((glob) => glob.match(tag) || glob.match(repository(tag)))),
+        (patterns === undefined || patterns.some((pattern) => familiarMatch(pattern, tag))),
     );
-    if (tags.length === 0 && (wanted !== undefined || globs !== undefined)) return [];
+    if (tags.length === 0 && (wanted !== undefined || patterns !== undefined)) return [];
     if (filters.dangling !== undefined && !filters.dangling.includes(String(all.length === 0))) return [];
     const labels = image.config.config?.Labels ?? {};
     const labelled = ([key, value]: [string, string | undefined]) =>

@@ -3,7 +3,8 @@ import type { ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Index, Manifest } from "../oci/manifest.ts";
 import { isIndex, parseManifest } from "../oci/parseManifest.ts";
-import { formatPlatform, hostPlatform, parsePlatform, pickPlatform } from "../oci/platform.ts";
+import { formatPlatform, hostPlatform, normalizePlatform, parsePlatform } from "../oci/platform.ts";
+import { pickPlatform } from "../oci/platformMatch.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
 import { AT_FDCWD } from "../linux/constants.ts";
@@ -113,7 +114,7 @@ async function chosen(
   let manifest: Manifest | Index = parseManifest(bytes);
   // An index may name indexes (image-spec, image-index.md); one level of them is what anybody makes.
   for (let depth = 0; isIndex(manifest) && depth < 3; depth++) {
-    const wanted = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
+    const wanted = options.platform === undefined ? hostPlatform() : normalizePlatform(parsePlatform(options.platform));
     const entries = manifest.manifests.filter((each) => each.platform !== undefined && each.platform.os !== "unknown");
     const found =
       pickPlatform(wanted, entries) ?? (manifest.manifests.length === 1 ? manifest.manifests[0] : undefined);

@@ -1,4 +1,4 @@
-import { parseReference } from "../oci/reference.ts";
+import { parseReference, readImageID } from "../oci/reference.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { ImageRecord } from "../store/Store.ts";
 import type { Engine } from "./Engine.ts";
@@ -9,7 +9,8 @@ import type { Engine } from "./Engine.ts";
  * @throws SlipwayError `AMBIGUOUS_ID`
  */
 export function findImage({ store: { images } }: Pick<Engine, "store">, nameOrId: string): ImageRecord | undefined {
-  if (/^(sha256:)?[0-9a-f]{64}$/.test(nameOrId)) return images.find(nameOrId);
+  const id = readImageID(nameOrId);
+  if (id !== undefined) return images.find(id);
   return findByName(images, nameOrId) ?? images.find(nameOrId);
 }
 

@@ -9,128 +9,156 @@ export interface Platform {
   "os.features"?: string[];
 }
 
-const partForm = /^[\w.-]+$/;
-const architectures: Record<string, string> = {
-  x86_64: "amd64",
-  "x86-64": "amd64",
-  x64: "amd64",
-  i386: "386",
-  ia32: "386",
-  aarch64: "arm64",
-  armhf: "arm/v7",
-  armel: "arm/v6",
-};
+const osForm = "^([A-Za-z0-9_-]+)(?:\\(([A-Za-z0-9_.%-]*)((?:\\+[A-Za-z0-9_.%-]+)*)\\))?$";
+const partForm = "^[A-Za-z0-9_.-]+$";
+const knownSystems =
+  "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris windows zos";
+const knownArchitectures =
+  "386 amd64 amd64p32 arm armbe arm64 arm64be ppc64 ppc64le loong64 mips mipsle mips64 mips64le mips64p32 mips64p32le ppc riscv riscv64 s390 s390x sparc sparc64 wasm";
 
 /** The platform of the machine that this process runs on. */
 export function hostPlatform(): Platform {
-  return normalizePlatform({ os: process.platform, architecture: process.arch });
+  const { platform: os, arch } = process;
+  return normalizePlatform({ os, architecture: arch === "x64" ? "amd64" : arch === "ia32" ? "386" : arch });
 }
 
 /**
- * Reads `os/architecture[/variant]`, normalised; `os` alone and `architecture` alone take the rest from the host.
- * @throws SlipwayError `INVALID_PLATFORM`
+ * Reads containerd's specifier, `os[(version+feature+…)][/architecture[/variant]]` or an architecture alone; what is left out is the
+ * host's. System and architecture come in Go's spelling, but a variant that was written stays, even the usual one: `normalizePlatform`
+ * drops that.
+ * @throws SlipwayError `INVALID_PLATFORM`, in containerd's words
  */
 export function parsePlatform(text: string): Platform {
-  const parts = text.split("/");
-  if (parts.length > 3 || !parts.every((part) => partForm.test(part))) {
-    throw new SlipwayError("INVALID_PLATFORM", `${JSON.stringify(text)} is not a platform`, {
-      hint: "A platform is OS/ARCHITECTURE[/VARIANT], such as linux/amd64 or linux/arm/v7.",
-    });
-  }
-  const [first = "", second, variant] = parts;
-  const host = hostPlatform();
-  if (second !== undefined) {
-    return normalizePlatform({ os: first, architecture: second, ...(variant === undefined ? {} : { variant }) });
-  }
-  return /^(linux|windows|darwin|freebsd|macos)$/i.test(first)
-    ? normalizePlatform({ ...host, os: first })
-    : normalizePlatform({ os: host.os, architecture: first });
+  const [first = "", ...rest] = text.split("/");
+  const parts = new RegExp(osForm).exec(first);
+  if (parts === null) throw wrongPart(`${quote(first)} is an invalid OS component`, text, "OSAndVersion", osForm);
+  for (const part of rest)
+    if (!new RegExp(partForm).test(part))
+      throw wrongPart(`${quote(part)} is an invalid component`, text, "platform", partForm);
+  const [, system = "", version = "", features = ""] = parts;
+  const options: Pick<Platform, "os.version" | "os.features"> = {};
+  if (version !== "") options["os.version"] = decodeOption(version, text);
+  if (features !== "")
+    options["os.features"] = features
+      .slice(1)
+      .split("+")
+      .map((feature) => decodeOption(feature, text));
+  const [architecture, variant] = rest;
+  if (rest.length > 2) throw invalid(`${quote(text)}: cannot parse platform specifier`);
+  if (architecture === undefined) return completed(text, normalOs(system), options);
+  const written = normalArchitecture(architecture, variant ?? "");
+  if (variant === undefined && written.architecture === "arm" && written.variant === "v7") delete written.variant;
+  if (variant !== undefined && written.architecture === "arm64") written.variant ??= "v8";
+  return { os: normalOs(system), ...written, ...options };
 }
 
-/** `os/architecture[/variant]`, as given. */
-export function formatPlatform(platform: Platform): string {
-  const { os, architecture, variant } = platform;
-  return variant ? `${os}/${architecture}/${variant}` : `${os}/${architecture}`;
+/** `os/architecture[/variant]`, as given, without version and features of the system. */
+export function formatPlatform({ os, architecture, variant }: Platform): string {
+  return os === "" ? "unknown" : [os, architecture, variant].filter((part) => part).join("/");
 }
 
-/** One spelling for each platform: lower case, Go's architecture names, no variant where it is the usual one (amd64/v1, arm64/v8). */
+/** As `formatPlatform`, with version and features of the system in parentheses: what `parsePlatform` reads back. */
+export function formatFullPlatform(platform: Platform): string {
+  const features = (platform["os.features"] ?? []).filter((feature) => feature !== "").toSorted();
+  const options = [platform["os.version"] ?? "", ...features].map(encodeOption).join("+");
+  return platform.os === "" || options === ""
+    ? formatPlatform(platform)
+    : formatPlatform({ ...platform, os: `${platform.os}(${options})` });
+}
+
+/** One value for each platform: lower case, Go's architecture names, no variant where it is the usual one (amd64/v1, arm64/v8), features sorted. */
 export function normalizePlatform(platform: Platform): Platform {
-  const { variant: _, ...rest } = platform;
-  const os = platform.os.toLowerCase().replace(/^macos$/, "darwin");
-  const written = platform.architecture.toLowerCase();
-  const [architecture = written, implied] = (architectures[written] ?? written).split("/");
-  let variant: string | undefined = platform.variant?.toLowerCase() || implied;
-  if (architecture === "arm" || architecture === "arm64") variant = variant?.replace(/^(?=\d)/, "v");
-  if (architecture === "arm64") variant = variant?.replace(/^(v\d+)\.0$/, "$1");
-  if (architecture === "arm") variant ??= "v7";
-  if (
-    (architecture === "arm64" && variant === "v8") ||
-    (architecture === "amd64" && variant === "v1") ||
-    architecture === "386"
-  ) {
-    variant = undefined;
+  const { os, architecture, variant = "", ...rest } = platform;
+  const features = rest["os.features"];
+  if (features !== undefined) rest["os.features"] = [...new Set(features)].sort();
+  return { ...rest, os: normalOs(os), ...normalArchitecture(architecture, variant) };
+}
+
+/** The platform and its text that an index gets for an image that was built for `requested`: Windows versions come from the base. */
+export function exportPlatform(requested: Platform, image: Platform): { id: string; platform: Platform } {
+  if (requested.os !== "windows") {
+    const platform = normalizePlatform(requested);
+    return { id: formatFullPlatform(platform), platform };
   }
-  return { ...rest, os, architecture, ...(variant === undefined ? {} : { variant }) };
-}
-
-/** Whether an image of platform `have` runs where `wanted` is asked for: the same, or one that its processors run too. */
-export function matchesPlatform(wanted: Platform, have: Platform): boolean {
-  return rank(wanted, have) !== undefined;
-}
-
-/** The entry that fits `wanted` best; the first of equals. */
-export function pickPlatform<T extends { platform?: Platform }>(
-  wanted: Platform,
-  entries: readonly T[],
-): T | undefined {
-  let best: T | undefined;
-  let least = Number.POSITIVE_INFINITY;
-  for (const entry of entries) {
-    const distance = entry.platform === undefined ? undefined : rank(wanted, entry.platform);
-    if (distance !== undefined && distance < least) {
-      best = entry;
-      least = distance;
-    }
+  const extended = { ...requested };
+  if (image.os === requested.os) {
+    if (image["os.version"]) extended["os.version"] ||= image["os.version"];
+    if (image["os.features"]?.length) extended["os.features"] ??= image["os.features"];
   }
-  return best;
+  return { id: formatFullPlatform(requested), platform: normalizePlatform(extended) };
 }
 
-/** 0 for the platform itself, more for each step back to an older one; undefined where it does not run. */
-function rank(wanted: Platform, have: Platform): number | undefined {
-  const want = normalizePlatform(wanted);
-  const got = normalizePlatform(have);
-  if (want.os !== got.os) return undefined;
-  const place = runnable(want).indexOf(formatPlatform({ ...got, os: "" }));
-  return place < 0 ? undefined : place;
-}
-
-/** What the processors of a platform run, best first, as `/architecture[/variant]`. */
-function runnable({ architecture, variant }: Platform): string[] {
-  const own = `/${architecture}${variant === undefined ? "" : `/${variant}`}`;
-  if (architecture === "amd64") {
-    const level = Number(/^v(\d)$/.exec(variant ?? "v1")?.[1] ?? Number.NaN);
-    if (Number.isNaN(level)) return [own];
-    return [...older(level, 2).map((v) => `/amd64/v${v}`), "/amd64", "/386"];
+/** A specifier of one part: a system, or else an architecture, that is known. */
+function completed(text: string, os: string, options: Partial<Platform>): Platform {
+  const host = hostPlatform();
+  if (knownSystems.split(" ").includes(os)) {
+    const { architecture, variant } = host;
+    const told = architecture === "arm" && variant !== "v7" && variant !== undefined ? { variant } : {};
+    return { os, architecture, ...told, ...options };
   }
-  if (architecture === "arm") return armFrom(own, variant);
-  if (architecture === "arm64") {
-    const [, major, minor = "0"] = /^v([89])(?:\.(\d+))?$/.exec(variant ?? "v8") ?? [];
-    if (major === undefined) return [own];
-    // Armv9.n has what Armv8.(n+5) has.
-    const nine = major === "9" ? older(Number(minor), 1).map((v) => `/arm64/v9.${v}`) : [];
-    if (major === "9") nine.push("/arm64/v9");
-    const eight = older(major === "9" ? Math.min(Number(minor) + 5, 9) : Number(minor), 1);
-    return [...nine, ...eight.map((v) => `/arm64/v8.${v}`), "/arm64", ...armFrom("/arm/v8", "v8")];
+  const written = normalArchitecture(text, "");
+  if (!knownArchitectures.split(" ").includes(written.architecture))
+    throw invalid(`${quote(text)}: unknown operating system or architecture`);
+  if (written.variant === "v7") delete written.variant;
+  return { os: host.os, ...written, ...options };
+}
+
+function normalOs(os: string): string {
+  return os.toLowerCase().replace(/^macos$/, "darwin");
+}
+
+function normalArchitecture(given: string, givenVariant: string): Pick<Platform, "architecture" | "variant"> {
+  const architecture = given.toLowerCase();
+  const variant = givenVariant.toLowerCase();
+  switch (architecture) {
+    case "i386":
+      return { architecture: "386" };
+    case "x86_64":
+    case "x86-64":
+    case "amd64":
+      return withVariant("amd64", variant === "v1" ? "" : variant);
+    case "aarch64":
+    case "arm64":
+      return withVariant("arm64", variant.replace(/^v?8(?:\.0)?$/, "").replace(/^v?9(?:\.0)?$/, "v9"));
+    case "armhf":
+      return withVariant("arm", "v7");
+    case "armel":
+      return withVariant("arm", "v6");
+    case "arm":
+      return withVariant("arm", variant === "" ? "v7" : variant.replace(/^[5-8]$/, "v$&"));
+    default:
+      return withVariant(architecture, variant);
   }
-  return [own];
 }
 
-function armFrom(own: string, variant: string | undefined): string[] {
-  const version = Number(/^v([5-8])$/.exec(variant ?? "")?.[1] ?? Number.NaN);
-  return Number.isNaN(version) ? [own] : older(version, 5).map((v) => `/arm/v${v}`);
+function withVariant(architecture: string, variant: string): Pick<Platform, "architecture" | "variant"> {
+  return variant === "" ? { architecture } : { architecture, variant };
 }
 
-/** `from` down to `to`, both included; empty where `from` is the lower. */
-function older(from: number, to: number): number[] {
-  return Array.from({ length: Math.max(from - to + 1, 0) }, (_, step) => from - step);
+/** What would be read as part of the specifier is written as in a URL. */
+function encodeOption(text: string): string {
+  return text.replace(/[%+()/]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+function decodeOption(text: string, whole: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (cause) {
+    if (!(cause instanceof URIError)) throw cause;
+    throw invalid(`${quote(whole)} has an invalid OS version or feature ${quote(text)}`);
+  }
+}
+
+function wrongPart(what: string, text: string, kind: string, form: string): SlipwayError {
+  return invalid(`${what} of ${quote(text)}: ${kind} specifier component must match ${quote(form)}`);
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}
+
+function invalid(message: string): SlipwayError {
+  return new SlipwayError("INVALID_PLATFORM", `${message}: invalid argument`, {
+    hint: "A platform is OS/ARCHITECTURE[/VARIANT], such as linux/amd64 or linux/arm/v7.",
+  });
 }

@@ -1,5 +1,5 @@
 import type { Heredoc } from "../dockerfile/instruction.ts";
-import { expandWord as expand, expandWords as split } from "../dockerfile/words.ts";
+import { expandWord as expand, expandWords as split, processWord, type WordResult } from "../dockerfile/words.ts";
 import { SlipwayError, type SourceRange } from "../oci/SlipwayError.ts";
 
 type Env = ReadonlyMap<string, string>;
@@ -8,6 +8,11 @@ type Escape = "\\" | "`";
 /** One word with its variables replaced and its quotes gone. Errors carry the instruction's range. */
 export function expandWord(word: string, env: Env, mark: Escape, range: SourceRange): string {
   return ranged(range, () => expand(word, env, { escape: mark }));
+}
+
+/** Like `expandWord`, with the names of the variables that were and were not set. */
+export function expandWordFully(word: string, env: Env, mark: Escape, range: SourceRange): WordResult {
+  return ranged(range, () => processWord(word, env, { escape: mark }));
 }
 
 /** Like `expandWord`, but unquoted blanks part the result into words. */

@@ -1,4 +1,5 @@
 import type { Dockerfile } from "../dockerfile/instruction.ts";
+import { predefinedArgs } from "../dockerfile/predefinedArgs.ts";
 import type { Platform } from "../oci/platform.ts";
 import { expandWord } from "./expand.ts";
 import type { PlanOptions } from "./PlanOptions.ts";
@@ -10,16 +11,12 @@ export function globalArgsOf(
   buildArgs: ReadonlyMap<string, string>,
   target: Platform,
 ): Map<string, string> {
-  const stage = options.target ?? dockerfile.stages.at(-1)?.name ?? "";
-  const args = new Map<string, string>([
-    ...platformArgs("BUILD", options.buildPlatform),
-    ...platformArgs("TARGET", target),
-    ["TARGETSTAGE", stage === "" ? "default" : stage],
-  ]);
-  for (const key of args.keys()) {
-    const given = buildArgs.get(key);
-    if (given !== undefined) args.set(key, given);
-  }
+  const args = predefinedArgs({
+    buildPlatform: options.buildPlatform,
+    targetPlatform: target,
+    targetStage: options.target ?? dockerfile.stages.at(-1)?.name ?? "",
+    buildArgs,
+  });
   for (const instruction of dockerfile.globalArgs) {
     for (const { key, value } of instruction.args) {
       const given = buildArgs.get(key);
@@ -29,20 +26,6 @@ export function globalArgsOf(
     }
   }
   return args;
-}
-
-function platformArgs(prefix: string, platform: Platform): [string, string][] {
-  return [
-    [`${prefix}PLATFORM`, platformText(platform)],
-    [`${prefix}OS`, platform.os],
-    [`${prefix}OSVERSION`, platform["os.version"] ?? ""],
-    [`${prefix}ARCH`, platform.architecture],
-    [`${prefix}VARIANT`, platform.variant ?? ""],
-  ];
-}
-
-function platformText({ os, architecture, variant }: Platform): string {
-  return variant === undefined || variant === "" ? `${os}/${architecture}` : `${os}/${architecture}/${variant}`;
 }
 
 const proxies = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"] as const;

@@ -1,7 +1,7 @@
 import type { Instruction, Stage } from "../dockerfile/instruction.ts";
-import { parsePlatform } from "../oci/platform.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import { expandWord } from "./expand.ts";
+import { readFromPlatform } from "../dockerfile/fromPlatform.ts";
+import { expandWord, expandWordFully } from "./expand.ts";
 import { findNamedContext } from "./namedContexts.ts";
 import type { PlanContext } from "./PlanContext.ts";
 import { type Command, createStageState, type StageState } from "./StageState.ts";
@@ -105,10 +105,8 @@ function stageState(context: PlanContext, stage: Stage, index: number): StageSta
     throw new SlipwayError("INVALID_INSTRUCTION", `base name (${image}) should not be blank`, { range });
   const state = createStageState(stage, stage.name === "" ? `stage-${index}` : stage.name, baseName);
   if (platform !== undefined && platform !== "") {
-    const text = expandWord(platform, context.globalArgs, mark, range);
-    if (text === "")
-      throw new SlipwayError("INVALID_INSTRUCTION", `empty platform value from expression ${platform}`, { range });
-    state.platform = parsePlatform(text);
+    const expanded = expandWordFully(platform, context.globalArgs, mark, range);
+    state.platform = readFromPlatform(stage.from, expanded, context.globalArgs);
   }
   const named = stage.name === "" ? undefined : findNamedContext(context.options, stage.name);
   if (named !== undefined) state.namedContext = named;

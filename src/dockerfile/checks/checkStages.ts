@@ -1,6 +1,7 @@
-import { formatPlatform, normalizePlatform, type Platform, parsePlatform } from "../../oci/platform.ts";
+import { formatPlatform, normalizePlatform, type Platform } from "../../oci/platform.ts";
 import { parseReference } from "../../oci/reference.ts";
 import { SlipwayError, type SourceRange } from "../../oci/SlipwayError.ts";
+import { readFromPlatform } from "../fromPlatform.ts";
 import { createIgnoreMatcher } from "../ignore.ts";
 import type { Dockerfile, Instruction, Stage } from "../instruction.ts";
 import { nearest } from "../nearest.ts";
@@ -143,32 +144,12 @@ function fromPlatform(
   const target = args.get("TARGETPLATFORM");
   if (matched.size === 1 && unmatched.size === 0 && matched.has("TARGETPLATFORM") && text === target)
     report("RedundantTargetPlatform", from, { platform: written });
-  const suggestion = [...unmatched].map((arg) => nearest(arg, args.keys())).find((near) => near !== undefined);
-  const meant = suggestion === undefined ? "" : ` (did you mean ${suggestion}?)`;
-  const fail = (message: string): SlipwayError =>
-    new SlipwayError("INVALID_PLATFORM", message + meant, { range: from.range });
-  if (text === "") throw fail(`empty platform value from expression ${written}`);
-  const platform = readPlatform(text);
-  if (typeof platform === "string") throw fail(`failed to parse platform ${written}: ${platform}`);
+  const platform = readFromPlatform(from, result, args);
   const { os, architecture } = platform;
   // A stage that is named after its platform says that the constant is meant.
   if (matched.size === 0 && unmatched.size === 0 && !name.includes(os) && !name.includes(architecture))
     report("FromPlatformFlagConstDisallowed", from, { platform: text });
   return platform;
-}
-
-/** The platform, or what is wrong with it in containerd's words. */
-function readPlatform(text: string): Platform | string {
-  const form = "^[A-Za-z0-9_.-]+$";
-  const wrong = text.split("/").find((part) => !new RegExp(form).test(part));
-  if (wrong !== undefined)
-    return `${JSON.stringify(wrong)} is an invalid component of ${JSON.stringify(text)}: platform specifier component must match ${JSON.stringify(form)}: invalid argument`;
-  try {
-    return parsePlatform(text);
-  } catch (error) {
-    if (error instanceof SlipwayError) return error.message;
-    throw error;
-  }
 }
 
 function openScope(state: StageState, info: CheckInfo, targetPlatform: Platform, report: Report): Scope {
