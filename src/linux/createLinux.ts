@@ -348,20 +348,20 @@ export function createLinux(): Linux {
     connectSeqpacket(path) {
       const AF_UNIX = 1;
       const SOCK_SEQPACKET = 5;
-      const fd = call("socket", path, AF_UNIX, SOCK_SEQPACKET | O_CLOEXEC, 0);
-      // sun_path holds 107 bytes; a longer path is reached through a descriptor of its directory's.
-      const handle = call("openat", path, AT_FDCWD, first(path), O_PATH | O_CLOEXEC, 0);
+      // sun_path holds 107 bytes; a longer path is reached through a descriptor of the socket's own.
+      const handle = openat(AT_FDCWD, path, O_PATH);
+      let fd = -1;
       try {
+        fd = call("socket", path, AF_UNIX, SOCK_SEQPACKET | O_CLOEXEC, 0);
         const name = encodePath(`/proc/self/fd/${handle}`);
         small.fill(0, 0, 110);
         smallView.setUint16(0, AF_UNIX, true);
         small.set(name, 2);
-        const result = attempt("connect", fd, at.small, 2 + name.length + 1);
-        if (result < 0) {
-          attempt("close", fd);
-          throw new LinuxError("connect", -result, path);
-        }
+        call("connect", path, fd, at.small, 2 + name.length + 1);
         return fd;
+      } catch (error) {
+        if (fd >= 0) attempt("close", fd);
+        throw error;
       } finally {
         attempt("close", handle);
       }
