@@ -105,6 +105,7 @@ export interface Linux {
   /** False where `LOCK_NB` was asked and another holds it. */
   flock(fd: number, operation: number): boolean;
 
+  /** `data` of more than a page is refused (E2BIG), where the kernel would cut it short. */
   mount(source: string, target: string, type: string, flags: number, data?: string): void;
   umount(target: string, flags?: number): void;
   fsopen(type: string): number;

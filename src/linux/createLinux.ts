@@ -32,9 +32,11 @@ import { decodePath, encodePath, encodePathInto } from "./pathBytes.ts";
 import { type Syscall, syscallNumbers } from "./syscallNumbers.ts";
 
 const PATH_BYTES = 4097; // PATH_MAX with its NUL, plus one so that "too long" is the kernel's own ENAMETOOLONG
+const MOUNT_DATA_BYTES = 4095; // the smallest page, with its NUL
 const DIRENT_BYTES = 64 * 1024;
 const STATX_BASIC_STATS = 0x7ff;
-const { EAGAIN, EBADF, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY } = constants.errno;
+const { E2BIG, EAGAIN, EBADF, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY } =
+  constants.errno;
 
 /** The running kernel, by way of libc's syscall(2). Opens libc at the first call of this function; keep what it returns. */
 export function createLinux(): Linux {
@@ -303,6 +305,9 @@ export function createLinux(): Linux {
     },
 
     mount(source, target, type, flags, data) {
+      // The kernel reads a page of options and leaves out the rest without a word.
+      if (data !== undefined && encodePath(data).length > MOUNT_DATA_BYTES)
+        throw new LinuxError("mount", E2BIG, target);
       const typeBytes = Buffer.from(`${type}\0`);
       call(
         "mount",
