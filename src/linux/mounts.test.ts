@@ -170,7 +170,13 @@ test("a mount in a namespace of its own is nobody else's, and the way back leads
 
 test("a terminal tells its size", async () => {
   let said = "";
-  const terminal = new Bun.Terminal({ cols: 317, rows: 45, data: (_, bytes) => void (said += bytes.toString()) });
+  const terminal = new Bun.Terminal({
+    cols: 317,
+    rows: 45,
+    data(_, bytes) {
+      said += new TextDecoder().decode(bytes);
+    },
+  });
   try {
     const [code] = await child(`console.log(JSON.stringify(linux.getWindowSize(0)))`, [], terminal);
     expect(code).toBe(0);
