@@ -93,8 +93,6 @@ export interface Layers {
   /** Compressed forms of the layer that are known, best first: those whose blob is in the store, then remembered digests. */
   blobs(diffID: Digest): Descriptor[];
   addBlob(diffID: Digest, blob: Descriptor): void;
-  /** The diffID that a compressed blob unpacks to, when it has been seen. */
-  diffIDOf(blob: Digest): Digest | undefined;
   /** A short path of the layer relative to the store's root (`l/<base36>`), for mount options of old kernels. */
   shortPath(diffID: Digest): string;
   remove(diffID: Digest): void;

@@ -128,8 +128,6 @@ export function createLayers({ linux, root, records, blobs, lease: takeLease }: 
         blob.size,
       );
     },
-    diffIDOf: (blob) =>
-      records.first<{ diff_id: Digest }>("SELECT diff_id FROM layer_blobs WHERE digest = ? LIMIT 1", blob)?.diff_id,
     shortPath(diffID) {
       const row = records.first<{ n: number }>("SELECT n FROM layers WHERE diff_id = ?", diffID);
       if (row === undefined) throw new SlipwayError("LAYER_NOT_FOUND", `layer ${diffID} is not in the store`);

@@ -6,10 +6,8 @@ import {
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
-  S_IFREG,
 } from "../../linux/constants.ts";
 import type { Linux, Stat } from "../../linux/Linux.ts";
-import { isErrno } from "../../linux/LinuxError.ts";
 import type { StatIndex } from "./statIndex.ts";
 
 /** One file of a tree. `children` is loaded when it is asked for. */
@@ -44,7 +42,6 @@ export interface FileTree {
   readlink(node: TreeNode): string;
   /** A descriptor of the file or directory, to be closed by the caller. @throws where it is no longer what it was. */
   open(node: TreeNode): number;
-  xattrs(node: TreeNode): [string, Uint8Array][];
   /** Digests of files by their stat, where there is an index. */
   readonly index: StatIndex | undefined;
   close(): void;
@@ -167,21 +164,6 @@ export function createFileTree<State>(
       if (now.ino === node.stat.ino && ((now.mode ^ node.stat.mode) & S_IFMT) === 0) return fd;
       linux.close(fd);
       throw new Error(`${node.path} was replaced while it was being read`);
-    },
-    xattrs(node) {
-      const type = node.stat.mode & S_IFMT;
-      if (type !== S_IFREG && type !== S_IFDIR) return [];
-      try {
-        const fd = openNode(node, O_RDONLY);
-        try {
-          return linux.xattrs(fd, "").filter(([name]) => isCopied(name));
-        } finally {
-          linux.close(fd);
-        }
-      } catch (error) {
-        if (isErrno(error, "ENOENT", "EOPNOTSUPP")) return [];
-        throw error;
-      }
     },
     close() {
       linux.close(rootFd);
