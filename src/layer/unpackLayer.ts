@@ -13,6 +13,7 @@ import {
   S_IFDIR,
   S_IFIFO,
   S_IFMT,
+  SEEK_CUR,
 } from "../linux/constants.ts";
 import type { Linux, Timespec } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
@@ -55,7 +56,8 @@ export interface Unpacker {
   abort(): void;
 }
 
-const PREALLOCATE = 1024 * 1024;
+const RESERVE_FROM = 1024 * 1024;
+const RESERVE_STEP = 64 * 1024 * 1024;
 
 /**
  * Turns a layer's tar into a directory tree in overlayfs's own form. Nothing is written outside `directory`, whatever names and links say;
@@ -74,6 +76,9 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
   let tarSize = 0;
   let size = 0;
   let fileFd = -1;
+  /** Bytes of the open file that have come, and that have room on the disk. */
+  let written = 0;
+  let reserved = 0;
   let current: TarEntry | undefined;
 
   const reader = createTarReader({
@@ -96,16 +101,33 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
       place(entry, parent, parentPath, name);
     },
     data(chunk) {
-      if (fileFd >= 0) linux.write(fileFd, chunk);
+      if (fileFd < 0 || current === undefined) return;
+      written += chunk.length;
+      if (written > reserved && current.sparse !== true) reserve(current.size);
+      linux.write(fileFd, chunk);
+    },
+    hole(length) {
+      if (fileFd >= 0) linux.lseek(fileFd, length, SEEK_CUR);
     },
     end() {
       if (fileFd < 0 || current === undefined) return;
+      if (current.sparse === true) linux.ftruncate(fileFd, current.size); // the last hole
       attributes(fileFd, "", current);
       linux.utimensat(fileFd, "", current.mtime);
       linux.close(fileFd);
       fileFd = -1;
     },
   });
+
+  /** One extent instead of many; but no more of the disk than a step past what has come, whatever size a header claims. */
+  function reserve(fileSize: number): void {
+    if (fileSize <= RESERVE_FROM) {
+      reserved = fileSize;
+      return;
+    }
+    reserved = Math.min(fileSize, reserved + RESERVE_STEP);
+    linux.preallocate(fileFd, reserved);
+  }
 
   function whiteout(entry: TarEntry, parent: number, parentPath: string, name: string): void {
     if (name === OPAQUE_NAME) {
@@ -141,8 +163,7 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
         fileFd = createFile(parent, path, name);
         current = entry;
         size += entry.size;
-        // One extent instead of many, and a full disk is known at once. File systems that cannot just go on.
-        if (entry.size > PREALLOCATE) linux.preallocate(fileFd, entry.size);
+        written = reserved = 0;
         return;
       case "symlink":
         free(parent, path, name);

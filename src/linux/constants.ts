@@ -73,5 +73,6 @@ export const FICLONE = 0x40049409;
 export const TIOCGWINSZ = 0x5413;
 
 export const SEEK_SET = 0;
+export const SEEK_CUR = 1;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;

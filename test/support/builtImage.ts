@@ -84,6 +84,7 @@ function filesOf(tar: Uint8Array): Map<string, BuiltFile> {
       data = [];
     },
     data: (chunk) => void data.push(chunk.slice()),
+    hole: (length) => void data.push(new Uint8Array(length)),
     end() {
       if (current === undefined) return;
       current.text = Buffer.concat(data).toString();
