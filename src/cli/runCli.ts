@@ -54,6 +54,7 @@ export async function runCli(argv: readonly string[], terminal: Terminal): Promi
       ...(command.stopAtPositional === true ? { stopAtPositional: true } : {}),
       exitCode: failure,
     });
+    debug ||= values.debug === true;
     if (values.help === true) {
       const { commandHelp } = await import("./help.ts");
       terminal.out(commandHelp(found.entry, command));
@@ -100,7 +101,11 @@ async function withCall(
         if (typeof globals.root === "string") flags.root = globals.root;
         if (typeof globals.runtime === "string") flags.runtime = globals.runtime;
         // Never closed: the process is about to end, and SQLite's last connection would write its log back, with an fsync, at every command.
-        const engine = await openEngine({ emit: withWarnings(emit, terminal), signal: abort.signal, flags });
+        const engine = await openEngine({
+          emit: withWarnings(emit, terminal, globals.debug === true || values.debug === true),
+          signal: abort.signal,
+          flags,
+        });
         terminal.exit = engine.store.linux.exit;
         return engine;
       },
@@ -114,9 +119,13 @@ async function withCall(
   }
 }
 
-/** A warning is for the person whatever the command shows of its work. */
-function withWarnings(emit: Emit, terminal: Terminal): Emit {
-  return (event) => (event.type === "warning" ? terminal.err(`WARNING: ${event.message}\n`) : emit(event));
+/** A warning is for the person whatever the command shows of its work; what explains slipway itself is so with `--debug`. */
+function withWarnings(emit: Emit, terminal: Terminal, debug: boolean): Emit {
+  return (event) => {
+    if (event.type === "warning") terminal.err(`WARNING: ${event.message}\n`);
+    else if (event.type !== "debug") emit(event);
+    else if (debug) terminal.err(`debug: ${event.message}\n`);
+  };
 }
 
 function checkCount(

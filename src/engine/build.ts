@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
+import type { Dockerfile } from "../dockerfile/instruction.ts";
 import { parseDockerfile } from "../dockerfile/parseDockerfile.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -86,6 +87,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       named: contexts.named,
     });
     vertices.plan(graph.steps);
+    tellAside(engine, options, graph, dockerfile);
     checkEntitlements(graph, options);
 
     const hostname = options.buildArgs.BUILDKIT_SANDBOX_HOSTNAME;
@@ -128,6 +130,19 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
     ssh.close();
     lease.release();
   }
+}
+
+/** What is worth a word and changes nothing. */
+function tellAside(engine: Engine, options: BuildOptions, graph: Graph, dockerfile: Dockerfile): void {
+  const syntax = options.buildArgs.BUILDKIT_SYNTAX ?? dockerfile.directives.syntax;
+  if (syntax !== undefined && syntax !== "")
+    engine.emit({ type: "debug", message: `the built-in language serves; syntax image ${syntax} is not fetched` });
+  const { unusedBuildArgs } = graph;
+  if (unusedBuildArgs.length > 0)
+    engine.emit({
+      type: "warning",
+      message: `One or more build-args [${unusedBuildArgs.join(" ")}] were not consumed`,
+    });
 }
 
 /** BuildKit's rule and words. `--network host` has said yes to the host's network already. @throws SlipwayError `NOT_ALLOWED` */

@@ -1,7 +1,7 @@
 import type { Dockerfile } from "../dockerfile/instruction.ts";
 import type { Platform } from "../oci/platform.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import { globalArgsOf, proxyEnvOf } from "./globalArgs.ts";
+import { globalArgsOf, proxyEnvOf, unusedBuildArgs } from "./globalArgs.ts";
 import type { Graph, ResolveImage, Step, StepID } from "./graph.ts";
 import { addStep, type PlanContext } from "./PlanContext.ts";
 import type { PlanOptions } from "./PlanOptions.ts";
@@ -39,6 +39,11 @@ export async function planBuild(
       baseHistory: target.baseHistory,
       history: target.history,
     },
+    unusedBuildArgs: unusedBuildArgs(
+      context.buildArgs,
+      context.globalArgs,
+      context.states.flatMap(({ commands }) => commands),
+    ),
     targetName: target.stage.name || String(context.states.indexOf(target)),
   };
 }

@@ -58,7 +58,22 @@ export const command: Command = {
     provenance: later("attestations come in a later version"),
     "metadata-file": later("it comes in a later version"),
     squash: { type: "bool", help: "", unsupported: "it comes in a later version" },
+    annotation: later("annotations come in a later version"),
+    policy: later("source policies come in a later version"),
     builder: later("there is one builder, this program"),
+    resource: later("build steps run without a cgroup of their own"),
+    isolation: later("that is for Windows containers"),
+    "security-opt": later(
+      "ask for it in the Dockerfile, RUN --security=insecure, and allow it by --allow security.insecure",
+    ),
+    ...Object.fromEntries(
+      ["memory", "memory-swap", "cpu-period", "cpu-quota", "cpu-shares", "cpuset-cpus", "cpuset-mems"].map((name) => [
+        name,
+        later("build steps run without a cgroup of their own"),
+      ]),
+    ),
+    compress: { type: "bool", help: "Accepted: nothing is sent anywhere" },
+    debug: { type: "bool", short: "D", help: "Say more of how it works, and more of errors" },
     "cgroup-parent": later("build steps run without a cgroup of their own"),
   },
   async run(call) {

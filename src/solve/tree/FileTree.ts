@@ -2,6 +2,8 @@ import {
   O_DIRECTORY,
   O_NOFOLLOW,
   O_RDONLY,
+  O_PATH,
+  RESOLVE_IN_ROOT,
   RESOLVE_NO_SYMLINKS,
   S_IFDIR,
   S_IFLNK,
@@ -37,6 +39,8 @@ export interface FileTree {
   readonly rootOwned: boolean;
   /** The file at `path` (relative, or absolute from the tree's root); parents' links are followed, the last one when `follow`. */
   lookup(path: string, follow: boolean): TreeNode | undefined;
+  /** Something is at that path, and the tree's filter leaves it out. */
+  leavesOut(path: string): boolean;
   /** Sorted by name, as bytes compare. */
   children(node: TreeNode): readonly TreeNode[];
   readlink(node: TreeNode): string;
@@ -155,6 +159,15 @@ export function createFileTree<State>(
     rootOwned: options.rootOwned ?? false,
     index: options.index,
     lookup,
+    leavesOut(path) {
+      if (filter === undefined || lookup(path, true) !== undefined) return false;
+      try {
+        linux.close(linux.openat2(rootFd, path, { flags: O_PATH, resolve: RESOLVE_IN_ROOT }));
+        return true;
+      } catch {
+        return false; // not there, whatever the reason
+      }
+    },
     children: load,
     readlink,
     open(node) {
