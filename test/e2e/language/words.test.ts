@@ -23,7 +23,7 @@ e2e("what a build is told is said back where it went wrong: files, arguments, st
   expect(await said(syntax, "-D")).toContain("syntax image docker/dockerfile:1 is not fetched");
   expect(await said(syntax)).not.toContain("not fetched");
   expect(await said("FROM scratch AS build\n", "--target", "buidl")).toContain("Did you mean build?");
-  expect(await said("FROM scratch\nCOYP src /\n")).toContain("did you mean COPY?");
+  expect(await said("FROM scratch\nCOYP src /\n")).toContain("Did you mean COPY?");
   expect(await said("FROM scratch\n", "--resource", "memory=1g")).toContain("without a cgroup");
 });
 
