@@ -69,7 +69,9 @@ export async function launchContainer(
         monitor.cancel();
         throw error;
       }
-      const pid = await monitor.createContainer();
+      const created = monitor.createContainer();
+      store.checkpoint(); // while others work
+      const pid = await created;
       const state = runtimeStateDirectory(runtime, current.id);
       if (uncompiled !== undefined && runtime.compiledSeccomp) keepCompiledSeccomp(runtime, uncompiled, state);
       const files = containerFiles(directory, current.id);

@@ -31,6 +31,8 @@ export interface Store {
   tryLock(key: string): (() => void) | undefined;
   /** Removes what killed processes left: expired leases and their paths, half-made containers. Cheap when there is nothing. */
   sweep(): void;
+  /** Keeps the database quick to open: some milliseconds now and then, for a moment in which the caller waits for something else anyway. */
+  checkpoint(): void;
   close(): void;
 }
 

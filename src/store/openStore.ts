@@ -41,6 +41,7 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
     lock: locks.lock,
     tryLock: locks.tryLock,
     sweep: () => sweep({ linux, root, records, blobs, lease }),
+    checkpoint: records.checkpoint,
     close: records.close,
   };
 }
