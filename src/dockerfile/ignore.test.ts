@@ -46,11 +46,34 @@ describe.skipIf(data === undefined)("patterns match as moby/patternmatcher's tab
     else expect(work()).toBe(row.expected as boolean);
   });
 
-  test.each<{ id: string; pattern: string; matchType: string }>(data?.compile ?? [])("$id $pattern", (row) => {
-    expect(compileIgnorePattern(row.pattern).kind).toBe(
-      (row.matchType === "regexp" ? "glob" : row.matchType) as "glob",
-    );
-  });
+  // What upstream compiles to is its own matter; that the same paths match is not.
+  test.each<{ id: string; pattern: string; matchType: string; regexp?: string }>(data?.compile ?? [])(
+    "$id $pattern",
+    (row) => {
+      const compiled = compileIgnorePattern(row.pattern);
+      expect(compiled.kind).toBe((row.matchType === "regexp" ? "glob" : row.matchType) as "glob");
+      if (row.regexp === undefined) return;
+      const regexp = new RegExp(row.regexp, "s");
+      const names = [
+        "",
+        "a",
+        "file",
+        "a.file",
+        "fileb",
+        "xfilextxt",
+        "dir",
+        "dir2",
+        "b",
+        ".x",
+        "x.txt",
+        "abc?def",
+        "abcxdef",
+      ];
+      for (const first of names)
+        for (const path of [first, ...names.map((second) => `${first}/${second}`), `x/${first}/y/${first}`])
+          expect([path, compiled.matches(path)]).toEqual([path, regexp.test(path)]);
+    },
+  );
 
   test.each<{ id: string; patterns: string[]; count?: number; exclusions?: boolean; error?: boolean }>(
     data?.clean ?? [],
@@ -157,6 +180,8 @@ test("patterns with many wildcards match by the same rules as those that become 
   );
   expect(compileIgnorePattern(`${"*a".repeat(20)}*b`).matches("a".repeat(255))).toBe(false);
   expect(compileIgnorePattern(`${"**/a*".repeat(6)}b`).matches("a/".repeat(200))).toBe(false);
+  for (const pattern of ["**/**/**/x", "**/a**/a**b"])
+    expect(compileIgnorePattern(pattern).matches(`${"a/".repeat(2047)}c`)).toBe(false);
 });
 
 test("any list of patterns is taken or refused with a SlipwayError", () => {

@@ -10,7 +10,9 @@ export interface IgnorePattern {
   mayMatchBelow(directory: string): boolean;
 }
 
-// A backtracking regular expression takes at worst the length of the path to the power of its wildcards.
+// A backtracking regular expression takes at worst the length of what its wildcards can take to the power of their number: the whole path
+// (4096 bytes) for those that cross directories, one name (255 bytes) for the others.
+const MAX_REGEXP_CROSSING = 2;
 const MAX_REGEXP_WILDCARDS = 3;
 
 /** @throws SlipwayError `INVALID_PATTERN` */
@@ -40,8 +42,9 @@ function globMatcher(tokens: GlobToken[]): (path: string) => boolean {
     return () => {
       throw badPattern();
     };
-  const wildcards = tokens.filter(({ kind }) => kind === "star" || kind === "deep" || kind === "rest").length;
-  if (wildcards > MAX_REGEXP_WILDCARDS) return (path) => globMatches(tokens, path);
+  const crossing = tokens.filter(({ kind }) => kind === "deep" || kind === "rest").length;
+  const wildcards = crossing + tokens.filter(({ kind }) => kind === "star").length;
+  if (crossing > MAX_REGEXP_CROSSING || wildcards > MAX_REGEXP_WILDCARDS) return (path) => globMatches(tokens, path);
   const regexp = new RegExp(`^${tokens.map(regexpSource).join("")}$`, "u");
   return (path) => regexp.test(path);
 }

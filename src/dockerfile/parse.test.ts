@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { conformance } from "../../test/support/conformance.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import { rules } from "./checks/rules.ts";
 import { detectSyntax, findDirective, readDirectives } from "./directives.ts";
 import { chompHeredoc, heredocsOfLine, parseHeredocWord } from "./heredoc.ts";
 import type { Node } from "./node.ts";
@@ -65,20 +66,21 @@ describe.skipIf(tables === undefined)("the parser's small tables hold", () => {
     expect(splitWords(row.input, "\\")).toEqual(row.expected),
   );
 
-  test.each<{ id: string; dockerfile: string; warnings: { shortContains: string[] }[] }>(tables?.warnings ?? [])(
-    "$id",
-    (row) => {
-      const found = parse(row.dockerfile).emptyContinuations;
-      expect(found).toHaveLength(row.warnings.length);
-      for (const [i, warning] of row.warnings.entries())
-        for (const part of warning.shortContains)
-          expect(`Empty continuation line found in: ${found[i]?.original}`).toContain(part);
-    },
-  );
+  type Warned = { shortContains: string[]; detailContains?: string[] };
+  test.each<{ id: string; dockerfile: string; warnings: Warned[] }>(tables?.warnings ?? [])("$id", (row) => {
+    const found = parse(row.dockerfile).emptyContinuations;
+    expect(found).toHaveLength(row.warnings.length);
+    for (const [i, warning] of row.warnings.entries()) {
+      for (const part of warning.shortContains)
+        expect(`Empty continuation line found in: ${found[i]?.original}`).toContain(part);
+      // The first line of the detail is the description of the rule that reports it.
+      for (const part of warning.detailContains ?? []) expect(rules.NoEmptyContinuation.description).toContain(part);
+    }
+  });
 
   test.each<{ id: string; dockerfileParts: [string, number][]; error: string }>(tables?.errors ?? [])("$id", (row) => {
     const text = row.dockerfileParts.map(([part, count]) => part.repeat(count)).join("");
-    expect(() => parse(text)).toThrow(row.error);
+    expect(() => parse(text)).toThrow(expect.objectContaining({ message: row.error }));
   });
 
   test.each<{ id: string; dockerfile: string; firstChild: number; children: (unknown[] | null)[] }>(
@@ -166,14 +168,16 @@ test("any text is read or refused with an error that has a range within the text
 
 function expectFound(
   found: { value: string; commandLine: string; line: number } | undefined,
-  expected: { ok: boolean; cmdline?: string; startLine?: number },
+  expected: { ok: boolean; cmdline?: string; startLine?: number; endLine?: number },
   value: string | undefined,
 ): void {
   expect(found !== undefined).toBe(expected.ok);
   if (found === undefined) return;
   if (value !== undefined) expect(found.value).toBe(value);
   if (expected.cmdline !== undefined) expect(found.commandLine).toBe(expected.cmdline);
-  if (expected.startLine !== undefined) expect(found.line).toBe(expected.startLine);
+  // A directive is one line.
+  if (expected.startLine !== undefined)
+    expect([found.line, found.line]).toEqual([expected.startLine, expected.endLine ?? 0]);
 }
 
 function dumpNode(node: Node): string {

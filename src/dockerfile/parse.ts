@@ -1,4 +1,4 @@
-import { SlipwayError, type SourceRange } from "../oci/SlipwayError.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
 import { readDirective } from "./directives.ts";
 import { heredocsOfLine } from "./heredoc.ts";
 import type { Heredoc } from "./instruction.ts";
@@ -139,11 +139,6 @@ export function parse(text: string, file = "Dockerfile"): Syntax {
     throw failure("file with no instructions", line);
   }
   return { nodes, mark, emptyContinuations };
-}
-
-/** The range of a node in its file. */
-export function rangeOf(node: Node, file: string, text: string): SourceRange {
-  return { file, start: node.start, end: node.end, text };
 }
 
 /** The line without its continuation character, or undefined when it has none. One that stands behind another is not one. */

@@ -37,7 +37,8 @@ export function parseStages(text: string, file: string): { dockerfile: Dockerfil
     const range = { file, start: node.start, end: node.end, text };
     try {
       // The spread of a union is not a union to the compiler.
-      addInstruction(dockerfile, { ...instructionOf(node), range } as Instruction);
+      const instruction = { ...instructionOf(node), range } as Instruction;
+      if (!addInstruction(dockerfile, instruction)) return { dockerfile, error: noStage(range) };
     } catch (error) {
       if (!(error instanceof SlipwayError)) throw error;
       return { dockerfile, error: placed(error, range) };
@@ -52,16 +53,22 @@ export function parseStages(text: string, file: string): { dockerfile: Dockerfil
   return { dockerfile, error };
 }
 
-function addInstruction({ globalArgs, stages }: Dockerfile, instruction: Instruction): void {
+/** False for an instruction that stands before the first stage and must not. */
+function addInstruction({ globalArgs, stages }: Dockerfile, instruction: Instruction): boolean {
   const stage: Stage | undefined = stages.at(-1);
   if (instruction.kind === "from")
     stages.push({ from: instruction, name: (instruction.as ?? "").toLowerCase(), instructions: [] });
   else if (stage !== undefined) stage.instructions.push(instruction);
   else if (instruction.kind === "arg") globalArgs.push(instruction);
-  else
-    throw new SlipwayError("INVALID_DOCKERFILE", "no build stage in current context", {
-      hint: "The first instruction must be FROM; only ARG may stand before it.",
-    });
+  else return false;
+  return true;
+}
+
+function noStage(range: SourceRange): SlipwayError {
+  return new SlipwayError("INVALID_DOCKERFILE", "no build stage in current context", {
+    hint: "The first instruction must be FROM; only ARG may stand before it.",
+    range,
+  });
 }
 
 function emptyContinuationWarning({ line }: EmptyContinuation, file: string, text: string): DockerfileWarning {
@@ -73,11 +80,11 @@ function emptyContinuationWarning({ line }: EmptyContinuation, file: string, tex
   };
 }
 
+/** An instruction that cannot be read says its line, as BuildKit's does. */
 function placed(error: SlipwayError, range: SourceRange): SlipwayError {
-  if (error.range !== undefined) return error;
-  return new SlipwayError(error.code, error.message, {
+  return new SlipwayError(error.code, `dockerfile parse error on line ${range.start}: ${error.message}`, {
     cause: error,
-    range,
+    range: error.range ?? range,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
   });
 }

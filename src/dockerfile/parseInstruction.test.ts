@@ -130,8 +130,9 @@ describe.skipIf(data === undefined)("instructions are read as BuildKit's tables 
     expect(command.words).toEqual(row.expected);
   });
 
-  test("the flags of a RUN are known by name", () => {
-    const [row] = data.flagsUsed;
+  test.each<{ id: string; dockerfile: string; expected: string[] }>(data?.flagsUsed ?? [])("$id", (row) => {
+    const [node] = parse(row.dockerfile).nodes;
+    expect(readFlags(node?.flags ?? [], { mount: "list", network: "string" }).names).toEqual(row.expected);
     expect((parseInstruction(row.dockerfile) as InstructionOf<"run">).mounts).toHaveLength(1);
   });
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { conformance } from "../../test/support/conformance.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import { trimPrefix, trimSuffix } from "./wordPattern.ts";
 import { expandWord, expandWords, processWord } from "./words.ts";
 
 const data = conformance("shell-words");
@@ -62,6 +63,49 @@ describe.skipIf(data === undefined)("words expand as BuildKit's tables say", () 
       matched: row.matched,
       unmatched: row.unmatched,
     });
+  });
+});
+
+describe.skipIf(data === undefined)("BuildKit's tables of its own steps hold for what comes out", () => {
+  const reversed = (text: string) => [...text].reverse().join("");
+  const outcome = (work: () => string) => {
+    try {
+      return work();
+    } catch (error) {
+      expect(error).toBeInstanceOf(SlipwayError);
+      return undefined;
+    }
+  };
+
+  test.each<{ id: string; env: string[]; name: string; expected: string }>(data?.getEnv ?? [])("$id", (row) => {
+    expect(expandWord(`\${${row.name}}`, envOf(row.env))).toBe(row.expected);
+  });
+
+  test.each<{ id: string; input: string; expected?: string }>(data?.patternToRegex ?? [])("$id $input", (row) => {
+    const values = ["", "a", "((", row.input, `${row.input.replace(/\\(.)/gs, "$1")}rest`];
+    for (const value of values) {
+      const trimmed = outcome(() => trimPrefix(value, row.input, true));
+      expect(trimmed).toBe(row.expected === undefined ? undefined : value.replace(new RegExp(row.expected, "s"), ""));
+    }
+  });
+
+  // The end of a value is trimmed by the reversed pattern.
+  test.each<{ id: string; input: string; expected: string }>(data?.reversePattern ?? [])("$id $input", (row) => {
+    for (const value of ["", "ab", "👽🚀🖖", "x\\b", "\\ab", row.input]) {
+      const trimmed = outcome(() => trimSuffix(value, row.input, false));
+      const mirrored = outcome(() => reversed(trimPrefix(reversed(value), row.expected, false)));
+      expect([value, trimmed]).toEqual([value, mirrored]);
+    }
+  });
+
+  test.each<{ id: string; input: string; expected: string }>(data?.reverseString ?? [])("$id $input", (row) => {
+    let backwards = "";
+    for (let rest = row.input; rest !== ""; ) {
+      const shorter = trimSuffix(rest, "?", false);
+      backwards += rest.slice(shorter.length);
+      rest = shorter;
+    }
+    expect(backwards).toBe(row.expected);
   });
 });
 

@@ -2,6 +2,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import type { ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Index, Manifest } from "../oci/manifest.ts";
+import { parseConfig } from "../oci/parseConfig.ts";
 import { isIndex, parseManifest } from "../oci/parseManifest.ts";
 import { formatPlatform, hostPlatform, normalizePlatform, parsePlatform } from "../oci/platform.ts";
 import { pickPlatform } from "../oci/platformMatch.ts";
@@ -151,17 +152,7 @@ async function readConfig(
   if (!store.blobs.has(blob.digest)) {
     await store.blobs.ingest(await registry.blob(reference.path, blob), blob, { lease });
   }
-  let config: ImageConfig;
-  try {
-    config = JSON.parse(Buffer.from(store.blobs.read(blob.digest)).toString("utf8")) as ImageConfig;
-  } catch (error) {
-    if (isSlipwayError(error)) throw error;
-    throw new SlipwayError("INVALID_IMAGE", `the config of ${reference.canonical} is not JSON`, { cause: error });
-  }
-  if (!Array.isArray(config.rootfs?.diff_ids)) {
-    throw new SlipwayError("INVALID_IMAGE", `${reference.canonical} is no image: its config names no layers`);
-  }
-  return config;
+  return parseConfig(store.blobs.read(blob.digest), reference.canonical);
 }
 
 /** Returns whether anything had to be fetched. */

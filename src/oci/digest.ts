@@ -1,5 +1,3 @@
-import { SlipwayError } from "./SlipwayError.ts";
-
 /** `sha256:<64 lower-case hex digits>`. The only algorithm that slipway writes or verifies (image-spec, descriptor.md). */
 export type Digest = `sha256:${string}`;
 
@@ -7,12 +5,6 @@ const form = /^sha256:[0-9a-f]{64}$/;
 
 export function isDigest(text: string): text is Digest {
   return form.test(text);
-}
-
-/** @throws SlipwayError `INVALID_DIGEST` */
-export function parseDigest(text: string): Digest {
-  if (!isDigest(text)) throw new SlipwayError("INVALID_DIGEST", `${JSON.stringify(text)} is not a sha256 digest`);
-  return text;
 }
 
 /** The hex part. */

@@ -1,6 +1,6 @@
 import { mediaTypes } from "./descriptor.ts";
-import type { Descriptor } from "./descriptor.ts";
 import { isDigest } from "./digest.ts";
+import { indexFault, manifestFault } from "./faults.ts";
 import type { Index, Manifest } from "./manifest.ts";
 import { SlipwayError } from "./SlipwayError.ts";
 
@@ -8,7 +8,8 @@ import { SlipwayError } from "./SlipwayError.ts";
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
 /**
- * Reads a manifest or an index of either family and checks what is relied on: schema version, and for every descriptor its media type, digest and size.
+ * Reads a manifest or an index of either family and checks it by the specification. A manifest names config and layers by digests that can
+ * be verified; entries of an index that cannot be are left out of what is returned.
  * @throws SlipwayError `INVALID_MANIFEST`, `MANIFEST_TOO_LARGE`
  */
 export function parseManifest(bytes: Uint8Array): Manifest | Index {
@@ -25,25 +26,21 @@ export function parseManifest(bytes: Uint8Array): Manifest | Index {
     throw new SlipwayError("INVALID_MANIFEST", "the manifest is not JSON", { cause: error });
   }
   if (typeof value !== "object" || value === null) throw invalid("it is not an object");
-  const manifest = value as Partial<Manifest & Index> & { fsLayers?: unknown };
-  if (manifest.schemaVersion !== 2) {
-    throw invalid(
-      manifest.schemaVersion === undefined
-        ? "it has no schemaVersion"
-        : `its schemaVersion is ${manifest.schemaVersion}; only 2 is known`,
-    );
+  const manifest = value as Partial<Manifest & Index>;
+  // A text that is both could be read as the one here and as the other elsewhere, under the same digest.
+  if (manifest.manifests && (manifest.layers || manifest.config))
+    throw invalid("it is an index and a manifest at once");
+  if (manifest.manifests) {
+    const fault = indexFault(manifest);
+    if (fault !== undefined) throw invalid(fault);
+    return { ...(manifest as Index), manifests: manifest.manifests.filter(({ digest }) => isDigest(digest)) };
   }
-  if (Array.isArray(manifest.manifests)) {
-    if (manifest.layers !== undefined || manifest.config !== undefined)
-      throw invalid("it is an index and a manifest at once");
-    for (const each of manifest.manifests) checkDescriptor(each);
-    return manifest as Index;
-  }
-  if (!Array.isArray(manifest.layers) || manifest.config === undefined)
-    throw invalid("it has neither manifests nor config and layers");
-  checkDescriptor(manifest.config);
-  for (const each of manifest.layers) checkDescriptor(each);
-  return manifest as Manifest;
+  const fault = manifestFault(manifest);
+  if (fault !== undefined) throw invalid(fault);
+  const { config, layers } = manifest as Manifest;
+  for (const { digest } of [config, ...(layers ?? [])])
+    if (!isDigest(digest)) throw invalid(`${JSON.stringify(digest)} is of an algorithm that is not known`);
+  return { ...(manifest as Manifest), layers: layers ?? [] };
 }
 
 export function isIndex(manifest: Manifest | Index): manifest is Index {
@@ -57,15 +54,6 @@ export const manifestTypes: readonly string[] = [
   mediaTypes.dockerList,
   mediaTypes.dockerManifest,
 ];
-
-function checkDescriptor(value: Descriptor): void {
-  if (typeof value !== "object" || value === null) throw invalid("a descriptor is not an object");
-  if (typeof value.mediaType !== "string") throw invalid("a descriptor has no mediaType");
-  if (typeof value.digest !== "string" || !isDigest(value.digest))
-    throw invalid(`a descriptor's digest is ${JSON.stringify(value.digest)}`);
-  if (!Number.isSafeInteger(value.size) || value.size < 0)
-    throw invalid(`a descriptor's size is ${JSON.stringify(value.size)}`);
-}
 
 function invalid(why: string): SlipwayError {
   return new SlipwayError("INVALID_MANIFEST", `the manifest is not valid: ${why}`);

@@ -1,4 +1,4 @@
-import { parseDockerfile } from "../dockerfile/parseDockerfile.ts";
+import { parseInstruction } from "../dockerfile/parseInstruction.ts";
 import type { Platform } from "../oci/platform.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { ResolveImage } from "./graph.ts";
@@ -113,11 +113,10 @@ function readTriggers(context: PlanContext, state: StageState): boolean {
   delete state.config.OnBuild;
   const { range } = state.stage.from;
   const commands = triggers.map((trigger) => {
-    const parsed = parseDockerfile(`FROM scratch\n${trigger}\n`, { file: context.dockerfile.file });
-    const [instruction, ...others] = parsed.stages[0]?.instructions ?? [];
-    if (instruction === undefined || others.length > 0 || parsed.stages.length !== 1)
-      throw new SlipwayError("INVALID_INSTRUCTION", "onbuild trigger should be a single expression", { range });
-    return linkCommand(context, { ...instruction, range }, true);
+    const instruction = parseInstruction(trigger, { file: context.dockerfile.file, range });
+    if (instruction.kind === "from")
+      throw new SlipwayError("INVALID_INSTRUCTION", "FROM is not a command type", { range });
+    return linkCommand(context, instruction, true);
   });
   state.commands = [...commands, ...state.commands];
   state.stepTotal += commands.length;

@@ -30,7 +30,7 @@ export function checkDockerfile(source: Dockerfile | string, info: CheckInfo, fi
     const { dockerfile, error } =
       typeof source === "string" ? parseStages(source, file) : { dockerfile: source, error: undefined };
     checkText(dockerfile, report);
-    if (error !== undefined) throw atLine(error);
+    if (error !== undefined) throw error;
     checkWhole(dockerfile, report);
     checkStages(dockerfile, info, report);
     const violations = sortViolations(found);
@@ -39,15 +39,6 @@ export function checkDockerfile(source: Dockerfile | string, info: CheckInfo, fi
     if (!(error instanceof SlipwayError)) throw error;
     return { violations: sortViolations(found), error };
   }
-}
-
-function atLine(error: SlipwayError): SlipwayError {
-  const { code, hint, range } = error;
-  return new SlipwayError(code, `dockerfile parse error on line ${range?.start ?? 1}: ${error.message}`, {
-    cause: error,
-    ...(hint === undefined ? {} : { hint }),
-    ...(range === undefined ? {} : { range }),
-  });
 }
 
 function violationError(violations: readonly Violation[]): SlipwayError {
