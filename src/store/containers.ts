@@ -4,12 +4,20 @@ import type { Linux } from "../linux/Linux.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Records } from "./database.ts";
 import { removeTree } from "./removeTree.ts";
-import type { ContainerRecord, Containers } from "./Store.ts";
+import { isLayerNamed, markFreed } from "./disposal.ts";
+import type { ContainerRecord, Containers, Lease } from "./Store.ts";
 
 /** Docker's rule for names. */
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
-export function createContainers(linux: Linux, root: string, records: Records): Containers {
+export interface ContainersOptions {
+  linux: Linux;
+  root: string;
+  records: Records;
+  lease(purpose: string): Lease;
+}
+
+export function createContainers({ linux, root, records, lease: takeLease }: ContainersOptions): Containers {
   const directory = (id: string) => join(root, "containers", id);
 
   function select(where: string, ...values: string[]): ContainerRecord[] {
@@ -89,7 +97,19 @@ export function createContainers(linux: Linux, root: string, records: Records): 
       }),
     remove(id) {
       records.transaction(() => {
+        const layers = get(id)?.layers ?? [];
         records.run("DELETE FROM container_layers WHERE container = ?", id);
+        // Those of an image that went before.
+        const freed = layers.filter((digest) => !isLayerNamed(records, digest));
+        if (freed.length > 0) {
+          const lease = takeLease("remove container");
+          markFreed(
+            records,
+            lease.id,
+            freed.map((digest) => ({ kind: "layer", digest })),
+          );
+          lease.release();
+        }
         records.run("DELETE FROM containers WHERE id = ?", id);
         records.afterCommit(() => removeTree(linux, directory(id)));
       });
