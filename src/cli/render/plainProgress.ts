@@ -14,7 +14,8 @@ interface Vertex {
   name: string;
   started: number;
   lines(stream: 1 | 2, data: Uint8Array, time: number): void;
-  flush(): void;
+  /** What is left without an end of line. */
+  flush(time: number): void;
 }
 
 /** Lines that are shown again under a failed step. */
@@ -50,10 +51,10 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
         }
         for (const line of splitter.push(data)) log(id, vertex, line, at);
       },
-      flush() {
+      flush(at) {
         for (const splitter of splitters.values()) {
           const rest = splitter.rest();
-          if (rest !== "") log(id, vertex, rest, Date.now());
+          if (rest !== "") log(id, vertex, rest, at);
         }
       },
     };
@@ -92,7 +93,7 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
           say(vertex, `${oneLine(event.text)}${event.total === undefined ? "" : ` ${humanSize(event.total)}`} done`);
           break;
         case "step.done":
-          vertex.flush();
+          vertex.flush(event.time);
           logs.delete(event.id);
           if (event.cached) say(vertex, "CACHED");
           else {
@@ -101,7 +102,7 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
           }
           break;
         case "step.error":
-          vertex.flush();
+          vertex.flush(event.time);
           say(vertex, event.canceled === true ? "CANCELED" : `ERROR: ${oneLine(event.message)}`);
           if (event.canceled !== true) failed ??= { id: event.id, message: event.message };
       }
