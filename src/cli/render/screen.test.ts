@@ -23,8 +23,6 @@ describe("lines on a screen", () => {
     const { write, take } = paper();
     let columns = 80;
     const screen = createScreen(write, () => ({ rows: 24, columns }));
-      (text) => (shown += text),
-      () => ({ rows: 24, columns }),
     expect(screen.room()).toEqual({ width: 79, height: 23 });
     screen.draw(["x".repeat(79), "日".repeat(30), "short"]);
     expect(take()).not.toContain("A");
