@@ -70,6 +70,12 @@ export function createContainers({ linux, root, records, lease: takeLease }: Con
       records.transaction(() => {
         checkName(record.name, record.id);
         if (get(record.id) !== undefined) throw new Error(`container ${record.id} is there already`);
+        for (const layer of record.layers) {
+          if (records.first("SELECT 1 FROM layers WHERE diff_id = ?", layer) !== undefined) continue;
+          throw new SlipwayError("LAYER_NOT_FOUND", `layer ${layer} of the image ${record.image} is not in the store`, {
+            hint: "Another process may have removed the image meanwhile: pull or build it again.",
+          });
+        }
         mkdirSync(directory(record.id), { mode: 0o700 });
         write(record);
       });

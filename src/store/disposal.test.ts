@@ -6,7 +6,7 @@ import { createLinux } from "../linux/createLinux.ts";
 import { type Digest, sha256 } from "../oci/digest.ts";
 import { openStore } from "./openStore.ts";
 import { putImage } from "./putImage.ts";
-import type { Lease, Store } from "./Store.ts";
+import type { ContainerRecord, Lease, Store } from "./Store.ts";
 
 const linux = createLinux();
 
@@ -126,17 +126,20 @@ test("the sweep disposes of what a dead process held, and of what it was about t
     }
   }));
 
-test("the layers of a container outlive their image, and not the container", () =>
+test("the layers of a container outlive their image, and not the container; a container of layers that went is not made", () =>
   withStore((store) => {
     const lease = store.lease("test");
     const { id, diffID } = image(store, "a", lease);
     lease.release();
-    store.containers.create({
+    const container: ContainerRecord = {
       ...{ id: "c".repeat(64), name: "web", image: id, imageReference: "x", layers: [diffID], created: 1 },
       ...{ status: "created", autoRemove: false, options: {} },
-    });
+    };
+    store.containers.create(container);
     expect(store.images.remove(id)).toEqual([]);
     expect(contents(store).records).toEqual([diffID]);
-    store.containers.remove("c".repeat(64));
+    store.containers.remove(container.id);
     expect(contents(store)).toEqual(nothing);
+    expect(() => store.containers.create(container)).toThrow(expect.objectContaining({ code: "LAYER_NOT_FOUND" }));
+    expect([store.containers.list(), readdirSync(join(store.root, "containers"))]).toEqual([[], []]);
   }));
