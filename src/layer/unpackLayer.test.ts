@@ -47,6 +47,16 @@ function listing(root: string, prefix = ""): string[] {
     .sort();
 }
 
+test.skipIf(table === undefined)(
+  "layers.json is whole (skipped where the shared conformance folder is not there)",
+  () => {
+    const counts = ["apply", "whiteoutName", "pathScoping", "implicitParents", "hardlinks"].map(
+      (name) => table[name].length,
+    );
+    expect(counts).toEqual([17, 10, 7, 2, 1]);
+  },
+);
+
 describe.skipIf(table === undefined)("conformance, layers.json (absent where the shared folder is)", () => {
   for (const row of table?.apply ?? []) {
     test(`${row.id} ${row.name}: the kernel shows what the layers say`, () =>
