@@ -55,7 +55,20 @@ export function* packLayer(
       const path = prefix + name;
       const stat = linux.statat(fd, name);
       if (leaving && name.startsWith(WHITEOUT_PREFIX)) throw whiteoutName(path);
-      switch (stat.mode & S_IFMT) {
+      const type = stat.mode & S_IFMT;
+      if (type === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0) {
+        yield whiteout(`${prefix}${WHITEOUT_PREFIX}${name}`); // overlayfs makes many of them one inode: they are no hard links
+        continue;
+      }
+      if (stat.nlink > 1 && type !== S_IFDIR && type !== S_IFSOCK) {
+        const first = links.get(stat.ino);
+        if (first !== undefined) {
+          yield tarHeader({ ...entryOf(path, stat, "hardlink"), linkname: first });
+          continue;
+        }
+        links.set(stat.ino, path);
+      }
+      switch (type) {
         case S_IFDIR: {
           const child = linux.openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
           try {
@@ -74,8 +87,7 @@ export function* packLayer(
           yield tarHeader({ ...entryOf(path, stat, "symlink"), linkname: linux.readlinkat(fd, name) });
           break;
         case S_IFCHR:
-          if (stat.rdevMajor === 0 && stat.rdevMinor === 0) yield whiteout(`${prefix}${WHITEOUT_PREFIX}${name}`);
-          else yield tarHeader(entryOf(path, stat, "char"));
+          yield tarHeader(entryOf(path, stat, "char"));
           break;
         case S_IFBLK:
           yield tarHeader(entryOf(path, stat, "block"));
@@ -90,14 +102,6 @@ export function* packLayer(
   }
 
   function* file(directoryFd: number, name: string, path: string, stat: Stat): Generator<Uint8Array> {
-    if (stat.nlink > 1) {
-      const first = links.get(stat.ino);
-      if (first !== undefined) {
-        yield tarHeader({ ...entryOf(path, stat, "hardlink"), linkname: first });
-        return;
-      }
-      links.set(stat.ino, path);
-    }
     const fd = linux.openat(directoryFd, name, O_RDONLY | O_NOFOLLOW);
     try {
       size += stat.size;
