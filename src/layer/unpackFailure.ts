@@ -6,6 +6,8 @@ import type { TarEntry } from "./tarReader.ts";
 /** Linux, limits.h (PATH_MAX and NAME_MAX), without the closing NUL. */
 const MAX_PATH = 4095;
 const MAX_NAME = 255;
+/** As no character of a string has more than three bytes, a path of so many needs no counting. */
+const SHORT = MAX_NAME / 3;
 
 export function refused(entry: TarEntry, why: string, cause?: unknown): SlipwayError {
   return new SlipwayError("BAD_ARCHIVE", `the archive's entry ${shown(entry.path)} is refused: ${why}`, { cause });
@@ -13,7 +15,10 @@ export function refused(entry: TarEntry, why: string, cause?: unknown): SlipwayE
 
 /** `whiteouts`: the prefix of one is no part of a file's name. @throws SlipwayError for names and link targets that no file can have */
 export function checkNames(entry: TarEntry, whiteouts: boolean): void {
-  const long = tooLong(whiteouts ? entry.path.replace(/(^|\/)\.wh\.([^/]*)$/, "$1$2") : entry.path);
+  const long =
+    entry.path.length <= SHORT
+      ? undefined
+      : tooLong(whiteouts ? entry.path.replace(/(^|\/)\.wh\.([^/]*)$/, "$1$2") : entry.path);
   if (long !== undefined) throw refused(entry, `its ${long}`);
   if (entry.type !== "symlink" && entry.type !== "hardlink") return;
   const target = entry.type === "symlink" ? tooLong(entry.linkname, false) : tooLong(entry.linkname);
@@ -37,10 +42,10 @@ function shown(path: string): string {
 }
 
 function tooLong(path: string, names = true): string | undefined {
-  if (path.length <= MAX_NAME / 3) return undefined; // no character of a string has more than three bytes
+  if (path.length <= SHORT) return undefined;
   const bytes = path.length > MAX_PATH ? path.length : encodePath(path).length;
   if (bytes > MAX_PATH) return `path is longer than the ${MAX_PATH} bytes that Linux takes`;
   if (!names) return undefined;
-  const name = path.split("/").find((part) => part.length > MAX_NAME / 3 && encodePath(part).length > MAX_NAME);
+  const name = path.split("/").find((part) => part.length > SHORT && encodePath(part).length > MAX_NAME);
   return name === undefined ? undefined : `name ${shown(name)} is longer than the ${MAX_NAME} bytes that Linux takes`;
 }
