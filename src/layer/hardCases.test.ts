@@ -40,7 +40,7 @@ test("no more room is taken than a step past the bytes that came, whatever size 
     expect(() => unpackTar(linux, freshDirectory(directory), header)).toThrow("out of range");
   }));
 
-test("a name, a path, a target or an attribute that no file can have is an error that names the entry", () =>
+test("a name, a path, a target, an owner, a device or an attribute that no file can have is an error that names the entry", () =>
   withTempDirectory((directory) => {
     const deep = "d/".repeat(2100);
     const cases: [MadeEntry, string][] = [
@@ -67,6 +67,20 @@ test("a name, a path, a target or an attribute that no file can have is an error
       expect(said).toMatch(new RegExp(message));
       expect(said.length).toBeLessThan(900);
     }
+    for (const entry of [
+      { uid: 2 ** 32 },
+      { gid: 2 ** 40 },
+      { uid: 2 ** 32 - 1 },
+      { type: "char", major: 4096, minor: 0 }, // cut to its low bits, it would be a whiteout
+      { type: "block", major: 8, minor: 2 ** 20 },
+    ] as const) {
+      expect(() => unpack(freshDirectory(directory), [{ path: "odd", ...entry }])).toThrow(
+        /"odd" is refused: its (owner|device) .* is out of range/,
+      );
+    }
+    expect(() => unpack(freshDirectory(directory), [{ path: "f", mtime: { sec: 2 ** 60, nsec: 0 } }])).toThrow(
+      "PAX time",
+    );
     // As long as they can be, they are read.
     const longest = `d/${`${"d".repeat(254)}/`.repeat(16)}end`.padEnd(4095, "e");
     const root = freshDirectory(directory);

@@ -53,6 +53,7 @@ export function timeOf(text: string): Timespec {
   const [, sign, whole = "0", fraction = ""] = match;
   const nsec = Number(fraction.padEnd(9, "0").slice(0, 9));
   const sec = Number(whole);
+  if (!Number.isSafeInteger(sec)) throw bad(`a PAX time of ${JSON.stringify(text)}`);
   if (sign === "") return { sec, nsec };
   return nsec === 0 ? { sec: -sec, nsec } : { sec: -sec - 1, nsec: 1_000_000_000 - nsec };
 }

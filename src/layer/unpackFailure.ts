@@ -6,6 +6,11 @@ import type { TarEntry } from "./tarReader.ts";
 /** Linux, limits.h (PATH_MAX and NAME_MAX), without the closing NUL. */
 const MAX_PATH = 4095;
 const MAX_NAME = 255;
+/** The last one, -1, is none. */
+const MAX_ID = 0xfffffffe;
+/** Linux, kdev_t.h */
+const MAX_MAJOR = 0xfff;
+const MAX_MINOR = 0xfffff;
 /** As no character of a string has more than three bytes, a path of so many needs no counting. */
 const SHORT = MAX_NAME / 3;
 
@@ -13,8 +18,16 @@ export function refused(entry: TarEntry, why: string, cause?: unknown): SlipwayE
   return new SlipwayError("BAD_ARCHIVE", `the archive's entry ${shown(entry.path)} is refused: ${why}`, { cause });
 }
 
-/** `whiteouts`: the prefix of one is no part of a file's name. @throws SlipwayError for names and link targets that no file can have */
-export function checkNames(entry: TarEntry, whiteouts: boolean): void {
+/**
+ * Refuses names, link targets, owners and devices that no file can have: the kernel would take some bits of a number and make another of it.
+ * `whiteouts`: the prefix of one is no part of a file's name. @throws SlipwayError `BAD_ARCHIVE`
+ */
+export function checkEntry(entry: TarEntry, whiteouts: boolean): void {
+  if (entry.uid > MAX_ID || entry.gid > MAX_ID)
+    throw refused(entry, `its owner ${entry.uid}:${entry.gid} is out of range`);
+  if ((entry.type === "char" || entry.type === "block") && (entry.major > MAX_MAJOR || entry.minor > MAX_MINOR)) {
+    throw refused(entry, `its device ${entry.major}:${entry.minor} is out of range`);
+  }
   const long =
     entry.path.length <= SHORT
       ? undefined

@@ -25,7 +25,7 @@ import { createDirectories } from "./layerDirectories.ts";
 import { isPrivateAttribute, OPAQUE_ATTRIBUTE, OPAQUE_NAME, OPAQUE_VALUE, WHITEOUT_PREFIX } from "./overlayForm.ts";
 import { removeEntry } from "./removeEntry.ts";
 import { createTarReader, type TarEntry } from "./tarReader.ts";
-import { checkNames, refused, unpackFailure } from "./unpackFailure.ts";
+import { checkEntry, refused, unpackFailure } from "./unpackFailure.ts";
 
 export interface UnpackOptions {
   /** An existing, empty directory. */
@@ -89,7 +89,7 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
   const reader = createTarReader({
     entry(entry) {
       current = entry;
-      checkNames(entry, overlay);
+      checkEntry(entry, overlay);
       const path = cleanPath(entry.path);
       // Mode and owner of a container's root are not an image's to say: containerd neither takes nor writes an entry for it.
       if (path === "") return;
