@@ -2,6 +2,19 @@ import type { Timespec } from "../linux/Linux.ts";
 import { decodePath } from "../linux/pathBytes.ts";
 import { bad } from "./tarNumber.ts";
 
+const XATTR = "SCHILY.xattr.";
+
+/** The record of an extended attribute. A key ends at the first `=`: one in the name is written as GNU tar does, and so is `%`. */
+export function xattrKey(name: string): string {
+  return XATTR + name.replaceAll("%", "%25").replaceAll("=", "%3D");
+}
+
+/** The attribute that a record is of; undefined for other records. */
+export function xattrName(key: string): string | undefined {
+  if (!key.startsWith(XATTR)) return undefined;
+  return key.slice(XATTR.length).replaceAll("%3D", "=").replaceAll("%25", "%");
+}
+
 /** What PAX headers say (POSIX.1-2001, pax), by key. */
 export function* paxRecords(bytes: Uint8Array): Generator<[string, Uint8Array]> {
   let at = 0;
@@ -13,7 +26,7 @@ export function* paxRecords(bytes: Uint8Array): Generator<[string, Uint8Array]> 
     if (!(length > 0) || end > bytes.length || bytes[end - 1] !== 10 || equals < 0 || equals >= end) {
       throw bad("a PAX record that is none");
     }
-    yield [Buffer.from(bytes.subarray(space + 1, equals)).toString("utf8"), bytes.slice(equals + 1, end - 1)];
+    yield [decodePath(bytes.subarray(space + 1, equals)), bytes.slice(equals + 1, end - 1)];
     at = end;
   }
 }
@@ -40,6 +53,7 @@ export function timeOf(text: string): Timespec {
   const [, sign, whole = "0", fraction = ""] = match;
   const nsec = Number(fraction.padEnd(9, "0").slice(0, 9));
   const sec = Number(whole);
+  if (!Number.isSafeInteger(sec)) throw bad(`a PAX time of ${JSON.stringify(text)}`);
   if (sign === "") return { sec, nsec };
   return nsec === 0 ? { sec: -sec, nsec } : { sec: -sec - 1, nsec: 1_000_000_000 - nsec };
 }

@@ -1,7 +1,7 @@
 import type { Timespec } from "../linux/Linux.ts";
 import { decodePath } from "../linux/pathBytes.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import { type Pax, paxNumber, paxRecords, paxText, timeOf } from "./paxRecords.ts";
+import { type Pax, paxNumber, paxRecords, paxText, timeOf, xattrName } from "./paxRecords.ts";
 import { expandSparse, oldGnuMap, oldGnuSize, paxDataMap, paxTextMap, type SparseMap } from "./sparseMap.ts";
 import { bad, tarNumber } from "./tarNumber.ts";
 
@@ -295,7 +295,8 @@ function entryOf(
   const xattrs: [string, Uint8Array][] = [];
   for (const pax of [global, local]) {
     for (const [key, value] of pax) {
-      if (key.startsWith("SCHILY.xattr.")) xattrs.push([key.slice("SCHILY.xattr.".length), value]);
+      const name = xattrName(key);
+      if (name !== undefined) xattrs.push([name, value]);
     }
   }
   return {
