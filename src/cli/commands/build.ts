@@ -242,11 +242,15 @@ async function createProgress(call: Call): Promise<Progress> {
   if (wish === "rawjson")
     return { event: (event) => call.err(`${JSON.stringify(event, bytesAsText)}\n`), finish: () => {} };
   if (wish === "tty" || (wish === "auto" && isTerminal)) {
-    const { createTtyProgress } = await import("../render/ttyProgress.ts");
+    const [{ createTtyProgress }, { terminalSize }] = await Promise.all([
+      import("../render/ttyProgress.ts"),
+      import("../render/terminalSize.ts"),
+    ]);
     return createTtyProgress({
       write: call.err,
-      size: () => ({ rows: process.stderr.rows ?? 24, columns: process.stderr.columns ?? 80 }),
-      color: process.env.NO_COLOR === undefined,
+      size: terminalSize(2),
+      color: (process.env.NO_COLOR ?? "") === "",
+      explain: flag(call, "explain"),
     });
   }
   if (wish !== "plain" && wish !== "auto") {

@@ -46,6 +46,22 @@ describe("--progress tty", () => {
     ]);
   });
 
+  test("with explain, says under a step why it ran, and of a cached one nothing", () => {
+    const { write, take } = paper();
+    const progress = createTtyProgress({ write, size: () => ({ rows: 24, columns: 80 }), color: false, explain: true });
+    for (const event of [
+      start("a"),
+      done("a", { reason: "src/a.ts changed" }),
+      start("b"),
+      done("b", { cached: true }),
+    ])
+      progress.event(event);
+    progress.finish();
+    const lines = plainLines(take());
+    expect(lines[2]).toBe(" => => because: src/a.ts changed");
+    expect(lines).toHaveLength(4);
+  });
+
   test("says how it ended, and nothing at all where nothing began", () => {
     const end = (...events: EngineEvent[]) => {
       const { progress, lines } = session();

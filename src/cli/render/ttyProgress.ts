@@ -9,6 +9,8 @@ interface Vertex {
   name: string;
   started: number;
   finished?: number;
+  /** Why it ran. */
+  reason?: string;
   state: "running" | "done" | "cached" | "error" | "canceled";
   statuses: Map<string, { text: string; current?: number; total?: number; done: boolean }>;
   log: LogTail;
@@ -20,6 +22,8 @@ export interface TtyOptions {
   /** Asked anew for each drawing: terminals are resized. */
   size(): ScreenSize;
   color: boolean;
+  /** Say under each step why it ran. */
+  explain?: boolean;
 }
 
 /** Drawings per second are bounded: a terminal over a slow line must keep up. */
@@ -67,6 +71,8 @@ export function createTtyProgress(options: TtyOptions): Progress {
           ? text
           : paint(vertex.state === "error" ? 31 : vertex.state === "canceled" ? 33 : 34, text),
       );
+      if (options.explain === true && vertex.reason !== undefined)
+        out.push(fit(` => => because: ${oneLine(vertex.reason)}`, width));
       if (vertex.state !== "running") continue;
       for (const status of vertex.statuses.values()) {
         if (status.done) continue;
@@ -122,6 +128,7 @@ export function createTtyProgress(options: TtyOptions): Progress {
         case "step.done":
           vertex.state = event.cached ? "cached" : "done";
           vertex.finished = event.time;
+          if (!event.cached && event.reason !== undefined) vertex.reason = event.reason;
           vertex.log = emptyLog();
           break;
         case "step.error":
