@@ -1,9 +1,13 @@
 import { SlipwayError, type SourceRange } from "../oci/SlipwayError.ts";
+import { printable } from "./render/lineSplitter.ts";
 
 /** Lines that are shown before and after the ones that an error lies in. */
 const AROUND = 2;
 
-/** What a person reads of an error: the place in the Dockerfile with the lines around it, one sentence, and what to do. */
+/**
+ * What a person reads of an error: the place in the Dockerfile with the lines around it, one sentence, and what to do. What others wrote
+ * into it (a registry, a Dockerfile) cannot command the terminal.
+ */
 export function errorText(error: unknown, options: { debug: boolean }): string {
   const parts: string[] = [];
   if (error instanceof SlipwayError && error.range !== undefined) parts.push(excerpt(error.range));
@@ -17,7 +21,7 @@ export function errorText(error: unknown, options: { debug: boolean }): string {
     for (let cause = error.cause; options.debug && cause instanceof Error; cause = cause.cause)
       parts.push(`caused by: ${cause.stack}`);
   }
-  return `${parts.join("\n")}\n`;
+  return `${parts.join("\n").split("\n").map(plain).join("\n")}\n`;
 }
 
 /** In BuildKit's form: `Dockerfile:3`, a rule, numbered lines with `>>>` at those that are meant. */
@@ -33,7 +37,11 @@ export function excerpt(range: SourceRange): string {
     const line = (lines[n - 1] ?? "").replace(/\r$/, "");
     if (n === lines.length && line === "" && n > range.end) break;
     const mark = n >= range.start && n <= range.end ? ">>>" : "   ";
-    shown.push(`${String(n).padStart(4)} | ${mark} ${line}`);
+    shown.push(`${String(n).padStart(4)} | ${mark} ${plain(line)}`);
   }
   return [place, rule, ...shown, rule].join("\n");
+}
+
+function plain(line: string): string {
+  return Bun.stripANSI(printable(line));
 }

@@ -50,10 +50,11 @@ export async function runCli(argv: readonly string[], terminal: Terminal): Promi
     const rest = words.slice(found.words);
     const { values, positionals } = parseFlags(rest, {
       command: `slipway ${found.entry.name}`,
-      flags: { ...command.flags, help: { type: "bool", help: "" } },
+      flags: { ...command.flags, help: helpFlag(command.flags) },
       ...(command.stopAtPositional === true ? { stopAtPositional: true } : {}),
       exitCode: failure,
     });
+    debug ||= values.debug === true;
     if (values.help === true) {
       const { commandHelp } = await import("./help.ts");
       terminal.out(commandHelp(found.entry, command));
@@ -100,7 +101,11 @@ async function withCall(
         if (typeof globals.root === "string") flags.root = globals.root;
         if (typeof globals.runtime === "string") flags.runtime = globals.runtime;
         // Never closed: the process is about to end, and SQLite's last connection would write its log back, with an fsync, at every command.
-        const engine = await openEngine({ emit: withWarnings(emit, terminal), signal: abort.signal, flags });
+        const engine = await openEngine({
+          emit: withWarnings(emit, terminal, globals.debug === true || values.debug === true),
+          signal: abort.signal,
+          flags,
+        });
         terminal.exit = engine.store.linux.exit;
         return engine;
       },
@@ -114,9 +119,13 @@ async function withCall(
   }
 }
 
-/** A warning is for the person whatever the command shows of its work. */
-function withWarnings(emit: Emit, terminal: Terminal): Emit {
-  return (event) => (event.type === "warning" ? terminal.err(`WARNING: ${event.message}\n`) : emit(event));
+/** A warning is for the person whatever the command shows of its work; what explains slipway itself is so with `--debug`. */
+function withWarnings(emit: Emit, terminal: Terminal, debug: boolean): Emit {
+  return (event) => {
+    if (event.type === "warning") terminal.err(`WARNING: ${event.message}\n`);
+    else if (event.type !== "debug") emit(event);
+    else if (debug) terminal.err(`debug: ${event.message}\n`);
+  };
 }
 
 function checkCount(
@@ -138,14 +147,38 @@ function checkCount(
   );
 }
 
+/** `-h` is help where the command has no use of its own for it, as `run` has. */
+function helpFlag(flags: Record<string, Flag>): Flag {
+  const taken = Object.values(flags).some(({ short }) => short === "h");
+  return { type: "bool", help: "", ...(taken ? {} : { short: "h" }) };
+}
+
 function unknownCommand(words: readonly string[]): SlipwayError {
   const spelled = commandTable.flatMap((entry) => [entry.name, ...entry.aliases]);
+  const [first = "", second] = words;
+  const group = spelled.flatMap((name) => (name.startsWith(`${first} `) ? [name.slice(first.length + 1)] : []));
+  // A word of two is compared with words of two first: `image lss` is nearer to `image ls` than to `images`.
+  const two =
+    second === undefined
+      ? undefined
+      : nearest(
+          `${first} ${second}`,
+          spelled.filter((name) => name.includes(" ")),
+        );
   const near =
-    nearest(
-      words[0] as string,
-      spelled.filter((name) => !name.includes(" ")),
-    ) ?? nearest(words.slice(0, 2).join(" "), spelled);
-  return new SlipwayError("UNKNOWN_COMMAND", `${JSON.stringify(words[0])} is not a slipway command`, {
-    hint: near === undefined ? "See 'slipway --help'." : `Did you mean 'slipway ${near}'? See 'slipway --help'.`,
-  });
+    two ??
+    (group.length > 0
+      ? undefined
+      : nearest(
+          first,
+          spelled.filter((name) => !name.includes(" ")),
+        ));
+  const said = group.length > 0 && second !== undefined ? `${first} ${second}` : first;
+  const hint =
+    near !== undefined
+      ? `Did you mean 'slipway ${near}'? See 'slipway --help'.`
+      : group.length > 0
+        ? `It has: ${group.join(", ")}.`
+        : "See 'slipway --help'.";
+  return new SlipwayError("UNKNOWN_COMMAND", `${JSON.stringify(said)} is not a slipway command`, { hint });
 }

@@ -118,6 +118,14 @@ export function parseIgnoreFile(text: string): string[] {
   return patterns;
 }
 
+/** The 1-based line of each of `parseIgnoreFile`'s patterns. */
+export function ignoreLines(text: string): number[] {
+  return text
+    .replace(/^\ufeff/, "")
+    .split("\n")
+    .flatMap((line, at) => (line.startsWith("#") || trimSpace(line) === "" ? [] : [at + 1]));
+}
+
 function ruleOf(text: string, index: number): Rule[] {
   const trimmed = trimSpace(text);
   if (trimmed === "") return [];

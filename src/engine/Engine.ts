@@ -29,11 +29,14 @@ export interface EngineConfig {
 // build.ts --------------------------------------------------------------------------------------------------------------
 
 export interface BuildOptions {
-  /** Context directory; `-` is resolved by the command. */
+  /** Directory, git repository, URL, or `-`: a tar or a Dockerfile on standard input. */
   context: string;
-  /** Path of the Dockerfile; `<context>/Dockerfile` where absent. `dockerfileText` wins. */
+  /** Path of the Dockerfile (in the context, where that is no directory), its URL, or `-`; `Dockerfile` of the context where absent. */
   file?: string;
-  dockerfileText?: string;
+  /** `--build-context`: directory, git repository, URL, `docker-image://` or `oci-layout://` by name. */
+  buildContexts?: Record<string, string>;
+  /** Standard input, for those that say `-`. */
+  stdin?: () => ReadableStream<Uint8Array>;
   tags: string[];
   target?: string;
   buildArgs: Record<string, string | undefined>;

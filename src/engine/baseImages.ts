@@ -1,17 +1,31 @@
+import { resolve } from "node:path";
+import type { ImageConfig } from "../oci/config.ts";
 import type { Platform } from "../oci/platform.ts";
 import { formatFullPlatform } from "../oci/platform.ts";
 import { matchesPlatform } from "../oci/platformMatch.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { BaseImage, ResolveImage } from "../plan/graph.ts";
-import type { ImageRecord } from "../store/Store.ts";
+import type { ImageRecord, Lease } from "../store/Store.ts";
+import type { BuildContexts } from "./contexts/buildContexts.ts";
 import type { BuildOptions, Engine } from "./Engine.ts";
 import { findImage } from "./resolveImage.ts";
 import type { Status, Vertices } from "./vertices.ts";
 
 /** Base images by reference: from the store when the name is there, else (and with `--pull`) from the registry. Each is asked for once. */
-export function createBaseResolver(engine: Engine, options: BuildOptions, vertices: Vertices): ResolveImage {
+export function createBaseResolver(
+  engine: Engine,
+  options: BuildOptions,
+  work: { vertices: Vertices; lease: Lease; layouts: BuildContexts["layouts"] },
+): ResolveImage {
+  const { vertices, lease, layouts } = work;
   const known = new Map<string, Promise<BaseImage>>();
   return (reference, platform) => {
+    const layout = layouts.get(reference);
+    if (layout !== undefined) {
+      return vertices.internal(`[internal] load ${reference}`, (status) =>
+        layoutImage(engine, { reference, layout, platform, lease }, status),
+      );
+    }
     const { canonical } = parseReference(reference);
     const key = `${canonical} ${formatFullPlatform(platform)}`;
     let found = known.get(key);
@@ -43,9 +57,73 @@ async function baseImage(
   };
 }
 
+/** Like `createBaseResolver`, but of an image that is not here only manifest and config are fetched. */
+export function createConfigResolver(
+  engine: Engine,
+  options: BuildOptions,
+  work: { lease: Lease; layouts: BuildContexts["layouts"] },
+): ResolveImage {
+  return async (reference, platform) => {
+    const layout = work.layouts.get(reference);
+    if (layout !== undefined)
+      return layoutImage(engine, { reference, layout, platform, lease: work.lease }, () => undefined);
+    const { canonical } = parseReference(reference);
+    const local = options.pull ? undefined : findImage(engine, canonical);
+    if (local !== undefined && fits(local, platform))
+      return { reference: canonical, imageID: local.id, config: local.config, platform: platformOf(local) };
+    const { fetchConfig } = await import("./pull.ts");
+    const { id, config } = await fetchConfig(engine, canonical, {
+      platform: formatFullPlatform(platform),
+      lease: work.lease,
+    });
+    return { reference: canonical, imageID: id, config, platform: platformOf({ config }) };
+  };
+}
+
+/** An image of an OCI layout. It gets no name in the store: the lease holds it, and then what was built on it. */
+async function layoutImage(
+  engine: Engine,
+  from: {
+    reference: string;
+    layout: { path: string; tag?: string; digest?: string };
+    platform: Platform;
+    lease: Lease;
+  },
+  status: Status,
+): Promise<BaseImage> {
+  const [{ openOciLayout }, { fetchImage }] = await Promise.all([
+    import("../archive/ociLayout.ts"),
+    import("./pull.ts"),
+  ]);
+  const { layout, lease, platform, reference } = from;
+  const source = openOciLayout(resolve(layout.path));
+  const top = await source.manifest("", layout.digest ?? layout.tag ?? "");
+  const fetched = await fetchImage(
+    quiet(engine, status),
+    source,
+    { path: "", canonical: reference },
+    {
+      top,
+      lease,
+      platform: formatFullPlatform(platform),
+    },
+  );
+  const { id } = fetched;
+  const config = JSON.parse(Buffer.from(engine.store.blobs.read(id)).toString()) as ImageConfig;
+  return { reference, imageID: id, config, platform: platformOf({ config }) };
+}
+
 async function pulled(engine: Engine, reference: string, platform: Platform, status: Status): Promise<ImageRecord> {
   const { pull } = await import("./pull.ts");
-  const quiet: Engine = {
+  const result = await pull(quiet(engine, status), reference, { platform: formatFullPlatform(platform) });
+  const record = engine.store.images.get(result.imageID);
+  if (record === undefined) throw new Error(`pull of ${reference} left no image behind`);
+  return record;
+}
+
+/** The engine with what a pull tells as lines of one step. */
+function quiet(engine: Engine, status: Status): Engine {
+  return {
     ...engine,
     emit: (event) => {
       if (event.type !== "pull.layer") return;
@@ -57,13 +135,9 @@ async function pulled(engine: Engine, reference: string, platform: Platform, sta
       });
     },
   };
-  const result = await pull(quiet, reference, { platform: formatFullPlatform(platform) });
-  const record = engine.store.images.get(result.imageID);
-  if (record === undefined) throw new Error(`pull of ${reference} left no image behind`);
-  return record;
 }
 
-function platformOf({ config }: ImageRecord): Platform {
+function platformOf({ config }: Pick<ImageRecord, "config">): Platform {
   const platform: Platform = { os: config.os, architecture: config.architecture };
   if (config.variant !== undefined) platform.variant = config.variant;
   return platform;

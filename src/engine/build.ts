@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
+import type { Dockerfile } from "../dockerfile/instruction.ts";
 import { parseDockerfile } from "../dockerfile/parseDockerfile.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -15,11 +16,10 @@ import { solve } from "../solve/solve.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
 import { putImage } from "../store/putImage.ts";
 import { createBaseResolver } from "./baseImages.ts";
-import { createContextOpener } from "./buildContext.ts";
+import { openContexts } from "./contexts/buildContexts.ts";
 import { startBuildRecord } from "./buildRecords.ts";
-import { buildViolations } from "./checkBuild.ts";
+import { buildViolations } from "./buildViolations.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
-import { loadDockerfile } from "./loadDockerfile.ts";
 import { createVertices } from "./vertices.ts";
 
 /**
@@ -58,11 +58,9 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
   const lease = store.lease("build");
   const ssh = createSshAgents(options.ssh ?? [], () => lease.directory());
   try {
-    const source = await vertices.internal("[internal] load build definition from Dockerfile", async () =>
-      loadDockerfile(options),
-    );
+    const contexts = await openContexts(engine, options, { lease, vertices });
+    const source = contexts.dockerfile;
     const dockerfile = parseDockerfile(source.text, { file: source.name });
-    const contexts = createContextOpener(engine, options, source, vertices);
     const host = hostPlatform();
     const graph = await planBuild(
       dockerfile,
@@ -76,17 +74,20 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
         noCache: options.noCache,
         noCacheFilter: options.noCacheFilter,
         ...(options.target === undefined ? {} : { target: options.target }),
+        namedContexts: contexts.named,
       },
-      createBaseResolver(engine, options, vertices),
+      createBaseResolver(engine, options, { vertices, lease, layouts: contexts.layouts }),
     );
     // Base images are in the store by now, so that what they set is known.
     const warnings = buildViolations(engine, options, {
       dockerfile,
       file: source.name,
-      ignorePatterns: contexts.ignorePatterns(),
+      ignorePatterns: contexts.ignore.patterns,
       allStages: false,
+      named: contexts.named,
     });
     vertices.plan(graph.steps);
+    tellAside(engine, options, graph, dockerfile);
     checkEntitlements(graph, options);
 
     const hostname = options.buildArgs.BUILDKIT_SANDBOX_HOSTNAME;
@@ -129,6 +130,19 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
     ssh.close();
     lease.release();
   }
+}
+
+/** What is worth a word and changes nothing. */
+function tellAside(engine: Engine, options: BuildOptions, graph: Graph, dockerfile: Dockerfile): void {
+  const syntax = options.buildArgs.BUILDKIT_SYNTAX ?? dockerfile.directives.syntax;
+  if (syntax !== undefined && syntax !== "")
+    engine.emit({ type: "debug", message: `the built-in language serves; syntax image ${syntax} is not fetched` });
+  const { unusedBuildArgs } = graph;
+  if (unusedBuildArgs.length > 0)
+    engine.emit({
+      type: "warning",
+      message: `One or more build-args [${unusedBuildArgs.join(" ")}] were not consumed`,
+    });
 }
 
 /** BuildKit's rule and words. `--network host` has said yes to the host's network already. @throws SlipwayError `NOT_ALLOWED` */

@@ -2,7 +2,12 @@ import type { Digest } from "../oci/digest.ts";
 import type { SourceRange } from "../oci/SlipwayError.ts";
 
 /** What the verbs tell while they work. Times are milliseconds since the epoch, sizes bytes. The engine itself prints nothing. */
-export type EngineEvent = PullEvent | BuildEvent | { type: "warning"; message: string; range?: SourceRange };
+export type EngineEvent =
+  | PullEvent
+  | BuildEvent
+  | { type: "warning"; message: string; range?: SourceRange }
+  /** For who asks how it works: shown with `--debug`. */
+  | { type: "debug"; message: string };
 
 export type PullEvent =
   | { type: "pull.start"; reference: string }

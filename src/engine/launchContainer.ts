@@ -7,13 +7,12 @@ import { enterMountNamespace, type MountNamespace } from "../runtime/MountNamesp
 import { findProgram } from "../runtime/findProgram.ts";
 import { makeDirectories, makeMountStubs, mountTargets } from "../runtime/mountStubs.ts";
 import { networkFiles } from "../runtime/networkFiles.ts";
-import type { Seccomp } from "../runtime/OciSpec.ts";
 import { probeRuntime } from "../runtime/probe.ts";
 import { processStart } from "../linux/processStart.ts";
 import { resolveUser } from "../runtime/resolveUser.ts";
 import type { Runtime } from "../runtime/Runtime.ts";
 import { runtimeGlobals, runtimeStateDirectory } from "../runtime/runtimeCommand.ts";
-import { defaultSeccomp } from "../runtime/seccomp.ts";
+import { defaultSeccomp, type SeccompOptions } from "../runtime/seccomp.ts";
 import { DEFAULT_SHM_SIZE, runtimeSpec, type SpecMount } from "../runtime/spec.ts";
 import { startByFifo } from "../runtime/startByFifo.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
@@ -63,16 +62,18 @@ export async function launchContainer(
       namespace = enterMountNamespace(store.linux, runtime);
       // It takes as long to come up as the bundle takes to be written.
       const monitor = spawnConmon(engine, current, { conmon, runtime, detached: options.detached });
-      let profile: Seccomp | undefined;
+      let uncompiled: SeccompOptions | undefined;
       try {
-        profile = writeBundle(engine, current, { runtime, namespace });
+        uncompiled = writeBundle(engine, current, { runtime, namespace });
       } catch (error) {
         monitor.cancel();
         throw error;
       }
-      const pid = await monitor.createContainer();
+      const created = monitor.createContainer();
+      store.checkpoint(); // while others work
+      const pid = await created;
       const state = runtimeStateDirectory(runtime, current.id);
-      if (profile !== undefined && runtime.compiledSeccomp) keepCompiledSeccomp(runtime, profile, state);
+      if (uncompiled !== undefined && runtime.compiledSeccomp) keepCompiledSeccomp(runtime, uncompiled, state);
       const files = containerFiles(directory, current.id);
       await options.beforeStart?.(files.attach);
       const started = store.containers.update(current.id, {
@@ -102,12 +103,12 @@ export async function launchContainer(
   }
 }
 
-/** Mounts the root file system and writes what conmon and the runtime read. Returns the seccomp profile that the runtime has to compile, if any. */
+/** Mounts the root file system and writes what conmon and the runtime read. Returns what the seccomp profile is of that the runtime has to compile, if any. */
 function writeBundle(
   engine: Engine,
   record: ContainerRecord,
   { runtime, namespace }: { runtime: Runtime; namespace: MountNamespace },
-): Seccomp | undefined {
+): SeccompOptions | undefined {
   const { store } = engine;
   const { linux } = store;
   const options = containerOptions(record);
@@ -155,10 +156,8 @@ function writeBundle(
       available: ownCapabilities(),
     });
     const confined = !privileged && !options.securityOpt.some((option) => /^seccomp[=:]unconfined$/.test(option));
-    const profile = confined
-      ? defaultSeccomp({ arch: process.arch, capabilities, deviceCgroup: runtime.cgroups })
-      : undefined;
-    const filter = profile === undefined ? undefined : compiledSeccomp(runtime, profile);
+    const confinement: SeccompOptions = { arch: process.arch, capabilities, deviceCgroup: runtime.cgroups };
+    const filter = confined ? compiledSeccomp(runtime, confinement) : undefined;
     const spec = runtimeSpec({
       process: {
         args: options.args,
@@ -174,7 +173,7 @@ function writeBundle(
       network: options.network === "none" ? "none" : "host",
       capabilities,
       privileged,
-      seccomp: filter ?? profile,
+      seccomp: confined ? (filter ?? defaultSeccomp(confinement)) : undefined,
       noNewPrivileges: options.securityOpt.some((option) => /^no-new-privileges([=:]true)?$/.test(option)),
       shmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
       cgroups: runtime.cgroups,
@@ -184,7 +183,7 @@ function writeBundle(
     writeFileSync(`${directory}/config.json`, JSON.stringify(spec));
     mkdirSync(files.rootfs, { recursive: true });
     namespace.attach(mountfd, files.rootfs, { devices: privileged || runtime.cgroups });
-    return filter === undefined ? profile : undefined;
+    return confined && filter === undefined ? confinement : undefined;
   } finally {
     linux.close(mountfd);
   }

@@ -10,7 +10,7 @@ import { parseReference, type Reference } from "../oci/reference.ts";
 import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
 import { AT_FDCWD } from "../linux/constants.ts";
 import { unpackBlob } from "../layer/unpackBlob.ts";
-import { createRegistry, type Registry } from "../registry/createRegistry.ts";
+import { createRegistry, type Registry, type ResolvedManifest } from "../registry/createRegistry.ts";
 import { createSemaphore } from "../solve/semaphore.ts";
 import type { Lease } from "../store/Store.ts";
 import type { Engine, PullOptions, PullResult } from "./Engine.ts";
@@ -30,27 +30,14 @@ interface LayerWork {
  * @throws SlipwayError those of `Registry.manifest`, `NO_MATCHING_PLATFORM`, `DIGEST_MISMATCH`, `DIFF_ID_MISMATCH`
  */
 export async function pull(engine: Engine, name: string, options: PullOptions = {}): Promise<PullResult> {
-  const { store, emit, signal } = engine;
+  const { store, emit } = engine;
   const reference = parseReference(name);
-  const registry = createRegistry({ host: reference.domain, ...engine.config.registries[reference.domain], signal });
+  const registry = registryOf(engine, reference);
   emit({ type: "pull.start", reference: reference.canonical });
   const lease = store.lease("pull");
   try {
     const top = await registry.manifest(reference.path, reference.digest ?? reference.tag ?? "latest");
-    const { bytes, manifest, digest } = await chosen(registry, reference, top, options);
-    lease.protect("blob", manifest.config.digest);
-    const config = await readConfig(engine, registry, reference, manifest.config, lease);
-    const layers = manifest.layers.map((blob, i): LayerWork => ({ blob, diffID: config.rootfs.diff_ids[i] as Digest }));
-    if (layers.length !== config.rootfs.diff_ids.length) {
-      throw new SlipwayError(
-        "INVALID_IMAGE",
-        `${reference.canonical} has ${layers.length} layers, but its config names ${config.rootfs.diff_ids.length}`,
-      );
-    }
-    const fetched = await fetchLayers(engine, registry, reference, layers, lease);
-
-    store.blobs.write(bytes, lease);
-    const id = manifest.config.digest;
+    const { id, digest, fetched } = await fetchImage(engine, registry, reference, { top, lease, ...options });
     const repository = `${reference.domain}/${reference.path}`;
     const earlier =
       reference.digest === undefined
@@ -69,10 +56,58 @@ export async function pull(engine: Engine, name: string, options: PullOptions = 
   }
 }
 
+/** Where an image comes from: a registry, a layout on the disk. */
+export type ImageSource = Pick<Registry, "manifest" | "blob">;
+
+/**
+ * Brings the config, the manifest and the layers of an image into the store, under the lease; what names them is the caller's to record.
+ * `fetched`: something was not there before.
+ */
+export async function fetchImage(
+  engine: Engine,
+  source: ImageSource,
+  reference: Pick<Reference, "path" | "canonical">,
+  options: PullOptions & { top: ResolvedManifest; lease: Lease },
+): Promise<{ id: Digest; digest: Digest; fetched: boolean }> {
+  const { lease, top } = options;
+  const { bytes, manifest, digest } = await chosen(source, reference, top, options);
+  lease.protect("blob", manifest.config.digest);
+  const config = await readConfig(engine, source, reference, manifest.config, lease);
+  const layers = manifest.layers.map((blob, i): LayerWork => ({ blob, diffID: config.rootfs.diff_ids[i] as Digest }));
+  if (layers.length !== config.rootfs.diff_ids.length) {
+    throw new SlipwayError(
+      "INVALID_IMAGE",
+      `${reference.canonical} has ${layers.length} layers, but its config names ${config.rootfs.diff_ids.length}`,
+    );
+  }
+  const fetched = await fetchLayers(engine, source, reference, layers, lease);
+  engine.store.blobs.write(bytes, lease);
+  return { id: manifest.config.digest, digest, fetched };
+}
+
+/** The config of an image of a registry, without its layers. Nothing is recorded. @throws SlipwayError as `pull` does */
+export async function fetchConfig(
+  engine: Engine,
+  name: string,
+  options: PullOptions & { lease: Lease },
+): Promise<{ id: Digest; config: ImageConfig }> {
+  const reference = parseReference(name);
+  const registry = registryOf(engine, reference);
+  const top = await registry.manifest(reference.path, reference.digest ?? reference.tag ?? "latest");
+  const { manifest } = await chosen(registry, reference, top, options);
+  options.lease.protect("blob", manifest.config.digest);
+  const config = await readConfig(engine, registry, reference, manifest.config, options.lease);
+  return { id: manifest.config.digest, config };
+}
+
+function registryOf({ config, signal }: Engine, { domain }: Reference): Registry {
+  return createRegistry({ host: domain, ...config.registries[domain], signal });
+}
+
 /** The manifest of the platform that was asked for, or of this machine's. */
 async function chosen(
-  registry: Registry,
-  reference: Reference,
+  registry: ImageSource,
+  reference: Pick<Reference, "path" | "canonical">,
   top: { bytes: Uint8Array; digest: Digest },
   options: PullOptions,
 ): Promise<{ bytes: Uint8Array; manifest: Manifest; digest: Digest }> {
@@ -106,8 +141,8 @@ async function chosen(
 
 async function readConfig(
   engine: Engine,
-  registry: Registry,
-  reference: Reference,
+  registry: ImageSource,
+  reference: Pick<Reference, "path" | "canonical">,
   blob: Descriptor,
   lease: Lease,
 ): Promise<ImageConfig> {
@@ -123,8 +158,8 @@ async function readConfig(
 /** Returns whether anything had to be fetched. */
 async function fetchLayers(
   engine: Engine,
-  registry: Registry,
-  reference: Reference,
+  registry: ImageSource,
+  reference: Pick<Reference, "path" | "canonical">,
   layers: readonly LayerWork[],
   lease: Lease,
 ): Promise<boolean> {

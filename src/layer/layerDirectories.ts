@@ -11,6 +11,7 @@ import {
 import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import { removeEntry } from "./removeEntry.ts";
 import { OPAQUE_ATTRIBUTE, OPAQUE_VALUE } from "./overlayForm.ts";
 
 /** The directories of a tree that is being unpacked, by paths without links. A bounded number of descriptors is kept open. */
@@ -30,7 +31,8 @@ export interface LayerDirectories {
 const KEPT = 128;
 const MAX_LINKS = 255;
 
-export function createDirectories(linux: Linux, root: number): LayerDirectories {
+/** `removed` hears the bytes of each file that gives way to a directory. */
+export function createDirectories(linux: Linux, root: number, removed: (bytes: number) => void): LayerDirectories {
   const open = new Map<string, number>();
   const implied = new Set<string>([""]);
   /** Paths known to be directories without links on the way. */
@@ -82,7 +84,7 @@ export function createDirectories(linux: Linux, root: number): LayerDirectories 
           continue;
         } else if (type !== S_IFDIR) {
           // An earlier entry was a file (or a whiteout): the later one, which needs a directory here, counts.
-          linux.unlinkat(parent, name);
+          removed(removeEntry(linux, parent, name, stat));
           imply(parent, name, here);
           // What the whiteout hid of the layers below stays hidden.
           const whiteout = type === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;

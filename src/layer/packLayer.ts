@@ -14,20 +14,34 @@ import {
 } from "../linux/constants.ts";
 import type { Linux, Stat } from "../linux/Linux.ts";
 import { createHasher, type Digest } from "../oci/digest.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
 import { isPrivateAttribute, OPAQUE_ATTRIBUTE, OPAQUE_NAME, WHITEOUT_PREFIX } from "./overlayForm.ts";
 import { tarHeader } from "./tarHeader.ts";
 import type { TarEntry } from "./tarReader.ts";
 import type { UnpackedLayer } from "./unpackLayer.ts";
+
+export interface PackOptions {
+  /**
+   * The tar is for others: a file whose own name is that of a whiteout is refused, as it would be lost there and take a file of the layers
+   * below with it (image-spec, layer.md: no such file can be in an image).
+   */
+  leaving?: boolean;
+}
 
 const BLOCK = 512;
 const BUFFER = 1024 * 1024;
 
 /**
  * The tar of a layer's directory (in overlayfs's form), piece by piece: parents before children, names in a fixed order, the same bytes for
- * the same tree every time. Whiteouts and opaque directories become `.wh.` entries; sockets are left out. A piece is only valid until
- * the next one is asked for.
+ * the same tree every time. Whiteouts and opaque directories become `.wh.` entries; sockets and the root itself are left out, as containerd
+ * does. A piece is only valid until the next one is asked for.
+ * @throws SlipwayError `WHITEOUT_NAME` where `leaving`
  */
-export function* packLayer(linux: Linux, directory: string): Generator<Uint8Array, { size: number }> {
+export function* packLayer(
+  linux: Linux,
+  directory: string,
+  { leaving = false }: PackOptions = {},
+): Generator<Uint8Array, { size: number }> {
   const root = linux.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
   const buffer = new Uint8Array(BUFFER);
   const padding = new Uint8Array(BLOCK);
@@ -40,7 +54,21 @@ export function* packLayer(linux: Linux, directory: string): Generator<Uint8Arra
     for (const name of names) {
       const path = prefix + name;
       const stat = linux.statat(fd, name);
-      switch (stat.mode & S_IFMT) {
+      if (leaving && name.startsWith(WHITEOUT_PREFIX)) throw whiteoutName(path);
+      const type = stat.mode & S_IFMT;
+      if (type === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0) {
+        yield whiteout(`${prefix}${WHITEOUT_PREFIX}${name}`); // overlayfs makes many of them one inode: they are no hard links
+        continue;
+      }
+      if (stat.nlink > 1 && type !== S_IFDIR && type !== S_IFSOCK) {
+        const first = links.get(stat.ino);
+        if (first !== undefined) {
+          yield tarHeader({ ...entryOf(path, stat, "hardlink"), linkname: first });
+          continue;
+        }
+        links.set(stat.ino, path);
+      }
+      switch (type) {
         case S_IFDIR: {
           const child = linux.openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
           try {
@@ -59,8 +87,7 @@ export function* packLayer(linux: Linux, directory: string): Generator<Uint8Arra
           yield tarHeader({ ...entryOf(path, stat, "symlink"), linkname: linux.readlinkat(fd, name) });
           break;
         case S_IFCHR:
-          if (stat.rdevMajor === 0 && stat.rdevMinor === 0) yield whiteout(`${prefix}${WHITEOUT_PREFIX}${name}`);
-          else yield tarHeader(entryOf(path, stat, "char"));
+          yield tarHeader(entryOf(path, stat, "char"));
           break;
         case S_IFBLK:
           yield tarHeader(entryOf(path, stat, "block"));
@@ -75,14 +102,6 @@ export function* packLayer(linux: Linux, directory: string): Generator<Uint8Arra
   }
 
   function* file(directoryFd: number, name: string, path: string, stat: Stat): Generator<Uint8Array> {
-    if (stat.nlink > 1) {
-      const first = links.get(stat.ino);
-      if (first !== undefined) {
-        yield tarHeader({ ...entryOf(path, stat, "hardlink"), linkname: first });
-        return;
-      }
-      links.set(stat.ino, path);
-    }
     const fd = linux.openat(directoryFd, name, O_RDONLY | O_NOFOLLOW);
     try {
       size += stat.size;
@@ -143,6 +162,14 @@ function entryOf(path: string, stat: Stat, type: TarEntry["type"]): TarEntry {
     minor: stat.rdevMinor,
     xattrs: [],
   };
+}
+
+function whiteoutName(path: string): SlipwayError {
+  return new SlipwayError(
+    "WHITEOUT_NAME",
+    `the image's file ${JSON.stringify(`/${path}`)} cannot leave: a name that begins with ".wh." says in a layer that another file is removed`,
+    { hint: "Remove or rename the file in the step that makes it." },
+  );
 }
 
 function whiteout(path: string): Uint8Array {

@@ -43,18 +43,19 @@ export function sameContent(linux: Linux, one: string, two: string): boolean {
     // Mode and owner of a whiteout are by chance (a setgid parent hands down its group) and in no tar.
     if (isWhiteout(statA) && isWhiteout(statB)) return true;
     if (statA.mode !== statB.mode || statA.uid !== statB.uid || statA.gid !== statB.gid) return false;
-    if (type === S_IFLNK) return linux.readlinkat(fdA, name) === linux.readlinkat(fdB, name);
-    if (type !== S_IFREG && type !== S_IFDIR) {
-      return statA.rdevMajor === statB.rdevMajor && statA.rdevMinor === statB.rdevMinor;
-    }
-    if (type === S_IFREG) {
-      if (statA.size !== statB.size || statA.nlink !== statB.nlink) return false;
+    if (type !== S_IFDIR) {
+      if (statA.nlink !== statB.nlink) return false;
       if (statA.nlink > 1) {
         const linked = links.get(statA.ino);
         if (linked !== undefined) return linked === statB.ino;
         links.set(statA.ino, statB.ino);
       }
     }
+    if (type === S_IFLNK) return linux.readlinkat(fdA, name) === linux.readlinkat(fdB, name);
+    if (type !== S_IFREG && type !== S_IFDIR) {
+      return statA.rdevMajor === statB.rdevMajor && statA.rdevMinor === statB.rdevMinor;
+    }
+    if (type === S_IFREG && statA.size !== statB.size) return false;
     const flags = O_RDONLY | O_NOFOLLOW | (type === S_IFDIR ? O_DIRECTORY : 0);
     const openA = linux.openat(fdA, name, flags);
     const openB = linux.openat(fdB, name, flags);

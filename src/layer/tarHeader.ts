@@ -1,4 +1,5 @@
 import { encodePath } from "../linux/pathBytes.ts";
+import { xattrKey } from "./paxRecords.ts";
 import type { TarEntry } from "./tarReader.ts";
 
 const BLOCK = 512;
@@ -30,7 +31,7 @@ export function tarHeader(entry: TarEntry): Uint8Array {
   if (entry.gid > MAX_ID) records.push(record("gid", encodePath(String(entry.gid))));
   if (entry.mtime.sec < 0 || entry.mtime.sec > MAX_SIZE)
     records.push(record("mtime", encodePath(String(entry.mtime.sec))));
-  for (const [key, value] of entry.xattrs) records.push(record(`SCHILY.xattr.${key}`, value));
+  for (const [key, value] of entry.xattrs) records.push(record(xattrKey(key), value));
 
   const main = ustar(name, link, entry);
   if (records.length === 0) return main;
@@ -91,7 +92,7 @@ function octal(header: Uint8Array, at: number, length: number, value: number): v
 
 /** `<length> <key>=<value>\n`, the length counting itself (POSIX.1-2001, pax). */
 function record(key: string, value: Uint8Array): Uint8Array {
-  const rest = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from("\n")]);
+  const rest = Buffer.concat([encodePath(` ${key}=`), value, Buffer.from("\n")]);
   let length = rest.length + 1;
   while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
   return Buffer.concat([Buffer.from(String(length)), rest]);

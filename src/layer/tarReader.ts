@@ -1,6 +1,9 @@
 import type { Timespec } from "../linux/Linux.ts";
 import { decodePath } from "../linux/pathBytes.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import { type Pax, paxNumber, paxRecords, paxText, timeOf, xattrName } from "./paxRecords.ts";
+import { expandSparse, oldGnuMap, oldGnuSize, paxDataMap, paxTextMap, type SparseMap } from "./sparseMap.ts";
+import { bad, tarNumber } from "./tarNumber.ts";
 
 export type TarEntryType = "file" | "directory" | "symlink" | "hardlink" | "char" | "block" | "fifo";
 
@@ -12,8 +15,10 @@ export interface TarEntry {
   mode: number;
   uid: number;
   gid: number;
-  /** Bytes of data that follow; 0 for all but files. */
+  /** Bytes that the file has; 0 for all but files. */
   size: number;
+  /** Some of them may be told as holes. */
+  sparse?: boolean;
   mtime: Timespec;
   linkname: string;
   major: number;
@@ -21,10 +26,12 @@ export interface TarEntry {
   xattrs: [name: string, value: Uint8Array][];
 }
 
-/** Hears the entries of an archive in order: `entry`, then `data` until `size` bytes were given, then `end`. */
+/** Hears the entries of an archive in order: `entry`, then `data` and `hole` until `size` bytes were given, then `end`. */
 export interface TarHandler {
   entry(entry: TarEntry): void;
   data(chunk: Uint8Array): void;
+  /** Zeros that are not stored; of sparse files only. */
+  hole(length: number): void;
   end(): void;
 }
 
@@ -36,17 +43,20 @@ export interface TarReader {
 }
 
 const BLOCK = 512;
+/** Come in turns in a sparse map of version 0.0, many times each. */
+const PAIR_KEYS = ["GNU.sparse.offset", "GNU.sparse.numbytes"];
 /** PAX headers and long names are held in memory: far more than any real one. */
 const MAX_EXTENDED = 8 * 1024 * 1024;
 
 /**
- * Reads ustar, PAX (local and global headers, SCHILY.xattr, sub-second times) and GNU archives (long names, base-256 numbers).
+ * Reads ustar, PAX (local and global headers, SCHILY.xattr, sub-second times) and GNU archives (long names, base-256 numbers), and the sparse
+ * files of both.
  * Memory does not grow with the archive. @throws SlipwayError `BAD_ARCHIVE`, `UNSUPPORTED_ENTRY`
  */
 export function createTarReader(handler: TarHandler): TarReader {
   const header = new Uint8Array(BLOCK);
   let filled = 0;
-  let state: "header" | "data" | "extended" | "padding" | "done" = "header";
+  let state: "header" | "map" | "data" | "extended" | "padding" | "done" = "header";
   let remaining = 0;
   let padding = 0;
   let extended: Uint8Array[] = [];
@@ -55,6 +65,10 @@ export function createTarReader(handler: TarHandler): TarReader {
   let longLink: string | undefined;
   let local: Map<string, Uint8Array> = new Map();
   const global: Map<string, Uint8Array> = new Map();
+  /** Of the entry that is read: the file, its map where it has one, and who hears its bytes. */
+  let entry: TarEntry | undefined;
+  let map: SparseMap | undefined;
+  let sink: Pick<TarHandler, "data" | "end"> = handler;
 
   function afterData(): void {
     remaining = padding;
@@ -79,17 +93,34 @@ export function createTarReader(handler: TarHandler): TarReader {
       if (size === 0) readExtended();
       return;
     }
-    const entry = entryOf(header, type, size, { longName, longLink, local, global });
+    map = sparseMapOf(header, type, local);
+    entry = entryOf(header, type, size, { longName, longLink, local, global, sparse: map !== undefined });
     longName = longLink = undefined;
     local = new Map();
+    remaining = size;
+    if (entry.type !== "file") remaining = padding = 0;
+    if (map?.more) state = "map";
+    else begin();
+  }
+
+  function readMap(): void {
+    if (map === undefined) throw new Error("no map is read");
+    if (map.inData) remaining -= BLOCK;
+    if (remaining < 0) throw bad("a sparse map that goes past its data");
+    map.block(header);
+    if (!map.more) begin();
+  }
+
+  function begin(): void {
+    if (entry === undefined) throw new Error("no entry is read");
+    sink = map === undefined ? handler : expandSparse(handler, map.ranges, { stored: remaining, size: entry.size });
     handler.entry(entry);
-    remaining = entry.size;
-    if (entry.type !== "file") padding = 0;
-    if (remaining === 0) {
-      handler.end();
-      afterData();
-      if (state === "padding" && remaining === 0) state = "header";
-    } else state = "data";
+    if (remaining > 0) {
+      state = "data";
+      return;
+    }
+    sink.end();
+    afterData();
   }
 
   function readExtended(): void {
@@ -97,7 +128,16 @@ export function createTarReader(handler: TarHandler): TarReader {
     extended = [];
     if (extendedType === "L") longName = cString(bytes, 0, bytes.length);
     else if (extendedType === "K") longLink = cString(bytes, 0, bytes.length);
-    else for (const [key, value] of paxRecords(bytes)) (extendedType === "g" ? global : local).set(key, value);
+    else {
+      const records = extendedType === "g" ? global : local;
+      const pairs: string[] = [];
+      for (const [key, value] of paxRecords(bytes)) {
+        if (key === PAIR_KEYS[pairs.length % 2]) pairs.push(Buffer.from(value).toString("latin1"));
+        else if (PAIR_KEYS.includes(key)) throw bad("a sparse map with half a pair");
+        else records.set(key, value);
+      }
+      if (pairs.length > 0) records.set("GNU.sparse.map", Buffer.from(pairs.join(",")));
+    }
     afterData();
   }
 
@@ -108,24 +148,26 @@ export function createTarReader(handler: TarHandler): TarReader {
         switch (state) {
           case "done":
             return;
-          case "header": {
+          case "header":
+          case "map": {
             const take = Math.min(BLOCK - filled, chunk.length - at);
             header.set(chunk.subarray(at, at + take), filled);
             filled += take;
             at += take;
             if (filled === BLOCK) {
               filled = 0;
-              readHeader();
+              if (state === "header") readHeader();
+              else readMap();
             }
             break;
           }
           case "data": {
             const take = Math.min(remaining, chunk.length - at);
-            handler.data(chunk.subarray(at, at + take));
+            sink.data(chunk.subarray(at, at + take));
             remaining -= take;
             at += take;
             if (remaining === 0) {
-              handler.end();
+              sink.end();
               afterData();
             }
             break;
@@ -149,43 +191,18 @@ export function createTarReader(handler: TarHandler): TarReader {
     },
     finish() {
       const between = state === "done" || (state === "header" && filled === 0) || state === "padding";
-      if (!between) throw new SlipwayError("TRUNCATED_ARCHIVE", "the tar archive ends in the middle of an entry");
+      const announced = longName !== undefined || longLink !== undefined || local.size > 0;
+      if (!between || announced)
+        throw new SlipwayError("TRUNCATED_ARCHIVE", "the tar archive ends in the middle of an entry");
     },
   };
 }
 
-function bad(what: string): SlipwayError {
-  return new SlipwayError("BAD_ARCHIVE", `not a valid tar archive: ${what}`);
-}
-
 function checkSum(header: Uint8Array): void {
-  const wanted = number(header, 148, 8);
+  const wanted = tarNumber(header, 148, 8);
   let sum = 0;
   for (let i = 0; i < BLOCK; i++) sum += i >= 148 && i < 156 ? 32 : (header[i] as number);
   if (sum !== wanted) throw bad("a header's check sum is wrong");
-}
-
-/** Octal text, or base-256 where the first bit is set (GNU). */
-function number(header: Uint8Array, start: number, length: number): number {
-  const first = header[start] as number;
-  if ((first & 0x80) !== 0) {
-    let value = first & 0x40 ? -1 : first & 0x3f;
-    for (let i = 1; i < length; i++) value = value * 256 + (header[start + i] as number);
-    if (!Number.isSafeInteger(value)) throw bad("a number out of range");
-    return value;
-  }
-  let value = 0;
-  let seen = false;
-  for (let i = start; i < start + length; i++) {
-    const byte = header[i] as number;
-    if (byte >= 48 && byte <= 55) {
-      value = value * 8 + byte - 48;
-      seen = true;
-    } else if (byte === 0 || byte === 32) {
-      if (seen) break;
-    } else throw bad("a number that is none");
-  }
-  return value;
 }
 
 function cString(bytes: Uint8Array, start: number, length: number): string {
@@ -194,57 +211,52 @@ function cString(bytes: Uint8Array, start: number, length: number): string {
   return decodePath(bytes.subarray(start, end));
 }
 
-function* paxRecords(bytes: Uint8Array): Generator<[string, Uint8Array]> {
-  let at = 0;
-  while (at < bytes.length) {
-    const space = bytes.indexOf(32, at);
-    const length = space < 0 ? Number.NaN : Number(Buffer.from(bytes.subarray(at, space)).toString("latin1"));
-    const equals = space < 0 ? -1 : bytes.indexOf(61, space);
-    const end = at + length;
-    if (!(length > 0) || end > bytes.length || bytes[end - 1] !== 10 || equals < 0 || equals >= end) {
-      throw bad("a PAX record that is none");
-    }
-    yield [Buffer.from(bytes.subarray(space + 1, equals)).toString("utf8"), bytes.slice(equals + 1, end - 1)];
-    at = end;
-  }
-}
-
-type Pax = Map<string, Uint8Array>;
-
-function paxText(local: Pax, global: Pax, key: string): string | undefined {
-  const bytes = local.get(key) ?? global.get(key);
-  // An empty value deletes what a global header said (POSIX.1-2001, pax).
-  return bytes === undefined || bytes.length === 0 ? undefined : decodePath(bytes);
-}
-
-function paxNumber(local: Pax, global: Pax, key: string): number | undefined {
-  const text = paxText(local, global, key);
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw bad(`a PAX ${key} of ${JSON.stringify(text)}`);
-  return value;
-}
-
 function sizeOf(header: Uint8Array, type: string, local: Pax, global: Pax): number {
-  const size = ("xgLK".includes(type) ? undefined : paxNumber(local, global, "size")) ?? number(header, 124, 12);
+  const size = ("xgLK".includes(type) ? undefined : paxNumber(local, global, "size")) ?? tarNumber(header, 124, 12);
   if (size < 0) throw bad("a negative size");
   return size;
 }
 
-function timeOf(text: string): Timespec {
-  const match = /^(-?)(\d+)(?:\.(\d*))?$/.exec(text);
-  if (match === null) throw bad(`a PAX time of ${JSON.stringify(text)}`);
-  const [, sign, whole = "0", fraction = ""] = match;
-  const nsec = Number(fraction.padEnd(9, "0").slice(0, 9));
-  const sec = Number(whole);
-  if (sign === "") return { sec, nsec };
-  return nsec === 0 ? { sec: -sec, nsec } : { sec: -sec - 1, nsec: 1_000_000_000 - nsec };
+/** Undefined for what is no sparse file. */
+function sparseMapOf(header: Uint8Array, type: string, local: Pax): SparseMap | undefined {
+  if (type === "S") {
+    // Other tars have other maps in files of this type.
+    if (cString(header, 257, 8) !== "ustar  ") {
+      throw new SlipwayError(
+        "UNSUPPORTED_ENTRY",
+        `${JSON.stringify(cString(header, 0, 100))} is a sparse file, but not of GNU tar`,
+      );
+    }
+    return oldGnuMap(header);
+  }
+  const text = (key: string): string | undefined => {
+    const bytes = local.get(`GNU.sparse.${key}`);
+    return bytes === undefined ? undefined : Buffer.from(bytes).toString("latin1");
+  };
+  const version = text("major") === undefined ? "0" : `${text("major")}.${text("minor")}`;
+  const map = text("map");
+  if (version === "1.0") return paxDataMap();
+  if (version !== "0" && version !== "0.0" && version !== "0.1") {
+    throw new SlipwayError("UNSUPPORTED_ENTRY", `sparse files of version ${version} are not known`);
+  }
+  return map === undefined && text("size") === undefined ? undefined : paxTextMap(map ?? "");
+}
+
+function sparseSize(header: Uint8Array, type: string, local: Pax): number {
+  const none: Pax = new Map();
+  const size =
+    type === "S"
+      ? oldGnuSize(header)
+      : (paxNumber(local, none, "GNU.sparse.realsize") ?? paxNumber(local, none, "GNU.sparse.size"));
+  if (size === undefined || size < 0) throw bad("a sparse file without a size");
+  return size;
 }
 
 const types: Record<string, TarEntryType> = {
   "0": "file",
   "\0": "file",
   "7": "file",
+  S: "file",
   "1": "hardlink",
   "2": "symlink",
   "3": "char",
@@ -257,11 +269,11 @@ function entryOf(
   header: Uint8Array,
   typeflag: string,
   size: number,
-  said: { longName: string | undefined; longLink: string | undefined; local: Pax; global: Pax },
+  said: { longName: string | undefined; longLink: string | undefined; local: Pax; global: Pax; sparse: boolean },
 ): TarEntry {
-  const { local, global } = said;
+  const { local, global, sparse } = said;
   const text = (key: string): string | undefined => paxText(local, global, key);
-  let path = text("path") ?? said.longName;
+  let path = text("GNU.sparse.name") ?? text("path") ?? said.longName;
   if (path === undefined) {
     path = cString(header, 0, 100);
     const ustar = cString(header, 257, 6) === "ustar";
@@ -270,37 +282,35 @@ function entryOf(
   }
   if (path === "" || path.includes("\0")) throw bad("an entry without a name");
   let type = types[typeflag];
-  if (typeflag === "S" || [...local.keys()].some((key) => key.startsWith("GNU.sparse."))) {
-    throw new SlipwayError(
-      "UNSUPPORTED_ENTRY",
-      `${JSON.stringify(path)} is stored as a sparse file, which is not supported`,
-    );
-  }
   if (type === undefined) {
     throw new SlipwayError(
       "UNSUPPORTED_ENTRY",
       `${JSON.stringify(path)} has the unknown tar type ${JSON.stringify(typeflag)}`,
     );
   }
-  if (type === "file" && path.endsWith("/")) type = "directory"; // pre-POSIX archives
+  if (sparse) {
+    if (type !== "file") throw bad(`${JSON.stringify(path)} is a sparse file that is none`);
+  } else if (type === "file" && path.endsWith("/")) type = "directory"; // pre-POSIX archives
   const mtimeText = text("mtime");
   const xattrs: [string, Uint8Array][] = [];
   for (const pax of [global, local]) {
     for (const [key, value] of pax) {
-      if (key.startsWith("SCHILY.xattr.")) xattrs.push([key.slice("SCHILY.xattr.".length), value]);
+      const name = xattrName(key);
+      if (name !== undefined) xattrs.push([name, value]);
     }
   }
   return {
     path,
     type,
-    mode: number(header, 100, 8) & 0o7777,
-    uid: paxNumber(local, global, "uid") ?? number(header, 108, 8),
-    gid: paxNumber(local, global, "gid") ?? number(header, 116, 8),
-    size: type === "file" ? size : 0,
-    mtime: mtimeText === undefined ? { sec: number(header, 136, 12), nsec: 0 } : timeOf(mtimeText),
+    mode: tarNumber(header, 100, 8) & 0o7777,
+    uid: paxNumber(local, global, "uid") ?? tarNumber(header, 108, 8),
+    gid: paxNumber(local, global, "gid") ?? tarNumber(header, 116, 8),
+    size: type === "file" ? (sparse ? sparseSize(header, typeflag, local) : size) : 0,
+    ...(sparse ? { sparse } : {}),
+    mtime: mtimeText === undefined ? { sec: tarNumber(header, 136, 12), nsec: 0 } : timeOf(mtimeText),
     linkname: text("linkpath") ?? said.longLink ?? cString(header, 157, 100),
-    major: number(header, 329, 8),
-    minor: number(header, 337, 8),
+    major: tarNumber(header, 329, 8),
+    minor: tarNumber(header, 337, 8),
     xattrs,
   };
 }

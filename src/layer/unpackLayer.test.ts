@@ -47,6 +47,16 @@ function listing(root: string, prefix = ""): string[] {
     .sort();
 }
 
+test.skipIf(table === undefined)(
+  "layers.json is whole (skipped where the shared conformance folder is not there)",
+  () => {
+    const counts = ["apply", "whiteoutName", "pathScoping", "implicitParents", "hardlinks"].map(
+      (name) => table[name].length,
+    );
+    expect(counts).toEqual([17, 10, 7, 2, 1]);
+  },
+);
+
 describe.skipIf(table === undefined)("conformance, layers.json (absent where the shared folder is)", () => {
   for (const row of table?.apply ?? []) {
     test(`${row.id} ${row.name}: the kernel shows what the layers say`, () =>
@@ -213,7 +223,7 @@ test("directories that no entry lists are root's, 0755, whatever holds them and 
     }
   }));
 
-test("a root that no entry lists is open to all, and one that is listed is as listed", () =>
+test("the root is root's and 0755, whatever an entry for it says, as containerd has it", () =>
   withTempDirectory((directory) => {
     const mode = (entries: MadeEntry[]): number => {
       const root = freshDirectory(directory);
@@ -221,7 +231,25 @@ test("a root that no entry lists is open to all, and one that is listed is as li
       return linux.statat(AT_FDCWD, root).mode & 0o7777;
     };
     expect(mode([{ path: "f" }])).toBe(0o755);
-    expect(mode([{ path: "./", type: "directory", mode: 0o711 }, { path: "f" }])).toBe(0o711);
+    for (const path of ["./", "/", "..", "a/.."]) {
+      const root = freshDirectory(directory);
+      const entry: MadeEntry = {
+        path,
+        type: "directory",
+        mode: 0o700,
+        uid: 5,
+        gid: 6,
+        xattrs: [["user.a", Buffer.from("b")]],
+      };
+      const { impliedDirs } = unpackTar(
+        linux,
+        root,
+        makeTar([entry, { path: ".", type: "symlink", linkname: "x" }, { path: "f" }]),
+      );
+      expect(linux.statat(AT_FDCWD, root)).toMatchObject({ mode: 0o040755, uid: 0, gid: 0 });
+      expect(linux.xattrs(AT_FDCWD, root)).toEqual([]);
+      expect([readdirSync(root), impliedDirs]).toEqual([["f"], [""]]);
+    }
   }));
 
 test("a capability survives, although a change of owner takes it away", () =>

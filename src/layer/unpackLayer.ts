@@ -13,6 +13,7 @@ import {
   S_IFDIR,
   S_IFIFO,
   S_IFMT,
+  SEEK_CUR,
 } from "../linux/constants.ts";
 import type { Linux, Timespec } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
@@ -22,7 +23,9 @@ import { copyFromLower } from "./copyFromLower.ts";
 import { baseName, cleanPath, parentPath as parentOf } from "./entryPath.ts";
 import { createDirectories } from "./layerDirectories.ts";
 import { isPrivateAttribute, OPAQUE_ATTRIBUTE, OPAQUE_NAME, OPAQUE_VALUE, WHITEOUT_PREFIX } from "./overlayForm.ts";
+import { removeEntry } from "./removeEntry.ts";
 import { createTarReader, type TarEntry } from "./tarReader.ts";
+import { checkEntry, refused, unpackFailure } from "./unpackFailure.ts";
 
 export interface UnpackOptions {
   /** An existing, empty directory. */
@@ -55,37 +58,41 @@ export interface Unpacker {
   abort(): void;
 }
 
-const PREALLOCATE = 1024 * 1024;
+const RESERVE_FROM = 1024 * 1024;
+const RESERVE_STEP = 64 * 1024 * 1024;
 
 /**
  * Turns a layer's tar into a directory tree in overlayfs's own form. Nothing is written outside `directory`, whatever names and links say;
- * owners, modes, times, attributes and devices are exact. Of several entries with one name the last counts.
+ * owners, modes, times, attributes and devices are exact, but for the root's own, which is root's and 0755. Of several entries with one
+ * name the last counts. Every error names the entry, but for a full disk (`ENOSPC`).
  * @throws SlipwayError `BAD_ARCHIVE`, `TRUNCATED_ARCHIVE`, `UNSUPPORTED_ENTRY`, `NEEDS_LOWER_LAYERS` (a hard link to a file of a
- * layer below, and no `lowerPaths`), `LINK_TARGET_MISSING`
+ * layer below, and no `lowerPaths`), `LINK_TARGET_MISSING`, `UNPACK_FAILED`
  */
 export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
   const root = linux.openat(AT_FDCWD, options.directory, O_DIRECTORY);
   // Most layers list no root. What the caller made the directory with (0700) must not shut a container's users out of `/`.
   linux.fchmod(root, 0o755);
-  const directories = createDirectories(linux, root);
+  const directories = createDirectories(linux, root, (bytes) => {
+    size -= bytes;
+  });
   const overlay = options.whiteouts !== "literal";
   const hasher = createHasher();
   const times = new Map<string, Timespec>();
   let tarSize = 0;
   let size = 0;
   let fileFd = -1;
+  /** Bytes of the open file that have come, and that have room on the disk. */
+  let written = 0;
+  let reserved = 0;
   let current: TarEntry | undefined;
 
   const reader = createTarReader({
     entry(entry) {
+      current = entry;
+      checkEntry(entry, overlay);
       const path = cleanPath(entry.path);
-      if (path === "") {
-        if (entry.type !== "directory") throw refused(entry, "it would take the root's place");
-        directory("", root, entry);
-        directories.list("");
-        times.set("", entry.mtime);
-        return;
-      }
+      // Mode and owner of a container's root are not an image's to say: containerd neither takes nor writes an entry for it.
+      if (path === "") return;
       const name = baseName(path);
       const parentPath = directories.resolve(parentOf(path));
       const parent = directories.open(parentPath);
@@ -96,16 +103,33 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
       place(entry, parent, parentPath, name);
     },
     data(chunk) {
-      if (fileFd >= 0) linux.write(fileFd, chunk);
+      if (fileFd < 0 || current === undefined) return;
+      written += chunk.length;
+      if (written > reserved && current.sparse !== true) reserve(current.size);
+      linux.write(fileFd, chunk);
+    },
+    hole(length) {
+      if (fileFd >= 0) linux.lseek(fileFd, length, SEEK_CUR);
     },
     end() {
       if (fileFd < 0 || current === undefined) return;
+      if (current.sparse === true) linux.ftruncate(fileFd, current.size); // the last hole
       attributes(fileFd, "", current);
       linux.utimensat(fileFd, "", current.mtime);
       linux.close(fileFd);
       fileFd = -1;
     },
   });
+
+  /** One extent instead of many; but no more of the disk than a step past what has come, whatever size a header claims. */
+  function reserve(fileSize: number): void {
+    if (fileSize <= RESERVE_FROM) {
+      reserved = fileSize;
+      return;
+    }
+    reserved = Math.min(fileSize, reserved + RESERVE_STEP);
+    linux.preallocate(fileFd, reserved);
+  }
 
   function whiteout(entry: TarEntry, parent: number, parentPath: string, name: string): void {
     if (name === OPAQUE_NAME) {
@@ -131,7 +155,7 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
       case "directory": {
         const hid = makeDirectory(parent, path, name);
         const fd = directories.open(path);
-        directory(path, fd, entry);
+        attributes(fd, "", entry);
         if (hid) linux.setxattr(fd, "", OPAQUE_ATTRIBUTE, OPAQUE_VALUE);
         directories.list(path);
         times.set(path, entry.mtime);
@@ -139,10 +163,8 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
       }
       case "file":
         fileFd = createFile(parent, path, name);
-        current = entry;
         size += entry.size;
-        // One extent instead of many, and a full disk is known at once. File systems that cannot just go on.
-        if (entry.size > PREALLOCATE) linux.preallocate(fileFd, entry.size);
+        written = reserved = 0;
         return;
       case "symlink":
         free(parent, path, name);
@@ -167,10 +189,6 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
     linux.utimensat(parent, name, entry.mtime);
   }
 
-  function directory(_path: string, fd: number, entry: TarEntry): void {
-    attributes(fd, "", entry);
-  }
-
   function attributes(fd: number, path: string, entry: TarEntry): void {
     linux.fchownat(fd, path, entry.uid, entry.gid);
     linux.fchmod(fd, entry.mode); // after the owner, which takes setuid away
@@ -179,6 +197,13 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
       try {
         linux.setxattr(fd, path, name, value);
       } catch (error) {
+        if (isErrno(error, "ENOSPC", "E2BIG", "ERANGE")) {
+          throw refused(
+            entry,
+            `its attribute ${JSON.stringify(name)} of ${value.length} bytes has no room in this file system`,
+            error,
+          );
+        }
         if (!isErrno(error, "EOPNOTSUPP")) throw error; // the store's file system keeps none of this kind
       }
     }
@@ -218,8 +243,8 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
     if ((there.mode & S_IFMT) === S_IFDIR) {
       directories.forget(path);
       for (const known of times.keys()) if (known === path || known.startsWith(`${path}/`)) times.delete(known);
-      removeTree(linux, parent, name);
-    } else linux.unlinkat(parent, name);
+    }
+    size -= removeEntry(linux, parent, name, there);
   }
 
   function hardLink(entry: TarEntry, parent: number, path: string, name: string): void {
@@ -248,19 +273,24 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
     } finally {
       if (from !== undefined) linux.close(from);
     }
-    if (options.lowerPaths === undefined) {
+    // An archive that is no layer has nothing below.
+    const lowerPaths = overlay ? options.lowerPaths : [];
+    if (lowerPaths === undefined) {
       throw new SlipwayError(
         "NEEDS_LOWER_LAYERS",
         `${JSON.stringify(entry.path)} is a hard link to a file of a layer below`,
       );
     }
     free(parent, path, name);
-    if (!copyFromLower(linux, options.lowerPaths, target, parent, name)) {
+    const copied = copyFromLower(linux, { root, lowerPaths, path: target }, parent, name);
+    if (copied === undefined) {
       throw new SlipwayError(
         "LINK_TARGET_MISSING",
         `${JSON.stringify(entry.path)} is a hard link to ${JSON.stringify(entry.linkname)}, which is not there`,
+        { hint: "A hard link comes after the file that it is a name of, in the same layer or a lower one." },
       );
     }
+    size += copied;
   }
 
   function close(): void {
@@ -274,7 +304,11 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
     push(chunk) {
       hasher.update(chunk);
       tarSize += chunk.length;
-      reader.push(chunk);
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        throw unpackFailure(current, error);
+      }
     },
     finish() {
       try {
@@ -291,21 +325,4 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
 
 function isWhiteout(mode: number, major: number, minor: number): boolean {
   return (mode & S_IFMT) === S_IFCHR && major === 0 && minor === 0;
-}
-
-function refused(entry: TarEntry, why: string): SlipwayError {
-  return new SlipwayError("BAD_ARCHIVE", `the layer's entry ${JSON.stringify(entry.path)} is refused: ${why}`);
-}
-
-function removeTree(linux: Linux, parent: number, name: string): void {
-  const fd = linux.openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  try {
-    for (const entry of linux.readdir(fd)) {
-      if (entry.type === S_IFDIR) removeTree(linux, fd, entry.name);
-      else linux.unlinkat(fd, entry.name);
-    }
-  } finally {
-    linux.close(fd);
-  }
-  linux.unlinkat(parent, name, true);
 }

@@ -67,7 +67,6 @@ export interface Linux {
   /** Reserves room for `size` bytes without changing the file's size; does nothing where the file system cannot. */
   preallocate(fd: number, size: number): void;
   fsync(fd: number): void;
-  fdatasync(fd: number): void;
   /** Writes back the whole file system that `fd` lies on. */
   syncfs(fd: number): void;
   /** Copies up to `length` bytes inside the kernel from the descriptors' own offsets; returns how many. */
@@ -102,17 +101,16 @@ export interface Linux {
   xattrs(dirfd: number, path: string): [name: string, value: Uint8Array][];
   getxattr(dirfd: number, path: string, name: string): Uint8Array | undefined;
   setxattr(dirfd: number, path: string, name: string, value: Uint8Array): void;
-  removexattr(dirfd: number, path: string, name: string): void;
 
   /** False where `LOCK_NB` was asked and another holds it. */
   flock(fd: number, operation: number): boolean;
 
+  /** `data` of more than a page is refused (E2BIG), where the kernel would cut it short. */
   mount(source: string, target: string, type: string, flags: number, data?: string): void;
   umount(target: string, flags?: number): void;
   fsopen(type: string): number;
   fsconfigString(fsfd: number, key: string, value: string): void;
   fsconfigFlag(fsfd: number, key: string): void;
-  fsconfigFd(fsfd: number, key: string, fd: number): void;
   fsconfigCreate(fsfd: number): void;
   /** What the file system said about the last failure on `fsfd`, one message a line. */
   fsMessages(fsfd: number): string;
@@ -125,16 +123,10 @@ export interface Linux {
   unshare(flags: number): void;
   setns(fd: number, flags: number): void;
 
-  pidfdOpen(pid: number): number;
-  /** Waits until one of `fds` is readable, or the time is over (-1: for ever). Returns the indices that are. Blocks the thread. */
-  poll(fds: number[], timeoutMs: number): number[];
   /** Connects a SOCK_SEQPACKET unix socket; `path` may be of any length. */
   connectSeqpacket(path: string): number;
   /** Ends the process at once (exit_group): nothing of the runtime's own is wound up. */
   exit(code: number): never;
-  /** Makes orphans of our descendants our children (PR_SET_CHILD_SUBREAPER). */
-  setSubreaper(): void;
-  setWindowSize(fd: number, size: WindowSize): void;
   getWindowSize(fd: number): WindowSize;
   /** Both ends of a pipe, read end first. `cloexec` false lets a child inherit both. */
   pipe(cloexec?: boolean): [number, number];

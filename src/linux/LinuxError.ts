@@ -2,6 +2,8 @@ import { constants } from "node:os";
 
 const names = new Map<number, string>();
 for (const [name, value] of Object.entries(constants.errno)) if (!names.has(value)) names.set(value, name);
+// One number with two names: the kernel says EOPNOTSUPP, Node's own errors ENOTSUP.
+names.set(constants.errno.EOPNOTSUPP, "EOPNOTSUPP");
 
 /** A system call that failed. `code` is the errno's name (`ENOENT`), as in Node's own errors. */
 export class LinuxError extends Error {
@@ -21,7 +23,9 @@ export class LinuxError extends Error {
   }
 }
 
-/** True when `error` carries one of these errno names, whichever library threw it. */
+/** True when `error` carries one of these errno names (the kernel's: `EOPNOTSUPP`, `EAGAIN`), whichever library threw it. */
 export function isErrno(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && codes.includes((error as { code?: string }).code ?? "");
+  if (!(error instanceof Error)) return false;
+  const code = (error as { code?: string }).code ?? "";
+  return codes.includes(code === "ENOTSUP" ? "EOPNOTSUPP" : code);
 }

@@ -11,7 +11,6 @@ import {
   MFD_ALLOW_SEALING,
   MFD_CLOEXEC,
   FSCONFIG_CMD_CREATE,
-  FSCONFIG_SET_FD,
   FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
@@ -23,11 +22,9 @@ import {
   O_CLOEXEC,
   O_PATH,
   AT_FDCWD,
-  POLLIN,
   SEEK_SET,
   S_IFIFO,
   TIOCGWINSZ,
-  TIOCSWINSZ,
 } from "./constants.ts"; // prettier-ignore
 import type { DirEntry, Linux, OpenHow, Stat } from "./Linux.ts";
 import { LinuxError } from "./LinuxError.ts";
@@ -35,9 +32,11 @@ import { decodePath, encodePath, encodePathInto } from "./pathBytes.ts";
 import { type Syscall, syscallNumbers } from "./syscallNumbers.ts";
 
 const PATH_BYTES = 4097; // PATH_MAX with its NUL, plus one so that "too long" is the kernel's own ENAMETOOLONG
+const MOUNT_DATA_BYTES = 4095; // the smallest page, with its NUL
 const DIRENT_BYTES = 64 * 1024;
 const STATX_BASIC_STATS = 0x7ff;
-const { EAGAIN, EBADF, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY } = constants.errno;
+const { E2BIG, EAGAIN, EBADF, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY } =
+  constants.errno;
 
 /** The running kernel, by way of libc's syscall(2). Opens libc at the first call of this function; keep what it returns. */
 export function createLinux(): Linux {
@@ -216,7 +215,6 @@ export function createLinux(): Linux {
       if (result < 0 && result !== -EOPNOTSUPP) throw new LinuxError("fallocate", -result);
     },
     fsync: (fd) => void call("fsync", undefined, fd),
-    fdatasync: (fd) => void call("fdatasync", undefined, fd),
     syncfs: (fd) => void call("syncfs", undefined, fd),
     copyFileRange: (from, to, length) => call("copy_file_range", undefined, from, 0, to, 0, length),
     reflink(from, to) {
@@ -298,8 +296,6 @@ export function createLinux(): Linux {
       const which = path === "" ? "setxattr" : "lsetxattr";
       call(which, path, first(viaProc(dirfd, path)), second(name), ptr(given), value.length, 0);
     },
-    removexattr: (dirfd, path, name) =>
-      void call(path === "" ? "removexattr" : "lremovexattr", path, first(viaProc(dirfd, path)), second(name)),
 
     flock(fd, operation) {
       const result = attempt("flock", fd, operation);
@@ -309,6 +305,9 @@ export function createLinux(): Linux {
     },
 
     mount(source, target, type, flags, data) {
+      // The kernel reads a page of options and leaves out the rest without a word.
+      if (data !== undefined && encodePath(data).length > MOUNT_DATA_BYTES)
+        throw new LinuxError("mount", E2BIG, target);
       const typeBytes = Buffer.from(`${type}\0`);
       call(
         "mount",
@@ -325,7 +324,6 @@ export function createLinux(): Linux {
     fsconfigString: (fsfd, key, value) =>
       void call("fsconfig", `${key}=${value}`, fsfd, FSCONFIG_SET_STRING, first(key), optionText(value), 0),
     fsconfigFlag: (fsfd, key) => void call("fsconfig", key, fsfd, FSCONFIG_SET_FLAG, first(key), 0, 0),
-    fsconfigFd: (fsfd, key, fd) => void call("fsconfig", key, fsfd, FSCONFIG_SET_FD, first(key), 0, fd),
     fsconfigCreate: (fsfd) => void call("fsconfig", undefined, fsfd, FSCONFIG_CMD_CREATE, 0, 0, 0),
     fsMessages(fsfd) {
       const lines: string[] = [];
@@ -352,40 +350,23 @@ export function createLinux(): Linux {
     unshare: (flags) => void call("unshare", undefined, flags),
     setns: (fd, flags) => void call("setns", undefined, fd, flags),
 
-    pidfdOpen: (pid) => call("pidfd_open", undefined, pid, 0),
-    poll(fds, timeoutMs) {
-      const bytes = new Uint8Array(Math.max(1, fds.length) * 8);
-      const view = new DataView(bytes.buffer);
-      for (const [i, fd] of fds.entries()) {
-        view.setInt32(i * 8, fd, true);
-        view.setInt16(i * 8 + 4, POLLIN, true);
-      }
-      if (process.arch === "arm64") {
-        smallView.setBigInt64(0, BigInt(Math.floor(timeoutMs / 1000)), true);
-        smallView.setBigInt64(8, BigInt((timeoutMs % 1000) * 1_000_000), true);
-        call("poll", undefined, ptr(bytes), fds.length, timeoutMs < 0 ? 0 : at.small, 0, 0);
-      } else {
-        call("poll", undefined, ptr(bytes), fds.length, timeoutMs);
-      }
-      return fds.map((_, i) => i).filter((i) => view.getInt16(i * 8 + 6, true) !== 0);
-    },
     connectSeqpacket(path) {
       const AF_UNIX = 1;
       const SOCK_SEQPACKET = 5;
-      const fd = call("socket", path, AF_UNIX, SOCK_SEQPACKET | O_CLOEXEC, 0);
-      // sun_path holds 107 bytes; a longer path is reached through a descriptor of its directory's.
-      const handle = call("openat", path, AT_FDCWD, first(path), O_PATH | O_CLOEXEC, 0);
+      // sun_path holds 107 bytes; a longer path is reached through a descriptor of the socket's own.
+      const handle = openat(AT_FDCWD, path, O_PATH);
+      let fd = -1;
       try {
+        fd = call("socket", path, AF_UNIX, SOCK_SEQPACKET | O_CLOEXEC, 0);
         const name = encodePath(`/proc/self/fd/${handle}`);
         small.fill(0, 0, 110);
         smallView.setUint16(0, AF_UNIX, true);
         small.set(name, 2);
-        const result = attempt("connect", fd, at.small, 2 + name.length + 1);
-        if (result < 0) {
-          attempt("close", fd);
-          throw new LinuxError("connect", -result, path);
-        }
+        call("connect", path, fd, at.small, 2 + name.length + 1);
         return fd;
+      } catch (error) {
+        if (fd >= 0) attempt("close", fd);
+        throw error;
       } finally {
         attempt("close", handle);
       }
@@ -393,16 +374,6 @@ export function createLinux(): Linux {
     exit(code) {
       attempt("exit_group", code);
       throw new Error("exit_group came back");
-    },
-    setSubreaper() {
-      const PR_SET_CHILD_SUBREAPER = 36;
-      call("prctl", undefined, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    },
-    setWindowSize(fd, size) {
-      smallView.setBigUint64(0, 0n, true);
-      smallView.setUint16(0, size.rows, true);
-      smallView.setUint16(2, size.columns, true);
-      call("ioctl", undefined, fd, TIOCSWINSZ, at.small);
     },
     getWindowSize(fd) {
       call("ioctl", undefined, fd, TIOCGWINSZ, at.small);

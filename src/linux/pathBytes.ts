@@ -6,6 +6,8 @@
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 const ascii = /^[\x00-\x7f]*$/;
+/** More of them overflow the stack. */
+const MAX_ARGUMENTS = 8192;
 const escaped = /[\udc80-\udcff]/;
 
 /** Decodes a file name; never fails, loses nothing. */
@@ -17,7 +19,7 @@ export function decodePath(bytes: Uint8Array): string {
       break;
     }
   }
-  if (plain) return String.fromCharCode.apply(null, bytes as unknown as number[]);
+  if (plain && bytes.length <= MAX_ARGUMENTS) return String.fromCharCode.apply(null, bytes as unknown as number[]);
   try {
     return decoder.decode(bytes);
   } catch {

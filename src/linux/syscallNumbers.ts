@@ -3,7 +3,6 @@ const x64 = {
   read: 0,
   write: 1,
   close: 3,
-  poll: 7,
   lseek: 8,
   ioctl: 16,
   pread64: 17,
@@ -12,10 +11,8 @@ const x64 = {
   connect: 42,
   flock: 73,
   fsync: 74,
-  fdatasync: 75,
   ftruncate: 77,
   fchmod: 91,
-  prctl: 157,
   mount: 165,
   umount2: 166,
   fsetxattr: 190,
@@ -27,8 +24,6 @@ const x64 = {
   lgetxattr: 192,
   listxattr: 194,
   llistxattr: 195,
-  removexattr: 197,
-  lremovexattr: 198,
   getdents64: 217,
   openat: 257,
   mkdirat: 258,
@@ -41,7 +36,6 @@ const x64 = {
   fchmodat: 268,
   unshare: 272,
   utimensat: 280,
-  dup3: 292,
   pipe2: 293,
   syncfs: 306,
   setns: 308,
@@ -57,7 +51,6 @@ const arm64: typeof x64 = {
   read: 63,
   write: 64,
   close: 57,
-  poll: 73,
   lseek: 62,
   ioctl: 29,
   pread64: 67,
@@ -66,10 +59,8 @@ const arm64: typeof x64 = {
   connect: 203,
   flock: 32,
   fsync: 82,
-  fdatasync: 83,
   ftruncate: 46,
   fchmod: 52,
-  prctl: 167,
   mount: 40,
   umount2: 39,
   fsetxattr: 7,
@@ -81,8 +72,6 @@ const arm64: typeof x64 = {
   lgetxattr: 9,
   listxattr: 11,
   llistxattr: 12,
-  removexattr: 14,
-  lremovexattr: 15,
   getdents64: 61,
   openat: 56,
   mkdirat: 34,
@@ -95,7 +84,6 @@ const arm64: typeof x64 = {
   fchmodat: 53,
   unshare: 97,
   utimensat: 88,
-  dup3: 24,
   pipe2: 59,
   syncfs: 267,
   setns: 268,
@@ -114,13 +102,11 @@ const common = {
   fsopen: 430,
   fsconfig: 431,
   fsmount: 432,
-  pidfd_open: 434,
   openat2: 437,
 }; // prettier-ignore
 
 export type Syscall = keyof typeof x64 | keyof typeof common;
 
-/** On arm64, `poll` is ppoll(2), which takes a timespec: the caller knows. */
 export function syscallNumbers(arch: string): Record<Syscall, number> {
   if (arch === "x64") return { ...x64, ...common };
   if (arch === "arm64") return { ...arm64, ...common };

@@ -1,4 +1,4 @@
-import type { Dockerfile } from "../dockerfile/instruction.ts";
+import type { Dockerfile, Instruction } from "../dockerfile/instruction.ts";
 import { predefinedArgs } from "../dockerfile/predefinedArgs.ts";
 import type { Platform } from "../oci/platform.ts";
 import { expandWord } from "./expand.ts";
@@ -39,4 +39,22 @@ export function proxyEnvOf(buildArgs: ReadonlyMap<string, string>): string[] {
     if (value !== "") env.push(`${name.toUpperCase()}=${value}`, `${name}=${value}`);
   }
   return env;
+}
+
+/** Build arguments that no ARG of the file asks for, by name; those that need no ARG are not among them. */
+export function unusedBuildArgs(
+  buildArgs: ReadonlyMap<string, string>,
+  globalArgs: ReadonlyMap<string, string>,
+  commands: Iterable<{ instruction: Instruction }>,
+): string[] {
+  const used = new Set<string>(globalArgs.keys());
+  for (const { instruction } of commands)
+    if (instruction.kind === "arg") for (const { key } of instruction.args) used.add(key);
+  return [...buildArgs.keys()].filter((key) => !used.has(key) && !isForBuilder(key)).sort();
+}
+
+/** What BuildKit takes without an ARG: proxies, its own switches, the time of the build. */
+function isForBuilder(key: string): boolean {
+  const proxy = (proxies as readonly string[]).includes(key.toLowerCase());
+  return proxy || key.startsWith("BUILDKIT_") || key === "SOURCE_DATE_EPOCH";
 }

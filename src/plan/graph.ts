@@ -160,6 +160,8 @@ export interface PlannedImage {
 export interface Graph {
   steps: Step[];
   target: PlannedImage;
+  /** Build arguments that no ARG asks for: most often misspelt. */
+  unusedBuildArgs: string[];
   /** Name or number of the target stage. */
   targetName: string;
 }

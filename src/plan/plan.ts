@@ -1,7 +1,7 @@
 import type { Dockerfile } from "../dockerfile/instruction.ts";
 import type { Platform } from "../oci/platform.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import { globalArgsOf, proxyEnvOf } from "./globalArgs.ts";
+import { globalArgsOf, proxyEnvOf, unusedBuildArgs } from "./globalArgs.ts";
 import type { Graph, ResolveImage, Step, StepID } from "./graph.ts";
 import { addStep, type PlanContext } from "./PlanContext.ts";
 import type { PlanOptions } from "./PlanOptions.ts";
@@ -26,16 +26,7 @@ export async function planBuild(
   options: PlanOptions,
   resolveImage: ResolveImage,
 ): Promise<Graph> {
-  const context = createContext(dockerfile, options);
-  linkStages(context);
-  const target = targetState(context);
-  const needed = await resolveBases(context, target, resolveImage);
-  for (const state of context.states) {
-    if (!needed.has(state) || state.dispatched) continue;
-    state.dispatched = true;
-    startStage(state);
-    for (const command of state.commands) planCommand(state, context, command);
-  }
+  const { context, target } = await planStages(dockerfile, options, resolveImage);
   const labels = options.labels ?? {};
   if (Object.keys(labels).length > 0) target.config.Labels = { ...target.config.Labels, ...labels };
   return {
@@ -48,8 +39,32 @@ export async function planBuild(
       baseHistory: target.baseHistory,
       history: target.history,
     },
+    unusedBuildArgs: unusedBuildArgs(
+      context.buildArgs,
+      context.globalArgs,
+      context.states.flatMap(({ commands }) => commands),
+    ),
     targetName: target.stage.name || String(context.states.indexOf(target)),
   };
+}
+
+/** Every stage that the target needs, planned; those are in `needed`. */
+export async function planStages(
+  dockerfile: Dockerfile,
+  options: PlanOptions,
+  resolveImage: ResolveImage,
+): Promise<{ context: PlanContext; target: StageState; needed: Set<StageState> }> {
+  const context = createContext(dockerfile, options);
+  linkStages(context);
+  const target = targetState(context);
+  const needed = await resolveBases(context, target, resolveImage);
+  for (const state of context.states) {
+    if (!needed.has(state) || state.dispatched) continue;
+    state.dispatched = true;
+    startStage(state);
+    for (const command of state.commands) planCommand(state, context, command);
+  }
+  return { context, target, needed };
 }
 
 function createContext(dockerfile: Dockerfile, options: PlanOptions): PlanContext {

@@ -34,16 +34,16 @@ export async function resolveBases(
 async function resolveBase(context: PlanContext, state: StageState, resolveImage: ResolveImage): Promise<() => void> {
   state.resolved = true;
   const platform = state.platform ?? context.targetPlatform;
-  if (state.namedContext === undefined && state.baseName === "scratch")
+  const replaced: NamedContext = state.namedContext ??
+    findNamedContext(context.options, state.baseName) ?? { type: "image", reference: state.baseName };
+  if (replaced.type === "image" && replaced.reference === "scratch")
     return () => {
       state.platform = context.targetPlatform;
       state.imagePlatform = context.targetPlatform;
       state.os = context.targetPlatform.os;
       state.config = { WorkingDir: "/", Env: [`PATH=${defaultPath}`] };
-      state.dispatched = state.implicit;
+      state.dispatched = state.implicit || state.namedContext !== undefined;
     };
-  const replaced: NamedContext = state.namedContext ??
-    findNamedContext(context.options, state.baseName) ?? { type: "image", reference: state.baseName };
   // A context that has a stage's name takes the stage's place, instructions and all.
   state.dispatched = state.implicit || state.namedContext !== undefined;
   if (replaced.type === "tree")

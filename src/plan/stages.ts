@@ -36,10 +36,7 @@ export function targetState(context: PlanContext): StageState {
   }
   const named = context.byName.get(target.toLowerCase());
   if (named !== undefined) return named;
-  const near = nearest(
-    target,
-    context.states.map((state) => state.name),
-  );
+  const near = nearest(target, context.byName.keys());
   throw new SlipwayError(
     "TARGET_NOT_FOUND",
     `target stage ${JSON.stringify(target)} could not be found`,

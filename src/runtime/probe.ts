@@ -7,7 +7,7 @@ import type { Settings } from "../store/Store.ts";
 import { containerCapabilities, ownCapabilities } from "./capabilities.ts";
 import { compiledSeccomp, keepCompiledSeccomp } from "./compiledSeccomp.ts";
 import type { Seccomp } from "./OciSpec.ts";
-import { defaultSeccomp } from "./seccomp.ts";
+import { defaultSeccomp, type SeccompOptions } from "./seccomp.ts";
 import { enterMountNamespace } from "./MountNamespace.ts";
 import type { Runtime } from "./Runtime.ts";
 import { runDirectory, runtimeGlobals, runtimeStateDirectory } from "./runtimeCommand.ts";
@@ -101,13 +101,13 @@ async function tryRuntime(linux: Linux, runtime: Runtime): Promise<Runtime | str
   try {
     enterMountNamespace(linux, runtime);
     const capabilities = containerCapabilities({ add: [], drop: [], privileged: false, available: ownCapabilities() });
-    const profile = defaultSeccomp({ arch: process.arch, capabilities, deviceCgroup: false });
-    const first = await runProbe(runtime, capabilities, profile, profile);
+    const confinement: SeccompOptions = { arch: process.arch, capabilities, deviceCgroup: false };
+    const first = await runProbe(runtime, confinement, defaultSeccomp(confinement));
     if (typeof first === "string") return first;
     const found: Runtime = { ...runtime, startByFifo: first.byFifo, version: await versionOf(runtime.path) };
-    const filter = compiledSeccomp({ ...found, compiledSeccomp: true }, profile);
+    const filter = compiledSeccomp({ ...found, compiledSeccomp: true }, confinement);
     if (filter === undefined) return found;
-    const second = await runProbe(found, capabilities, profile, filter);
+    const second = await runProbe(found, confinement, filter);
     return { ...found, compiledSeccomp: typeof second !== "string" && second.output.includes("Seccomp: 2") };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
@@ -122,8 +122,7 @@ async function tryRuntime(linux: Linux, runtime: Runtime): Promise<Runtime | str
 /** One container from create to delete: what it printed and how it could be started, or why it could not. */
 async function runProbe(
   runtime: Runtime,
-  capabilities: string[],
-  profile: Seccomp,
+  confinement: SeccompOptions,
   seccomp: Seccomp | string,
 ): Promise<{ output: string; byFifo: boolean } | string> {
   const id = ownedName("probe");
@@ -135,7 +134,7 @@ async function runProbe(
   const outputPath = `${directory}/output`;
   const output = openSync(outputPath, "w");
   try {
-    const spec = probeSpec(runtime, `${directory}/rootfs`, capabilities, seccomp);
+    const spec = probeSpec(runtime, `${directory}/rootfs`, confinement.capabilities, seccomp);
     writeFileSync(`${directory}/config.json`, JSON.stringify(spec));
     const create = Bun.spawn([...command, "--log", log, "--log-format", "json", "create", "--bundle", directory, id], {
       ...quiet,
@@ -147,7 +146,7 @@ async function runProbe(
       return runtimeMessage(readOr(log) + readOr(outputPath)) ?? `create ended with ${create.exitCode}`;
     }
     const state = runtimeStateDirectory(runtime, id);
-    keepCompiledSeccomp(runtime, profile, state);
+    keepCompiledSeccomp(runtime, confinement, state);
     const byFifo = startByFifo(state) && (await printed(outputPath, 1000));
     if (!byFifo) {
       const start = Bun.spawn([...command, "start", id], quiet);

@@ -12,7 +12,7 @@ import type { Runtime } from "./Runtime.ts";
 import { canLeaveOutCgroups, runtimeGlobals } from "./runtimeCommand.ts";
 import { runtimeFailure } from "./runtimeFailure.ts";
 import { compiledSeccomp } from "./compiledSeccomp.ts";
-import { defaultSeccomp } from "./seccomp.ts";
+import { defaultSeccomp, type SeccompOptions } from "./seccomp.ts";
 import type { Rlimit } from "./rlimits.ts";
 import { DEFAULT_SHM_SIZE, runtimeSpec, specText, type SpecMount } from "./spec.ts";
 
@@ -82,7 +82,7 @@ export async function runStep(options: RunStepOptions): Promise<number> {
   const cgroups = !canLeaveOutCgroups(runtime);
   const privileged = options.security === "insecure";
   const capabilities = containerCapabilities({ add: [], drop: [], privileged, available: ownCapabilities() });
-  const profile = privileged ? undefined : defaultSeccomp({ arch: process.arch, capabilities, deviceCgroup: cgroups });
+  const confinement: SeccompOptions = { arch: process.arch, capabilities, deviceCgroup: cgroups };
   const spec = runtimeSpec({
     process: {
       args: options.process.args,
@@ -98,7 +98,7 @@ export async function runStep(options: RunStepOptions): Promise<number> {
     network: options.network === "none" ? "none" : "host",
     capabilities,
     privileged,
-    seccomp: profile === undefined ? undefined : (compiledSeccomp(runtime, profile) ?? profile),
+    seccomp: privileged ? undefined : (compiledSeccomp(runtime, confinement) ?? defaultSeccomp(confinement)),
     noNewPrivileges: false,
     shmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
     rlimits: options.rlimits ?? [],

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { CAPABILITIES, capabilitiesOfMask, containerCapabilities, DEFAULT_CAPABILITIES } from "./capabilities.ts";
+import { sha256 } from "../oci/digest.ts";
 import { containerEnvironment } from "./containerEnvironment.ts";
-import { defaultSeccomp } from "./seccomp.ts";
+import { DEFAULT_PROFILE, defaultSeccomp } from "./seccomp.ts";
 import { UNLIMITED } from "./rlimits.ts";
 import { runtimeSpec, type SpecOptions, specText } from "./spec.ts";
 
@@ -153,4 +154,13 @@ describe("containerEnvironment", () => {
   test("leaves a HOME that was set", () => {
     expect(containerEnvironment({ env: ["HOME=/x"], terminal: false, home: "/root" })).toContain("HOME=/x");
   });
+});
+
+test("compiled filters are named by the profile that they are of", () => {
+  const profiles = ["x64", "arm64"].flatMap((arch) =>
+    [[], ["CAP_SYS_ADMIN"], [...CAPABILITIES]].flatMap((capabilities) =>
+      [true, false].map((deviceCgroup) => defaultSeccomp({ arch, capabilities, deviceCgroup })),
+    ),
+  );
+  expect(sha256(JSON.stringify(profiles)).slice("sha256:".length, 23)).toBe(DEFAULT_PROFILE);
 });

@@ -50,6 +50,9 @@ export interface SolveContext {
   sandbox(): Promise<Sandbox>;
 }
 
+/** What a step that fetches needs, and no more: the engine fetches build contexts by the same steps. */
+export type FetchContext = Pick<SolveContext, "store" | "linux" | "lease" | "signal" | "emit">;
+
 export interface Sandbox {
   runtime: Runtime;
   namespace: MountNamespace;

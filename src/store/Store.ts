@@ -31,6 +31,8 @@ export interface Store {
   tryLock(key: string): (() => void) | undefined;
   /** Removes what killed processes left: expired leases and their paths, half-made containers. Cheap when there is nothing. */
   sweep(): void;
+  /** Keeps the database quick to open: some milliseconds now and then, for a moment in which the caller waits for something else anyway. */
+  checkpoint(): void;
   close(): void;
 }
 
@@ -39,7 +41,7 @@ export interface Lease {
   protect(kind: "blob" | "layer" | "image", digest: Digest): void;
   /** A fresh directory of mode 0700 on the store's file system, removed with the lease unless it was renamed away. */
   directory(): string;
-  /** Removes its temporary paths. Idempotent. */
+  /** Removes its temporary paths, and what was freed while the lease held it; inside of a transaction once that is committed. Idempotent. */
   release(): void;
 }
 
@@ -93,8 +95,6 @@ export interface Layers {
   /** Compressed forms of the layer that are known, best first: those whose blob is in the store, then remembered digests. */
   blobs(diffID: Digest): Descriptor[];
   addBlob(diffID: Digest, blob: Descriptor): void;
-  /** The diffID that a compressed blob unpacks to, when it has been seen. */
-  diffIDOf(blob: Digest): Digest | undefined;
   /** A short path of the layer relative to the store's root (`l/<base36>`), for mount options of old kernels. */
   shortPath(diffID: Digest): string;
   remove(diffID: Digest): void;
@@ -148,7 +148,7 @@ export interface Images {
   tags(id?: Digest): Tag[];
   addRepoDigest(repository: string, digest: Digest, id: Digest): void;
   repoDigests(id: Digest): { repository: string; digest: Digest }[];
-  /** The record, its tags, and those layers and blobs that nothing else uses. Returns the layers that went. */
+  /** The record, its tags, and those layers and blobs that nothing else uses; what only a lease holds goes with that. Returns the layers that went. */
   remove(id: Digest): Digest[];
   list(): ImageRecord[];
 }
@@ -181,13 +181,13 @@ export interface ContainerRecord {
 export interface Containers {
   /** `<root>/containers/<id>`: holds upper/, work/, config.json, logs. */
   directory(id: string): string;
-  /** Makes the directory and the record. @throws SlipwayError `NAME_IN_USE`, `INVALID_NAME` */
+  /** Makes the directory and the record; from then on its layers stay. @throws SlipwayError `NAME_IN_USE`, `INVALID_NAME`, `LAYER_NOT_FOUND` */
   create(record: ContainerRecord): void;
   get(id: string): ContainerRecord | undefined;
   /** By name, ID or ID prefix. @throws SlipwayError `CONTAINER_NOT_FOUND`, `AMBIGUOUS_ID` */
   find(nameOrId: string): ContainerRecord;
   update(id: string, changes: Partial<ContainerRecord>): ContainerRecord;
-  /** Record first, then the directory. */
+  /** Record first, then the directory, and those of its layers whose image went before. */
   remove(id: string): void;
   list(): ContainerRecord[];
 }

@@ -4,12 +4,20 @@ import type { Linux } from "../linux/Linux.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Records } from "./database.ts";
 import { removeTree } from "./removeTree.ts";
-import type { ContainerRecord, Containers } from "./Store.ts";
+import { isLayerNamed, markFreed } from "./disposal.ts";
+import type { ContainerRecord, Containers, Lease } from "./Store.ts";
 
 /** Docker's rule for names. */
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
-export function createContainers(linux: Linux, root: string, records: Records): Containers {
+export interface ContainersOptions {
+  linux: Linux;
+  root: string;
+  records: Records;
+  lease(purpose: string): Lease;
+}
+
+export function createContainers({ linux, root, records, lease: takeLease }: ContainersOptions): Containers {
   const directory = (id: string) => join(root, "containers", id);
 
   function select(where: string, ...values: string[]): ContainerRecord[] {
@@ -62,6 +70,12 @@ export function createContainers(linux: Linux, root: string, records: Records): 
       records.transaction(() => {
         checkName(record.name, record.id);
         if (get(record.id) !== undefined) throw new Error(`container ${record.id} is there already`);
+        for (const layer of record.layers) {
+          if (records.first("SELECT 1 FROM layers WHERE diff_id = ?", layer) !== undefined) continue;
+          throw new SlipwayError("LAYER_NOT_FOUND", `layer ${layer} of the image ${record.image} is not in the store`, {
+            hint: "Another process may have removed the image meanwhile: pull or build it again.",
+          });
+        }
         mkdirSync(directory(record.id), { mode: 0o700 });
         write(record);
       });
@@ -89,7 +103,19 @@ export function createContainers(linux: Linux, root: string, records: Records): 
       }),
     remove(id) {
       records.transaction(() => {
+        const layers = get(id)?.layers ?? [];
         records.run("DELETE FROM container_layers WHERE container = ?", id);
+        // Those of an image that went before.
+        const freed = layers.filter((digest) => !isLayerNamed(records, digest));
+        if (freed.length > 0) {
+          const lease = takeLease("remove container");
+          markFreed(
+            records,
+            lease.id,
+            freed.map((digest) => ({ kind: "layer", digest })),
+          );
+          lease.release();
+        }
         records.run("DELETE FROM containers WHERE id = ?", id);
         records.afterCommit(() => removeTree(linux, directory(id)));
       });

@@ -16,12 +16,20 @@ export interface Records {
   transaction<T>(work: () => T): T;
   /** Runs `work` once what is recorded so far lasts: at once outside of a transaction, dropped with one that is rolled back. */
   afterCommit(work: () => void): void;
+  /**
+   * Brings what the log holds into the database where the log has grown: some milliseconds, for a moment in which the caller waits for
+   * something else anyway. The first process that opens a database reads the whole log, so that a long one costs every command.
+   */
+  checkpoint(): void;
   close(): void;
 }
 
 const VERSION = 1;
 /** Writers hold the lock for milliseconds; one that waits longer than this waits for a process that is stopped. */
 const BUSY_TIMEOUT_MS = 30_000;
+
+/** Bytes of the log from which on `checkpoint` does something; what is beyond them is given back then. */
+const LOG_BYTES = 256 * 1024;
 
 const schema = `
   CREATE TABLE layers (
@@ -75,6 +83,7 @@ export function openDatabase(linux: Linux, root: string): Records {
     database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     if (version(database) !== VERSION) create(linux, root, database);
     database.run("PRAGMA synchronous = NORMAL");
+    database.run(`PRAGMA journal_size_limit = ${LOG_BYTES}`);
   } catch (error) {
     if (error instanceof SlipwayError) throw error;
     throw new SlipwayError(
@@ -114,6 +123,10 @@ export function openDatabase(linux: Linux, root: string): Records {
     afterCommit(work) {
       if (waiting === undefined) work();
       else waiting.push(work);
+    },
+    checkpoint() {
+      if ((linux.statatOrUndefined(AT_FDCWD, `${file}-wal`)?.size ?? 0) > LOG_BYTES)
+        database.run("PRAGMA wal_checkpoint(PASSIVE)");
     },
     close: () => database.close(),
   };

@@ -2,7 +2,8 @@ import type { ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Records } from "./database.ts";
-import type { Blobs, ImageRecord, Images, Layers, Tag } from "./Store.ts";
+import { type Freed, isLayerUsed, markFreed } from "./disposal.ts";
+import type { Blobs, ImageRecord, Images, Layers, Lease, Tag } from "./Store.ts";
 
 interface ImageRow {
   id: Digest;
@@ -19,17 +20,16 @@ interface TagRow {
   tagged: number;
 }
 
-export function createImages(records: Records, blobs: Blobs, layers: Layers): Images {
+export interface ImagesOptions {
+  records: Records;
+  blobs: Blobs;
+  layers: Layers;
+  lease(purpose: string): Lease;
+}
+
+export function createImages({ records, blobs, layers, lease: takeLease }: ImagesOptions): Images {
   function get(id: Digest): ImageRecord | undefined {
     return toImage(records.first<ImageRow>("SELECT * FROM images WHERE id = ?", id));
-  }
-
-  /** What else may hold a layer: an image, a container, the build cache, a process at work. */
-  function isLayerUsed(diffID: Digest): boolean {
-    const sql = `SELECT 1 FROM image_layers WHERE diff_id = ?1 UNION ALL SELECT 1 FROM container_layers WHERE diff_id = ?1
-      UNION ALL SELECT 1 FROM cache_layers WHERE diff_id = ?1
-      UNION ALL SELECT 1 FROM lease_items WHERE digest = ?1 AND kind = 'layer' LIMIT 1`;
-    return records.first(sql, diffID) !== undefined;
   }
 
   return {
@@ -123,39 +123,26 @@ export function createImages(records: Records, blobs: Blobs, layers: Layers): Im
       records.transaction(() => {
         const image = get(id);
         if (image === undefined) return [];
-        const freed = new Set<Digest>([id]);
-        if (image.manifest !== undefined) freed.add(image.manifest);
+        const lease = takeLease("remove image");
+        const blobs = [id, ...(image.manifest === undefined ? [] : [image.manifest])];
         for (const { digest } of records.all<{ digest: Digest }>("SELECT digest FROM repo_digests WHERE id = ?", id))
-          freed.add(digest);
+          blobs.push(digest);
+        const layers = [...new Set(image.config.rootfs.diff_ids)];
+        markFreed(records, lease.id, [
+          ...blobs.map((digest): Freed => ({ kind: "blob", digest })),
+          ...layers.map((digest): Freed => ({ kind: "layer", digest })),
+        ]);
         records.run("DELETE FROM images WHERE id = ?", id);
         records.run("DELETE FROM image_layers WHERE image = ?", id);
         records.run("DELETE FROM tags WHERE id = ?", id);
         records.run("DELETE FROM repo_digests WHERE id = ?", id);
-        const gone = [...new Set(image.config.rootfs.diff_ids)].filter((diffID) => !isLayerUsed(diffID));
-        for (const diffID of gone) {
-          for (const blob of layers.blobs(diffID)) freed.add(blob.digest as Digest);
-          layers.remove(diffID);
-        }
-        records.afterCommit(() => {
-          // A process that wants one of them in this moment has protected it before it looks.
-          records.transaction(() => {
-            for (const digest of freed) if (!isBlobUsed(records, digest)) blobs.remove(digest);
-          });
-        });
+        const gone = layers.filter((diffID) => !isLayerUsed(records, diffID));
+        lease.release();
         return gone;
       }),
     list: () =>
       records.all<ImageRow>("SELECT * FROM images ORDER BY created DESC, id").map((row) => toImage(row) as ImageRecord),
   };
-}
-
-/** Whether a record names the blob, or a lease protects it. */
-export function isBlobUsed(records: Records, digest: Digest): boolean {
-  const sql = `SELECT 1 FROM images WHERE id = ?1 UNION ALL SELECT 1 FROM images WHERE manifest = ?1
-    UNION ALL SELECT 1 FROM layer_blobs WHERE digest = ?1 UNION ALL SELECT 1 FROM repo_digests WHERE digest = ?1
-    UNION ALL SELECT 1 FROM tags WHERE repo_digest = ?1
-    UNION ALL SELECT 1 FROM lease_items WHERE digest = ?1 AND kind IN ('blob', 'image') LIMIT 1`;
-  return records.first(sql, digest) !== undefined;
 }
 
 function toImage(row: ImageRow | undefined): ImageRecord | undefined {

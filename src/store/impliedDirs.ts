@@ -147,18 +147,11 @@ function makeFixup(store: Store, path: string, fixes: [string, Attributes][]): v
 }
 
 /** Makes the directory `path` what `found` says. */
-export function applyAttributes(linux: Linux, path: string, { stat, xattrs }: Attributes): void {
+function applyAttributes(linux: Linux, path: string, { stat, xattrs }: Attributes): void {
   linux.fchownat(AT_FDCWD, path, stat.uid, stat.gid);
   linux.fchmodat(AT_FDCWD, path, stat.mode & 0o7777);
   for (const [name, value] of xattrs) linux.setxattr(AT_FDCWD, path, name, value);
   linux.utimensat(AT_FDCWD, path, { sec: stat.mtimeSec, nsec: stat.mtimeNsec });
-}
-
-export function directoryAttributes(linux: Linux, path: string): Attributes {
-  return {
-    stat: linux.statat(AT_FDCWD, path),
-    xattrs: linux.xattrs(AT_FDCWD, path).filter(([name]) => !name.startsWith(OVERLAY)),
-  };
 }
 
 function normal(path: string): string {

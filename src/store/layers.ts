@@ -7,6 +7,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import { type Digest, digestHex } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Records } from "./database.ts";
+import { markFreed } from "./disposal.ts";
 import type { Blobs, LayerRecord, Layers, Lease } from "./Store.ts";
 import { storeFailure } from "./storeFailure.ts";
 import { readBootId } from "./leases.ts";
@@ -128,8 +129,6 @@ export function createLayers({ linux, root, records, blobs, lease: takeLease }: 
         blob.size,
       );
     },
-    diffIDOf: (blob) =>
-      records.first<{ diff_id: Digest }>("SELECT diff_id FROM layer_blobs WHERE digest = ? LIMIT 1", blob)?.diff_id,
     shortPath(diffID) {
       const row = records.first<{ n: number }>("SELECT n FROM layers WHERE diff_id = ?", diffID);
       if (row === undefined) throw new SlipwayError("LAYER_NOT_FOUND", `layer ${diffID} is not in the store`);
@@ -145,13 +144,19 @@ export function createLayers({ linux, root, records, blobs, lease: takeLease }: 
     remove(diffID) {
       const row = records.first<{ n: number }>("SELECT n FROM layers WHERE diff_id = ?", diffID);
       if (row === undefined) return;
-      const lease = takeLease("remove layer");
       records.transaction(() => {
+        const lease = takeLease("remove layer");
         const keys = records.all<{ key: string }>("SELECT key FROM cache_layers WHERE diff_id = ?", diffID);
         for (const { key } of keys) {
           records.run("DELETE FROM cache WHERE key = ?", key);
           records.run("DELETE FROM cache_layers WHERE key = ?", key);
         }
+        const forms = records.all<BlobRow>("SELECT digest FROM layer_blobs WHERE diff_id = ?", diffID);
+        markFreed(
+          records,
+          lease.id,
+          forms.map(({ digest }) => ({ kind: "blob", digest })),
+        );
         records.run("DELETE FROM layer_blobs WHERE diff_id = ?", diffID);
         records.run("DELETE FROM layers WHERE diff_id = ?", diffID);
         records.afterCommit(() => {

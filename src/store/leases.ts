@@ -22,8 +22,16 @@ export function readBootId(): string {
   return readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
 }
 
+export interface LeaseOptions {
+  linux: Linux;
+  root: string;
+  records: Records;
+  /** Ends what the lease protects: see disposal.ts. */
+  letGo(id: string): void;
+}
+
 /** Recorded before anything of it lies on the disk, and forgotten after all of it is gone. */
-export function createLease(linux: Linux, root: string, records: Records, purpose: string): Lease {
+export function createLease({ linux, root, records, letGo }: LeaseOptions, purpose: string): Lease {
   const id = `${Date.now().toString(36)}-${crypto.randomUUID().slice(0, 13)}`;
   const self = processIdentity(process.pid, readBootId());
   if (self === undefined) throw new Error("/proc does not show this process");
@@ -48,15 +56,14 @@ export function createLease(linux: Linux, root: string, records: Records, purpos
     release() {
       if (released) return;
       released = true;
-      if (directories > 0) removeTree(linux, own);
-      forgetLease(records, id);
+      // Files go for good: not before it is certain what the records say.
+      records.afterCommit(() => {
+        if (directories > 0) removeTree(linux, own);
+        records.transaction(() => {
+          letGo(id);
+          records.run("DELETE FROM leases WHERE id = ?", id);
+        });
+      });
     },
   };
-}
-
-export function forgetLease(records: Records, id: string): void {
-  records.transaction(() => {
-    records.run("DELETE FROM lease_items WHERE lease = ?", id);
-    records.run("DELETE FROM leases WHERE id = ?", id);
-  });
 }

@@ -6,6 +6,7 @@ import { createBlobs } from "./blobs.ts";
 import { createCacheRecords } from "./cacheRecords.ts";
 import { createContainers } from "./containers.ts";
 import { openDatabase } from "./database.ts";
+import { letGo } from "./disposal.ts";
 import { createImages } from "./images.ts";
 import { createLayers } from "./layers.ts";
 import { createLease } from "./leases.ts";
@@ -22,7 +23,8 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
   const root = resolve(given);
   if (!existsSync(join(root, "slipway.db"))) makeDirectories(root);
   const records = openDatabase(linux, root);
-  const lease = (purpose: string) => createLease(linux, root, records, purpose);
+  const end = (id: string) => letGo(records, { blobs, layers }, id);
+  const lease = (purpose: string) => createLease({ linux, root, records, letGo: end }, purpose);
   const blobs = createBlobs(linux, root);
   const layers = createLayers({ linux, root, records, blobs, lease });
   const locks = createLocks(linux, root);
@@ -31,8 +33,8 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
     linux,
     blobs,
     layers,
-    images: createImages(records, blobs, layers),
-    containers: createContainers(linux, root, records),
+    images: createImages({ records, blobs, layers, lease }),
+    containers: createContainers({ linux, root, records, lease }),
     cache: createCacheRecords(records),
     settings: createSettings(records),
     transaction: records.transaction,
@@ -40,7 +42,8 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
     locked: locks.locked,
     lock: locks.lock,
     tryLock: locks.tryLock,
-    sweep: () => sweep({ linux, root, records, blobs, lease }),
+    sweep: () => sweep({ linux, root, records, blobs, lease, letGo: end }),
+    checkpoint: records.checkpoint,
     close: records.close,
   };
 }

@@ -12,7 +12,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { MNT_DETACH } from "../linux/constants.ts";
 import { createLinux } from "../linux/createLinux.ts";
+import { type LinuxCall, type RecordingLinux, recordingLinux } from "../linux/recordingLinux.ts";
 import { sha256 } from "../oci/digest.ts";
 import { openStore } from "./openStore.ts";
 import { createOverlaySnapshotter, type OverlayWay } from "./overlay.ts";
@@ -24,9 +26,9 @@ afterEach(() => {
   for (const each of cleanups.splice(0).reverse()) each();
 });
 
-function open(): { store: Store; lease: Lease } {
+function open(kernel = linux, name = "store"): { store: Store; lease: Lease } {
   const directory = mkdtempSync(join(tmpdir(), "slipway-overlay-"));
-  const store = openStore({ root: join(directory, "store"), linux });
+  const store = openStore({ root: join(directory, name), linux: kernel });
   cleanups.push(() => {
     store.close();
     rmSync(directory, { recursive: true, force: true });
@@ -149,7 +151,7 @@ describe.each<OverlayWay>(["fsconfig", "mount"])("snapshots by %s", (way) => {
     });
   });
 
-  test("the root has the mode of the topmost layer's root, and a container's files are taken up again", () => {
+  test("the root is 0755 whatever a layer's root is, as no tar holds it, and a container's files are taken up again", () => {
     const { store, lease } = open();
     const snapshotter = createOverlaySnapshotter(store, { way });
     const directory = lease.directory();
@@ -157,9 +159,133 @@ describe.each<OverlayWay>(["fsconfig", "mount"])("snapshots by %s", (way) => {
     const layers = [adopt(store, lease, directory)];
     const own = lease.directory();
     inside(snapshotter.prepare(layers, own).mount(), (root) => {
-      expect(statSync(root).mode & 0o7777).toBe(0o711);
+      expect(statSync(root).mode & 0o7777).toBe(0o755);
       writeFileSync(`${root}/kept`, "1");
     });
     inside(snapshotter.prepare(layers, own).mount(), (root) => expect(existsSync(`${root}/kept`)).toBe(true));
+  });
+});
+
+describe("what the kernel is asked for", () => {
+  /** A kernel that answers every call of a mount, so that 200 layers are only a matter of words. */
+  function recorded(
+    count: number,
+    name?: string,
+  ): { store: Store; lease: Lease; recording: RecordingLinux; layers: LayerRecord[] } {
+    const recording = recordingLinux(linux);
+    const { answer } = recording;
+    answer("fsopen", { value: 7001 });
+    answer("fsmount", { value: 7002 });
+    answer("openTree", { value: 7003 });
+    answer("fsMessages", { value: "" });
+    for (const each of ["fsconfigString", "fsconfigFlag", "fsconfigCreate", "mount", "umount"] as const)
+      answer(each, { value: undefined });
+    answer("close", { value: undefined }, { when: (fd) => fd >= 7000 });
+    const { store, lease } = open(recording.linux, name);
+    const layers = store.transaction(() => Array.from({ length: count }, () => layer(store, lease, {})));
+    return { store, lease, recording, layers };
+  }
+  const mounting = [
+    "fsopen",
+    "fsconfigString",
+    "fsconfigFlag",
+    "fsconfigCreate",
+    "fsmount",
+    "mount",
+    "openTree",
+    "umount",
+  ];
+  const words = (calls: LinuxCall[]) =>
+    calls
+      .filter(({ name, args }) => mounting.includes(name) || (name === "close" && Number(args[0]) >= 7000))
+      .map(({ name, args }) => [name, ...args]);
+  const off = ["redirect_dir", "metacopy", "index", "xino"];
+
+  test("by the mount API: one parameter a layer, the topmost first, and the context is closed", () => {
+    const { store, lease, recording, layers } = recorded(200);
+    const own = lease.directory();
+    const snapshot = createOverlaySnapshotter(store).prepare(layers, own, { volatile: true });
+    recording.take();
+    expect(snapshot.mount()).toBe(7002);
+    expect(words(recording.take())).toEqual([
+      ["fsopen", "overlay"],
+      ...layers.toReversed().map(({ path }) => ["fsconfigString", 7001, "lowerdir+", path]),
+      ["fsconfigString", 7001, "upperdir", join(own, "upper")],
+      ["fsconfigString", 7001, "workdir", join(own, "work")],
+      ["fsconfigFlag", 7001, "volatile"],
+      ...off.map((key) => ["fsconfigString", 7001, key, "off"]),
+      ["fsconfigCreate", 7001],
+      ["fsmount", 7001, 0],
+      ["close", 7001],
+    ]);
+  });
+
+  test("by mount(2): one call whose options fit in a page, at a place that is left again at once", () => {
+    const { store, lease, recording, layers } = recorded(200);
+    const own = lease.directory();
+    const snapshot = createOverlaySnapshotter(store, { way: "mount" }).prepare(layers, own, { volatile: true });
+    recording.take();
+    const before = process.cwd();
+    expect(snapshot.mount()).toBe(7003);
+    expect(process.cwd()).toBe(before);
+    const calls = words(recording.take());
+    const target = calls[0]?.[2] as string;
+    const lower = layers.toReversed().map(({ diffID }) => store.layers.shortPath(diffID));
+    const [upper, work] = ["upper", "work"].map((name) => join(own, name).slice(store.root.length + 1));
+    const options = [`lowerdir=${lower.join(":")}`, `upperdir=${upper}`, `workdir=${work}`, "volatile"];
+    options.push(...off.map((key) => `${key}=off`));
+    expect(calls).toEqual([
+      ["mount", "overlay", target, "overlay", 0, options.join(",")],
+      ["openTree", -100, target],
+      ["umount", target, MNT_DETACH],
+    ]);
+    expect(options.join(",").length).toBeLessThan(4096);
+    expect(existsSync(target)).toBe(false);
+  });
+
+  test.each(["fsopen", "fsconfigString"] as const)(
+    "a kernel whose %s knows no such thing is asked by mount(2), and remembered to be one",
+    (call) => {
+      const { store, recording, layers } = recorded(2);
+      recording.answer(call, { errno: call === "fsopen" ? "ENOSYS" : "EINVAL" });
+      const snapshotter = createOverlaySnapshotter(store);
+      recording.take();
+      expect(snapshotter.view(layers)).toBe(7003);
+      expect(words(recording.take())[0]?.[0]).toBe("fsopen");
+      expect(snapshotter.view(layers)).toBe(7003);
+      expect(words(recording.take()).map(([name]) => name)).toEqual(["mount", "openTree", "umount"]);
+    },
+  );
+
+  test("a path too long for a parameter goes by a descriptor, which is closed with the context", () => {
+    const { store, recording, layers } = recorded(3, "d".repeat(200));
+    recording.take();
+    createOverlaySnapshotter(store).view(layers);
+    const calls = recording.take();
+    const descriptors = calls
+      .filter(({ name, args }) => name === "fsconfigString" && args[1] === "lowerdir+")
+      .map(({ args }) => Number(/^\/proc\/self\/fd\/(\d+)$/.exec(String(args[2]))?.[1]));
+    expect(descriptors).toHaveLength(3);
+    const closed = calls.flatMap(({ name, args }) => (name === "close" ? [args[0] as number] : []));
+    expect(closed).toEqual(expect.arrayContaining(descriptors));
+  });
+
+  test("a refusal carries the kernel's own words, or a hint where it is a matter of privilege", () => {
+    const { store, recording, layers } = recorded(2);
+    const view = () => createOverlaySnapshotter(store).view(layers);
+    recording.answer("fsconfigCreate", { errno: "ESTALE" }, { times: 1 });
+    recording.answer("fsMessages", { value: "overlay: one\noverlay: two\n" }, { times: 1 });
+    expect(view).toThrow(
+      expect.objectContaining({ code: "MOUNT_FAILED", message: expect.stringContaining("overlay: one; overlay: two") }),
+    );
+    recording.answer("fsopen", { errno: "EPERM" }, { times: 1 });
+    expect(view).toThrow(
+      expect.objectContaining({ code: "MOUNT_FAILED", hint: expect.stringContaining("user namespace") }),
+    );
+    const { recording: old, store: oldStore, layers: oldLayers } = recorded(2);
+    old.answer("openTree", { errno: "ENOSYS" });
+    old.take();
+    expect(() => createOverlaySnapshotter(oldStore, { way: "mount" }).view(oldLayers)).toThrow("ENOSYS");
+    expect(words(old.take()).map(([name]) => name)).toEqual(["mount", "openTree", "umount"]);
   });
 });

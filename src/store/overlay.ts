@@ -12,7 +12,7 @@ import {
 } from "../linux/constants.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import { applyAttributes, directoryAttributes, type StackedLayer, stackLayers } from "./impliedDirs.ts";
+import { type StackedLayer, stackLayers } from "./impliedDirs.ts";
 import { removeTree } from "./removeTree.ts";
 import type { Snapshotter } from "./Snapshotter.ts";
 import type { LayerRecord, Store } from "./Store.ts";
@@ -68,9 +68,11 @@ export function createOverlaySnapshotter(store: Store, { way }: { way?: OverlayW
       const work = join(directory, "work");
       if (makeDirectory(upper)) {
         const top = layers.length === 0 ? undefined : stack[stack.length - 1];
-        // The root of the mount shows what the root of the upper directory says.
-        if (top === undefined) linux.fchmodat(AT_FDCWD, upper, 0o755);
-        else applyAttributes(linux, upper, directoryAttributes(linux, top.path));
+        // The root of the mount shows what the root of the upper directory says. As no tar holds the root, its mode must not go from one
+        // step to the next either: containerd hands down its owner alone.
+        const { uid, gid } = top === undefined ? { uid: 0, gid: 0 } : linux.statat(AT_FDCWD, top.path);
+        linux.fchownat(AT_FDCWD, upper, uid, gid);
+        linux.fchmodat(AT_FDCWD, upper, 0o755);
       }
       makeDirectory(work);
       return { upper, mount: () => mountOverlay(stack, { upper, work, volatile }) };

@@ -101,7 +101,7 @@ function storeLayer(store: Store, diffID: Digest): Layer {
 
 /** The layer's tar, packed as it is read. */
 function packed(store: Store, directory: string): ReadableStream<Uint8Array> {
-  const pieces = packLayer(store.linux, directory);
+  const pieces = packLayer(store.linux, directory, { leaving: true });
   return new ReadableStream<Uint8Array>(
     {
       pull(controller) {

@@ -2,9 +2,9 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Linux } from "../linux/Linux.ts";
 import type { Records } from "./database.ts";
-import { isBlobUsed } from "./images.ts";
+import { isBlobUsed } from "./disposal.ts";
 import { moveAside } from "./layers.ts";
-import { forgetLease, processIdentity, readBootId } from "./leases.ts";
+import { processIdentity, readBootId } from "./leases.ts";
 import { removeTree } from "./removeTree.ts";
 import type { Blobs, Lease } from "./Store.ts";
 
@@ -14,6 +14,7 @@ export interface SweepOptions {
   records: Records;
   blobs: Blobs;
   lease(purpose: string): Lease;
+  letGo(lease: string): void;
 }
 
 /**
@@ -21,7 +22,7 @@ export interface SweepOptions {
  * layers and blobs held against the records, too: who makes them holds a lease, so nothing else can have left any half-made.
  */
 export function sweep(options: SweepOptions): void {
-  const { linux, root, records } = options;
+  const { linux, root, records, letGo } = options;
   // Listed before the leases are asked for: a lease is recorded before its paths are made.
   const paths = readdirSync(join(root, "tmp"));
   const containers = readdirSync(join(root, "containers"));
@@ -30,13 +31,13 @@ export function sweep(options: SweepOptions): void {
   const dead = leases.length === 0 ? [] : deadLeases(leases);
   const stray = paths.filter((path) => !known.has(path));
   if (dead.length > 0 || stray.length > 0) {
-    for (const { id } of dead) records.run("DELETE FROM lease_items WHERE lease = ?", id);
+    for (const { id } of dead) letGo(id);
     removeUnrecorded(options);
   }
   for (const path of stray) removeTree(linux, join(root, "tmp", path));
   for (const { id } of dead) {
     removeTree(linux, join(root, "tmp", id));
-    forgetLease(records, id);
+    records.run("DELETE FROM leases WHERE id = ?", id);
   }
   if (containers.length > 0) removeHalfMadeContainers(options, containers);
 }

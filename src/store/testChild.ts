@@ -21,7 +21,7 @@ if (work === "count") {
   }
   store.close();
 } else {
-  process.stdout.write("ready\n");
+  if (work !== "die") process.stdout.write("ready\n");
   for (let i = 0; ; i++) {
     const lease = store.lease("fault test");
     const text = `${name} ${i} ${"x".repeat(50_000)}`;
@@ -47,7 +47,9 @@ if (work === "count") {
     const config = { architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [digest] } };
     const id = store.blobs.write(new TextEncoder().encode(JSON.stringify(config)), lease);
     store.images.put(id);
-    if (i % 3 === 2) store.images.remove(id);
+    if (i % 3 === 2 || work === "die") store.images.remove(id);
+    if (work === "die") process.kill(process.pid, "SIGKILL");
     lease.release();
+    if (i % 3 === 1) store.images.remove(id);
   }
 }

@@ -38,7 +38,8 @@ export async function buildImage(
   return { ...readImage(slipway, "docker.io/library/built:latest"), shown: stdout + stderr };
 }
 
-function readImage(slipway: Slipway, name: string): Omit<BuiltImage, "shown"> {
+/** The image of that canonical name. */
+export function readImage(slipway: Slipway, name: string): Omit<BuiltImage, "shown"> {
   const linux = createLinux();
   const store = openStore({ root: slipway.root, linux });
   try {
@@ -83,6 +84,7 @@ function filesOf(tar: Uint8Array): Map<string, BuiltFile> {
       data = [];
     },
     data: (chunk) => void data.push(chunk.slice()),
+    hole: (length) => void data.push(new Uint8Array(length)),
     end() {
       if (current === undefined) return;
       current.text = Buffer.concat(data).toString();

@@ -8,7 +8,7 @@ import type { Progress } from "../render/plainProgress.ts";
 const later = (what: string) => ({ type: "string" as const, help: "", unsupported: what });
 
 export const command: Command = {
-  usage: "[OPTIONS] PATH | -",
+  usage: "[OPTIONS] PATH | URL | -",
   summary: "Build an image from a Dockerfile and a directory of files",
   example: "slipway build -t hello .",
   min: 1,
@@ -18,7 +18,7 @@ export const command: Command = {
     file: {
       type: "string",
       short: "f",
-      help: "Path of the Dockerfile (default: PATH/Dockerfile; - reads it from standard input)",
+      help: "Path or URL of the Dockerfile (default: PATH/Dockerfile; - reads it from standard input)",
     },
     "build-arg": { type: "list", help: "Value of an ARG, NAME=VALUE; NAME alone takes it from the environment" },
     target: { type: "string", help: "Stage to build (default: the last)" },
@@ -38,7 +38,13 @@ export const command: Command = {
     quiet: { type: "bool", short: "q", help: "Print the image ID alone" },
     iidfile: { type: "string", help: "File that gets the image ID" },
     jobs: { type: "int", help: "Steps that work at the same time (default: the number of processors)" },
+    "build-context": {
+      type: "list",
+      help: "Named context, NAME=DIRECTORY, a git repository, a URL, docker-image://IMAGE or oci-layout://PATH[:TAG|@DIGEST]",
+    },
+    call: { type: "string", help: "Instead of building: check, outline or targets; ,format=json" },
     check: { type: "bool", help: "Check the Dockerfile and build nothing; exit status 1 when something is found" },
+    "print-context": { type: "bool", help: "List what is in the build context, and which line kept or dropped it" },
     explain: { type: "bool", help: "Say for each step why it ran" },
     load: { type: "bool", help: "Accepted: the image is in the store in any case" },
     rm: { type: "bool", help: "Accepted: temporary containers are always removed" },
@@ -47,13 +53,27 @@ export const command: Command = {
     output: { ...later("other outputs than an image in the store come in a later version"), short: "o" },
     "cache-from": later("importing caches comes in a later version"),
     "cache-to": later("exporting caches comes in a later version"),
-    "build-context": later("named contexts come in a later version"),
     attest: later("attestations come in a later version"),
     sbom: later("attestations come in a later version"),
     provenance: later("attestations come in a later version"),
     "metadata-file": later("it comes in a later version"),
     squash: { type: "bool", help: "", unsupported: "it comes in a later version" },
+    annotation: later("annotations come in a later version"),
+    policy: later("source policies come in a later version"),
     builder: later("there is one builder, this program"),
+    resource: later("build steps run without a cgroup of their own"),
+    isolation: later("that is for Windows containers"),
+    "security-opt": later(
+      "ask for it in the Dockerfile, RUN --security=insecure, and allow it by --allow security.insecure",
+    ),
+    ...Object.fromEntries(
+      ["memory", "memory-swap", "cpu-period", "cpu-quota", "cpu-shares", "cpuset-cpus", "cpuset-mems"].map((name) => [
+        name,
+        later("build steps run without a cgroup of their own"),
+      ]),
+    ),
+    compress: { type: "bool", help: "Accepted: nothing is sent anywhere" },
+    debug: { type: "bool", short: "D", help: "Say more of how it works, and more of errors" },
     "cgroup-parent": later("build steps run without a cgroup of their own"),
   },
   async run(call) {
@@ -77,9 +97,12 @@ export const command: Command = {
       ...given("platform", text(call, "platform")),
       ...given("network", text(call, "network")),
       ...given("jobs", number(call, "jobs")),
-      ...(await dockerfileOf(call)),
+      ...given("file", text(call, "file")),
+      buildContexts: Object.fromEntries(list(call, "build-context").map(namedContext)),
+      stdin: () => Bun.stdin.stream(),
     };
-    if (flag(call, "check")) return check(call, options);
+    const request = callOf(call);
+    if (request !== undefined) return describe(call, options, request);
     const progress = await createProgress(call);
     const engine = await call.engine((event) => progress.event(event));
     const { build } = await import("../../engine/build.ts");
@@ -103,47 +126,62 @@ export const command: Command = {
   },
 };
 
-/** BuildKit's text of `--check`. */
-async function check(call: Call, options: BuildOptions): Promise<number> {
-  const { checkBuild } = await import("../../engine/checkBuild.ts");
-  const { excerpt } = await import("../errorText.ts");
-  const found = checkBuild(await call.engine(), options);
-  if (found.length === 0) {
-    call.out("Check complete, no warnings found.\n");
-    return 0;
-  }
-  call.out(`Check complete, ${found.length} warning${found.length === 1 ? " has" : "s have"} been found!\n`);
-  for (const { rule, url, detail, range } of found)
-    call.out(`\nWARNING: ${rule} - ${url}\n${detail}\n${excerpt(range)}\n`);
-  return 1;
+interface Request {
+  what: "check" | "outline" | "targets" | "context";
+  json: boolean;
 }
 
-async function dockerfileOf(call: Call): Promise<{ file?: string; dockerfileText?: string }> {
-  const file = text(call, "file");
-  const context = call.positionals[0] as string;
-  if (/^(https?:\/\/|git@|git:\/\/|ssh:\/\/|github\.com\/)/.test(context)) {
-    throw new SlipwayError("UNSUPPORTED_CONTEXT", `a build context at ${context} comes in a later version`, {
-      hint: "Fetch it first, then give its directory.",
+/** What is asked for instead of a build. */
+function callOf(call: Call): Request | undefined {
+  if (flag(call, "print-context")) return { what: "context", json: false };
+  const [name, ...fields] = (text(call, "call") ?? (flag(call, "check") ? "check" : "build")).split(",");
+  const wrong = (why: string): SlipwayError =>
+    new SlipwayError("USAGE", `--call ${text(call, "call")}: ${why}`, {
+      hint: "It takes build, check, outline or targets, and ,format=json after it.",
     });
+  for (const field of fields)
+    if (field !== "format=json" && field !== "format=text") throw wrong(`${JSON.stringify(field)} is not known`);
+  // The names that BuildKit's frontend gives them count as well.
+  const what = { lint: "check", "frontend.lint": "check" }[name as string] ?? name?.replace(/^frontend\./, "");
+  if (what === "build") return undefined;
+  if (what !== "check" && what !== "outline" && what !== "targets") throw wrong("there is no such call");
+  return { what, json: fields.includes("format=json") };
+}
+
+async function describe(call: Call, options: BuildOptions, { what, json }: Request): Promise<number> {
+  const [engine, verbs, texts] = await Promise.all([
+    call.engine(),
+    import("../../engine/describeBuild.ts"),
+    import("../render/buildDescriptions.ts"),
+  ]);
+  switch (what) {
+    case "check": {
+      const { source, violations } = await verbs.checkBuild(engine, options);
+      call.out(json ? texts.checkJson(violations, options.file ?? "Dockerfile", source) : texts.checkText(violations));
+      return violations.length === 0 ? 0 : 1;
+    }
+    case "outline": {
+      const { source, outline } = await verbs.outline(engine, options);
+      call.out(json ? texts.outlineJson(outline, source) : texts.outlineText(outline));
+      return 0;
+    }
+    case "targets": {
+      const { source, targets } = await verbs.targets(engine, options);
+      call.out(json ? texts.targetsJson(targets, source) : texts.targetsText(targets));
+      return 0;
+    }
+    case "context":
+      call.out(texts.contextText(await verbs.listContext(engine, options)));
+      return 0;
   }
-  if (file !== "-" && context !== "-") return file === undefined ? {} : { file };
-  const dockerfileText = await Bun.stdin.text();
-  if (context !== "-") return { dockerfileText };
-  // `build -`: a Dockerfile without any context.
-  if (dockerfileText.includes("\0")) {
-    throw new SlipwayError(
-      "UNSUPPORTED_CONTEXT",
-      "a build context as a tar on standard input comes in a later version",
-    );
-  }
-  const { mkdtempSync } = await import("node:fs");
-  const { tmpdir } = await import("node:os");
-  const { join } = await import("node:path");
-  const empty = mkdtempSync(join(tmpdir(), "slipway-context-"));
-  call.positionals[0] = empty;
-  const { rmSync } = await import("node:fs");
-  process.on("exit", () => rmSync(empty, { recursive: true, force: true }));
-  return { dockerfileText };
+}
+
+function namedContext(argument: string): [string, string] {
+  const [name, value] = keyValue(argument);
+  if (name !== "" && value !== "") return [name, value];
+  throw new SlipwayError("USAGE", `--build-context ${argument}: it must say NAME=VALUE`, {
+    hint: "For example --build-context docs=../docs",
+  });
 }
 
 function buildArg(argument: string): [string, string | undefined] {
@@ -204,11 +242,15 @@ async function createProgress(call: Call): Promise<Progress> {
   if (wish === "rawjson")
     return { event: (event) => call.err(`${JSON.stringify(event, bytesAsText)}\n`), finish: () => {} };
   if (wish === "tty" || (wish === "auto" && isTerminal)) {
-    const { createTtyProgress } = await import("../render/ttyProgress.ts");
+    const [{ createTtyProgress }, { terminalSize }] = await Promise.all([
+      import("../render/ttyProgress.ts"),
+      import("../render/terminalSize.ts"),
+    ]);
     return createTtyProgress({
       write: call.err,
-      size: () => ({ rows: process.stderr.rows ?? 24, columns: process.stderr.columns ?? 80 }),
-      color: process.env.NO_COLOR === undefined,
+      size: terminalSize(2),
+      color: (process.env.NO_COLOR ?? "") === "",
+      explain: flag(call, "explain"),
     });
   }
   if (wish !== "plain" && wish !== "auto") {

@@ -3,6 +3,7 @@ import { humanDuration } from "../../engine/humanDuration.ts";
 import { containerOptions } from "../../engine/ContainerOptions.ts";
 import { listContainers } from "../../engine/listContainers.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
+import { quote } from "../../plan/goFormat.ts";
 import { type Command, flag, list, number, text } from "../Command.ts";
 import { printRows } from "../render/printRows.ts";
 import { filters } from "./images.ts";
@@ -53,15 +54,14 @@ export const command: Command = {
 };
 
 function row(each: ContainerSummary, whole: boolean): Record<string, string> {
+  const letters = [...each.commandText];
   const command =
-    whole || each.commandText.length <= MAX_COMMAND
-      ? each.commandText
-      : `${each.commandText.slice(0, MAX_COMMAND - 1)}…`;
+    whole || letters.length <= MAX_COMMAND ? each.commandText : `${letters.slice(0, MAX_COMMAND - 1).join("")}…`;
   const { labels, network } = containerOptions(each);
   return {
     ID: whole ? each.id : each.id.slice(0, 12),
     Image: each.imageReference,
-    Command: `"${command}"`,
+    Command: quote(command),
     CreatedAt: new Date(each.created).toISOString(),
     RunningFor: `${humanDuration(Date.now() - each.created)} ago`,
     Status: each.statusText,

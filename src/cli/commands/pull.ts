@@ -15,11 +15,10 @@ export const command: Command = {
     const [name = ""] = call.positionals;
     const quiet = flag(call, "quiet");
     const { createPullProgress } = await import("../render/pullProgress.ts");
-    const tty = process.stdout.isTTY === true && !quiet;
+    const { terminalSize } = await import("../render/terminalSize.ts");
     const progress = createPullProgress({
       write: quiet ? () => {} : call.out,
-      tty,
-      columns: () => process.stdout.columns ?? 80,
+      ...(process.stdout.isTTY === true && !quiet ? { size: terminalSize(1) } : {}),
     });
     const { parseReference, familiarName } = await import("../../oci/reference.ts");
     const reference = parseReference(name);

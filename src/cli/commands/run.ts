@@ -51,13 +51,13 @@ export const command: Command = {
 async function pulling(call: import("../Command.ts").Call): Promise<import("../../engine/Engine.ts").Engine> {
   let progress: { event(event: import("../../engine/events.ts").EngineEvent): void } | undefined;
   const { createPullProgress } = await import("../render/pullProgress.ts");
+  const { terminalSize } = await import("../render/terminalSize.ts");
   return await call.engine((event) => {
     if (event.type === "pull.start") {
       call.err(`Unable to find image '${event.reference}' locally\n`);
       progress = createPullProgress({
         write: call.err,
-        tty: process.stderr.isTTY === true,
-        columns: () => process.stderr.columns ?? 80,
+        ...(process.stderr.isTTY === true ? { size: terminalSize(2) } : {}),
       });
     }
     progress?.event(event);

@@ -4,7 +4,8 @@ const UNITS = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 export function humanSize(bytes: number, digits = 3): string {
   let value = bytes;
   let unit = 0;
-  while (value >= 1000 && unit < UNITS.length - 1) {
+  // As it is printed: 999.9 would be 1000.
+  while (Number(value.toPrecision(digits)) >= 1000 && unit < UNITS.length - 1) {
     value /= 1000;
     unit++;
   }

@@ -3,7 +3,7 @@ import { StringDecoder } from "node:string_decoder";
 /** A line longer than this is broken: a log without line ends must not be held in memory. */
 const MAX_LINE = 64 * 1024;
 
-/** Cuts a stream of bytes into lines, fit for a terminal: of a line that was drawn over by `\r` the last state, without control characters. */
+/** Cuts a stream of bytes into lines that are `printable`, whatever the bytes are. */
 export function lineSplitter(): { push(data: Uint8Array): string[]; rest(): string } {
   const decoder = new StringDecoder("utf8");
   let open = "";
@@ -12,11 +12,13 @@ export function lineSplitter(): { push(data: Uint8Array): string[]; rest(): stri
       open += decoder.write(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
       const lines = open.split("\n");
       open = lines.pop() ?? "";
-      while (open.length > MAX_LINE) {
-        lines.push(open.slice(0, MAX_LINE));
-        open = open.slice(MAX_LINE);
+      const pieces = lines.flatMap(broken);
+      if (open.length > MAX_LINE) {
+        const parts = broken(open);
+        open = parts.pop() ?? "";
+        pieces.push(...parts);
       }
-      return lines.map(printable);
+      return pieces.map(printable);
     },
     rest() {
       const line = open + decoder.end();
@@ -26,13 +28,42 @@ export function lineSplitter(): { push(data: Uint8Array): string[]; rest(): stri
   };
 }
 
-/** Colours stay; all that moves the cursor, clears, rings or asks the terminal something goes. */
+function broken(line: string): string[] {
+  if (line.length <= MAX_LINE) return [line];
+  const parts: string[] = [];
+  for (let at = 0; at < line.length; ) {
+    let end = Math.min(line.length, at + MAX_LINE);
+    // Not between the halves of a character.
+    if (end < line.length && /[\ud800-\udbff]/.test(line[end - 1] as string)) end--;
+    parts.push(line.slice(at, end));
+    at = end;
+  }
+  return parts;
+}
+
+/** SGR, then all other control sequences: CSI, OSC, strings, those with an intermediate, those of one character. */
+const sequences =
+  /\x1b\[[0-9;:]*m|\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~]|[0-Z\\-~])/g;
+const colour = /^\x1b\[[0-9;:]*m$/;
+const controls = /[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[[0-9;:]*m)/g;
+const suspect = /[\x00-\x08\x0a-\x1f\x7f-\x9f]/;
+
+/**
+ * The line as a terminal would show it in the end: of one that was drawn over by `\r` the last state, colours kept and ended with the line.
+ * All that moves the cursor, clears, rings or asks the terminal something is left out; tabs stay.
+ */
 export function printable(line: string): string {
+  if (!suspect.test(line)) return line;
   const drawn = line.replace(/\r+$/, "");
-  const last = drawn.slice(drawn.lastIndexOf("\r") + 1);
-  return last
-    .replace(/\x1b\[[0-9;]*m|\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])/g, (code) =>
-      /^\x1b\[[0-9;]*m$/.test(code) ? code : "",
-    )
-    .replace(/[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]|\x1b(?!\[[0-9;]*m)/g, "");
+  const text = drawn
+    .slice(drawn.lastIndexOf("\r") + 1)
+    .replace(sequences, (code) => (colour.test(code) ? code : ""))
+    .replace(controls, "");
+  const last = text.lastIndexOf("\x1b[");
+  return last < 0 || /^\x1b\[0?m/.test(text.slice(last)) ? text : `${text}\x1b[0m`;
+}
+
+/** A text of others in one line without control characters and colours: names of steps, messages of registries. */
+export function oneLine(text: string): string {
+  return Bun.stripANSI(printable(text.replace(/\s*[\r\n]+\s*/g, " ")));
 }

@@ -1,6 +1,7 @@
 import type { EngineEvent } from "../../engine/events.ts";
 import { humanSize } from "./humanSize.ts";
-import { lineSplitter } from "./lineSplitter.ts";
+import { lineSplitter, oneLine } from "./lineSplitter.ts";
+import { createLogTail, type LogTail } from "./logTail.ts";
 
 export interface Progress {
   event(event: EngineEvent): void;
@@ -13,16 +14,17 @@ interface Vertex {
   name: string;
   started: number;
   lines(stream: 1 | 2, data: Uint8Array, time: number): void;
-  flush(): void;
+  /** What is left without an end of line. */
+  flush(time: number): void;
 }
 
 /** Lines that are shown again under a failed step. */
-const TAIL = 200;
+const TAIL = { lines: 200, characters: 1 << 20 };
 
 /** `--progress plain`: one line an event, each step's lines under its number, in BuildKit's manner. Logs are whole. `explain` says why a step ran. */
 export function createPlainProgress(write: (text: string) => void, options: { explain: boolean }): Progress {
   const vertices = new Map<string, Vertex>();
-  const logs = new Map<string, string[]>();
+  const logs = new Map<string, LogTail>();
   let failed: { id: string; message: string } | undefined;
   let last: number | undefined;
 
@@ -33,7 +35,8 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
     write(`#${vertex.number} ${text}\n`);
   }
 
-  function begin(id: string, name: string, time: number): void {
+  function begin(id: string, shown: string, time: number): void {
+    const name = oneLine(shown);
     const number = vertices.size + 1;
     const splitters = new Map<1 | 2, ReturnType<typeof lineSplitter>>();
     const vertex: Vertex = {
@@ -48,10 +51,10 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
         }
         for (const line of splitter.push(data)) log(id, vertex, line, at);
       },
-      flush() {
+      flush(at) {
         for (const splitter of splitters.values()) {
           const rest = splitter.rest();
-          if (rest !== "") log(id, vertex, rest, Date.now());
+          if (rest !== "") log(id, vertex, rest, at);
         }
       },
     };
@@ -61,10 +64,9 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
 
   function log(id: string, vertex: Vertex, line: string, time: number): void {
     say(vertex, `${((time - vertex.started) / 1000).toFixed(3)} ${line}`);
-    const kept = logs.get(id) ?? [];
+    const kept = logs.get(id) ?? createLogTail(TAIL);
     logs.set(id, kept);
-    kept.push(line);
-    if (kept.length > TAIL) kept.shift();
+    kept.push([line]);
   }
 
   return {
@@ -88,19 +90,20 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
           break;
         case "step.status":
           if (event.done !== true) break;
-          say(vertex, `${event.text}${event.total === undefined ? "" : ` ${humanSize(event.total)}`} done`);
+          say(vertex, `${oneLine(event.text)}${event.total === undefined ? "" : ` ${humanSize(event.total)}`} done`);
           break;
         case "step.done":
-          vertex.flush();
+          vertex.flush(event.time);
+          logs.delete(event.id);
           if (event.cached) say(vertex, "CACHED");
           else {
-            if (options.explain && event.reason !== undefined) say(vertex, `because: ${event.reason}`);
+            if (options.explain && event.reason !== undefined) say(vertex, `because: ${oneLine(event.reason)}`);
             say(vertex, `DONE ${((event.time - vertex.started) / 1000).toFixed(1)}s`);
           }
           break;
         case "step.error":
-          vertex.flush();
-          say(vertex, event.canceled === true ? "CANCELED" : `ERROR: ${event.message}`);
+          vertex.flush(event.time);
+          say(vertex, event.canceled === true ? "CANCELED" : `ERROR: ${oneLine(event.message)}`);
           if (event.canceled !== true) failed ??= { id: event.id, message: event.message };
       }
     },
@@ -109,7 +112,7 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
       const vertex = vertices.get(failed.id);
       if (vertex === undefined) return;
       write(`------\n > ${vertex.name}:\n`);
-      for (const line of logs.get(failed.id) ?? []) write(`${line}\n`);
+      for (const line of logs.get(failed.id)?.last(TAIL.lines) ?? []) write(`${line}\n`);
       write("------\n");
     },
   };

@@ -1,10 +1,11 @@
 import type { EngineEvent } from "../../engine/events.ts";
 import { humanSize } from "./humanSize.ts";
+import { createScreen, fit, type ScreenSize } from "./screen.ts";
 
 export interface PullProgressOptions {
   write(text: string): void;
-  tty: boolean;
-  columns(): number;
+  /** Of the terminal, asked anew for each drawing; none where there is no terminal. */
+  size?: () => ScreenSize;
 }
 
 type LayerEvent = Extract<EngineEvent, { type: "pull.layer" }>;
@@ -18,45 +19,52 @@ const WORDS: Record<LayerEvent["status"], string> = {
   exists: "Already exists",
 };
 const INTERVAL_MS = 100;
+const BAR = 48;
 
 /** Docker's lines of a pull: on a terminal one line a layer, drawn over in place; else a line for each layer that is there. */
 export function createPullProgress(options: PullProgressOptions): { event(event: EngineEvent): void; finish(): void } {
+  const { write, size } = options;
   const layers = new Map<string, LayerEvent>();
-  let drawn = 0;
+  const screen = size === undefined ? undefined : createScreen(write, size);
   let lastDraw = 0;
 
-  function line(event: LayerEvent): string {
-    const id = event.digest.slice("sha256:".length, "sha256:".length + 12);
-    const word = `${id}: ${WORDS[event.status]}`;
-    if (event.status !== "downloading" || event.total === undefined || event.total === 0) return word;
-    const part = Math.min(1, (event.current ?? 0) / event.total);
-    const bar = `[${"=".repeat(Math.round(part * 48))}>${" ".repeat(48 - Math.round(part * 48))}]`;
-    const amount = `${humanSize(event.current ?? 0)}/${humanSize(event.total)}`;
-    const whole = `${word} ${bar} ${amount}`;
-    return whole.length < options.columns() ? whole : `${word} ${amount}`;
-  }
-
-  function draw(): void {
-    const up = drawn > 0 ? `\x1b[${drawn}A` : "";
-    options.write(up + [...layers.values()].map((event) => `\r${line(event)}\x1b[K\n`).join(""));
-    drawn = layers.size;
+  function draw(whole = false): void {
+    if (screen === undefined) return;
+    const { width, height } = screen.room();
+    let shown = [...layers.values()];
+    // More than the screen holds: what is there already is left out.
+    if (!whole && shown.length > height) shown = shown.filter((event) => !isThere(event)).slice(0, height);
+    screen.draw(shown.map((event) => line(event, width)));
     lastDraw = Date.now();
   }
 
   return {
     event(event) {
       if (event.type !== "pull.layer") return;
-      const before = layers.get(event.digest);
+      const before = layers.get(event.digest)?.status;
       layers.set(event.digest, event);
-      if (!options.tty) {
-        if (before?.status !== event.status && (event.status === "done" || event.status === "exists"))
-          options.write(`${line(event)}\n`);
+      if (screen === undefined) {
+        if (before !== event.status && isThere(event)) write(`${line(event, Number.POSITIVE_INFINITY)}\n`);
         return;
       }
-      if (before?.status !== event.status || Date.now() - lastDraw > INTERVAL_MS) draw();
+      if (before !== event.status || Date.now() - lastDraw > INTERVAL_MS) draw();
     },
     finish() {
-      if (options.tty && layers.size > 0) draw();
+      if (layers.size > 0) draw(true);
     },
   };
+}
+
+function isThere({ status }: LayerEvent): boolean {
+  return status === "done" || status === "exists";
+}
+
+function line(event: LayerEvent, width: number): string {
+  const id = event.digest.slice("sha256:".length, "sha256:".length + 12);
+  const word = `${id}: ${WORDS[event.status]}`;
+  if (event.status !== "downloading" || event.total === undefined || event.total === 0) return fit(word, width);
+  const full = Math.round(Math.min(1, (event.current ?? 0) / event.total) * BAR);
+  const amount = `${humanSize(event.current ?? 0)}/${humanSize(event.total)}`;
+  const whole = `${word} [${"=".repeat(full)}>${" ".repeat(BAR - full)}] ${amount}`;
+  return whole.length <= width ? whole : fit(`${word} ${amount}`, width);
 }

@@ -7,6 +7,7 @@ const data = {
   Names: ["one", "two"],
   Config: { Labels: { "a.b": "x", c: "y" }, Env: ["A=1"], Cmd: null },
   On: false,
+  Odd: "a\0\u2028\t\\é",
 };
 
 const cases: [template: string, expected: string][] = [
@@ -25,6 +26,7 @@ const cases: [template: string, expected: string][] = [
   ['{{join .Names ","}} {{.ID | upper | printf "%-5s|"}}', "one,two ABC  |"],
   ['{{printf "%.1f %05d %q %x" 1.26 7 "a" 255}}', '1.3 00007 "a" ff'],
   ['{{(index .Names 0) | upper}}{{len (split "a,b" ",")}}', "ONE2"],
+  ['{{printf "%q" .Odd}}', '"a\\x00\\u2028\\t\\\\é"'],
   ["{{- .ID -}}  x", "abcx"],
   ["{{.ID}}\\t{{.Size}}\\n", "abc\t12\n"],
   ["{{/* said to nobody */}}{{.Config.Cmd}}", "<no value>"],

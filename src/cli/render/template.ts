@@ -1,3 +1,4 @@
+import { quote } from "../../plan/goFormat.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, type Operand, type Pipe, parseTemplate, type TemplateNode } from "./parseTemplate.ts";
 
@@ -198,7 +199,7 @@ function printf(format: string, values: unknown[]): string {
       if (verb === "%") return "%";
       const value = values[next++];
       let text = show(value);
-      if (verb === "q") text = JSON.stringify(text);
+      if (verb === "q") text = quote(text);
       else if (verb === "x") text = typeof value === "number" ? value.toString(16) : Buffer.from(text).toString("hex");
       else if (verb === "f") text = Number(value).toFixed(digits === undefined ? 6 : Number(digits));
       else if (verb === "s" && digits !== undefined) text = text.slice(0, Number(digits));

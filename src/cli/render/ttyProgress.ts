@@ -1,25 +1,29 @@
 import type { EngineEvent } from "../../engine/events.ts";
 import { humanSize } from "./humanSize.ts";
-import { lineSplitter } from "./lineSplitter.ts";
+import { lineSplitter, oneLine } from "./lineSplitter.ts";
+import { createLogTail, type LogTail } from "./logTail.ts";
 import type { Progress } from "./plainProgress.ts";
+import { createScreen, fit, justify, type ScreenSize } from "./screen.ts";
 
 interface Vertex {
   name: string;
   started: number;
   finished?: number;
+  /** Why it ran. */
+  reason?: string;
   state: "running" | "done" | "cached" | "error" | "canceled";
   statuses: Map<string, { text: string; current?: number; total?: number; done: boolean }>;
-  tail: string[];
-  all: string[];
+  log: LogTail;
   splitters: Map<number, ReturnType<typeof lineSplitter>>;
-  reason?: string;
 }
 
 export interface TtyOptions {
   write(text: string): void;
   /** Asked anew for each drawing: terminals are resized. */
-  size(): { rows: number; columns: number };
+  size(): ScreenSize;
   color: boolean;
+  /** Say under each step why it ran. */
+  explain?: boolean;
 }
 
 /** Drawings per second are bounded: a terminal over a slow line must keep up. */
@@ -27,22 +31,30 @@ const INTERVAL_MS = 100;
 const TAIL_LINES = 6;
 /** Lines of a failed step that are shown in the end; the build record has the whole log. */
 const FAILURE_LINES = 1000;
+/** A log without line ends comes in long pieces: no more of it is held than this many characters. */
+const FAILURE_CHARACTERS = 1 << 20;
 
 /** `--progress tty`: the steps drawn over and over in place, with timers, the last lines of what runs, and colours unless NO_COLOR. */
 export function createTtyProgress(options: TtyOptions): Progress {
   const vertices = new Map<string, Vertex>();
   const begun = Date.now();
-  let drawn = 0;
+  const screen = createScreen(options.write, options.size);
   let timer: ReturnType<typeof setInterval> | undefined;
   let failed: Vertex | undefined;
+  const emptyLog = (): LogTail => createLogTail({ lines: FAILURE_LINES, characters: FAILURE_CHARACTERS });
   const paint = (code: number, text: string): string => (options.color ? `\x1b[${code}m${text}\x1b[0m` : text);
 
+  function outcome(): string {
+    if (failed !== undefined) return " ERROR";
+    const ended = [...vertices.values()].every(({ state }) => state === "done" || state === "cached");
+    return ended ? " FINISHED" : " CANCELED";
+  }
+
   function lines(now: number, whole: boolean): string[] {
-    const { rows, columns } = options.size();
-    const width = Math.max(20, columns - 1);
+    const { width, height } = screen.room();
     const done = [...vertices.values()].filter((vertex) => vertex.state !== "running").length;
-    const head = `[+] Building ${((now - begun) / 1000).toFixed(1)}s (${done}/${vertices.size})${whole ? (failed === undefined ? " FINISHED" : " ERROR") : ""}`;
-    const out: string[] = [fit(head, width)];
+    const seconds = ((now - begun) / 1000).toFixed(1);
+    const out = [fit(`[+] Building ${seconds}s (${done}/${vertices.size})${whole ? outcome() : ""}`, width)];
     for (const vertex of vertices.values()) {
       const seconds = `${(((vertex.finished ?? now) - vertex.started) / 1000).toFixed(1)}s`;
       const mark =
@@ -53,44 +65,43 @@ export function createTtyProgress(options: TtyOptions): Progress {
             : vertex.state === "canceled"
               ? " => CANCELED "
               : " => ";
-      const text = columnsOf(`${mark}${vertex.name}`, seconds, width);
+      const text = justify(`${mark}${vertex.name}`, seconds, width);
       out.push(
         vertex.state === "running"
           ? text
           : paint(vertex.state === "error" ? 31 : vertex.state === "canceled" ? 33 : 34, text),
       );
+      if (options.explain === true && vertex.reason !== undefined)
+        out.push(fit(` => => because: ${oneLine(vertex.reason)}`, width));
       if (vertex.state !== "running") continue;
       for (const status of vertex.statuses.values()) {
         if (status.done) continue;
         const amount =
           status.total === undefined ? "" : `${humanSize(status.current ?? 0)} / ${humanSize(status.total)}`;
-        out.push(columnsOf(` => => ${status.text}`, amount, width));
+        out.push(justify(` => => ${status.text}`, amount, width));
       }
-      for (const line of vertex.tail) out.push(paint(2, fit(` => => # ${line}`, width)));
+      for (const line of vertex.log.last(TAIL_LINES)) {
+        out.push(paint(2, fit(` => => # ${options.color ? line : Bun.stripANSI(line)}`, width)));
+      }
     }
-    if (whole || out.length < rows) return out;
+    if (whole || out.length <= height) return out;
     // More than the screen holds: what is done goes first.
-    return [out[0] as string, ...out.slice(out.length - (rows - 2))];
+    return [out[0] as string, ...out.slice(out.length - height + 1)];
   }
 
   function draw(whole = false): void {
-    const text = lines(Date.now(), whole);
-    const up = drawn > 0 ? `\x1b[${drawn}A` : "";
-    // The cursor is hidden while the lines change, each is cleared behind its text, what is left below goes.
-    options.write(`\x1b[?25l${up}${text.map((line) => `\r${line}\x1b[K\n`).join("")}\x1b[J\x1b[?25h`);
-    drawn = text.length;
+    screen.draw(lines(Date.now(), whole));
   }
 
   return {
     event(event: EngineEvent) {
       if (event.type === "step.start") {
         vertices.set(event.id, {
-          name: event.name,
+          name: oneLine(event.name),
           started: event.time,
           state: "running",
           statuses: new Map(),
-          tail: [],
-          all: [],
+          log: emptyLog(),
           splitters: new Map(),
         });
         timer ??= setInterval(draw, INTERVAL_MS);
@@ -103,15 +114,12 @@ export function createTtyProgress(options: TtyOptions): Progress {
         case "step.log": {
           const splitter = vertex.splitters.get(event.stream) ?? lineSplitter();
           vertex.splitters.set(event.stream, splitter);
-          const fresh = splitter.push(event.data);
-          vertex.tail = [...vertex.tail, ...fresh.slice(-TAIL_LINES)].slice(-TAIL_LINES);
-          for (const line of fresh) vertex.all.push(line);
-          if (vertex.all.length > 2 * FAILURE_LINES) vertex.all = vertex.all.slice(-FAILURE_LINES);
+          vertex.log.push(splitter.push(event.data));
           break;
         }
         case "step.status":
           vertex.statuses.set(event.key, {
-            text: event.text,
+            text: oneLine(event.text),
             done: event.done === true,
             ...(event.current === undefined ? {} : { current: event.current }),
             ...(event.total === undefined ? {} : { total: event.total }),
@@ -120,6 +128,8 @@ export function createTtyProgress(options: TtyOptions): Progress {
         case "step.done":
           vertex.state = event.cached ? "cached" : "done";
           vertex.finished = event.time;
+          if (!event.cached && event.reason !== undefined) vertex.reason = event.reason;
+          vertex.log = emptyLog();
           break;
         case "step.error":
           vertex.state = event.canceled === true ? "canceled" : "error";
@@ -129,33 +139,16 @@ export function createTtyProgress(options: TtyOptions): Progress {
     },
     finish() {
       if (timer !== undefined) clearInterval(timer);
+      if (vertices.size === 0) return;
       draw(true);
       if (failed === undefined) return;
-      for (const splitter of failed.splitters.values()) {
-        const rest = splitter.rest();
-        if (rest !== "") failed.all.push(rest);
-      }
+      for (const splitter of failed.splitters.values())
+        failed.log.push([splitter.rest()].filter((line) => line !== ""));
       options.write(`------\n > ${failed.name}:\n`);
-      for (const line of failed.all.slice(-FAILURE_LINES)) options.write(`${line}\n`);
+      for (const line of failed.log.last(FAILURE_LINES)) {
+        options.write(`${options.color ? line : Bun.stripANSI(line)}\n`);
+      }
       options.write("------\n");
     },
   };
-}
-
-function fit(text: string, width: number): string {
-  if (Bun.stringWidth(text) <= width) return text;
-  let out = "";
-  for (const char of Bun.stripANSI(text)) {
-    if (Bun.stringWidth(out + char) > width) break;
-    out += char;
-  }
-  return out;
-}
-
-/** `left`, and `right` at the right margin. */
-function columnsOf(left: string, right: string, width: number): string {
-  const room = width - Bun.stringWidth(right) - 1;
-  if (room < 10) return fit(left, width);
-  const shown = fit(left, room);
-  return `${shown}${" ".repeat(Math.max(1, room - Bun.stringWidth(shown) + 1))}${right}`;
 }

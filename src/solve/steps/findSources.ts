@@ -1,4 +1,5 @@
 import { filepathMatch } from "../../dockerfile/filepathMatch.ts";
+import { nearest } from "../../dockerfile/nearest.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { CopyItem, CopyStep } from "../../plan/graph.ts";
 import { hasWildcard } from "../../plan/paths.ts";
@@ -51,9 +52,26 @@ function pivot(path: string): { path: string; include: string | undefined } {
 
 function notFound(step: CopyStep, path: string, tree: FileTree): SlipwayError {
   return new SlipwayError("COPY_SOURCE_NOT_FOUND", `${JSON.stringify(`/${path}`)} not found`, {
-    hint: tree.rootOwned
-      ? "Paths are relative to the build context; files that .dockerignore names are not in it."
-      : "The path is looked up in the file system that --from names.",
+    hint: hintOf(path, tree),
     ...(step.range === undefined ? {} : { range: step.range }),
   });
+}
+
+function hintOf(path: string, tree: FileTree): string {
+  if (tree.leavesOut(path))
+    return `${path} is there, but the ignore file leaves it out of the build context: --print-context shows by which line.`;
+  // Of the first part that is missing.
+  const parts = path.split("/");
+  for (let n = 1; n <= parts.length; n++) {
+    if (tree.lookup(parts.slice(0, n).join("/"), true) !== undefined) continue;
+    const parent = parts.slice(0, n - 1).join("/");
+    const directory = tree.lookup(parent, true);
+    const names = directory === undefined ? [] : tree.children(directory).map(({ name }) => name);
+    const near = nearest(parts[n - 1] ?? "", names);
+    if (near !== undefined) return `Did you mean ${parent === "" ? near : `${parent}/${near}`}?`;
+    break;
+  }
+  return tree.rootOwned
+    ? "Paths are relative to the build context."
+    : "The path is looked up in the file system that --from names.";
 }

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { AT_FDCWD, O_DIRECTORY, RESOLVE_IN_ROOT } from "../../linux/constants.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { GitStep } from "../../plan/graph.ts";
-import type { SolveContext, TreeResult } from "../SolveContext.ts";
+import type { FetchContext, TreeResult } from "../SolveContext.ts";
 import { createFileTree } from "../tree/FileTree.ts";
 import { createTreeDigester } from "../tree/treeDigest.ts";
 
@@ -11,7 +11,7 @@ import { createTreeDigester } from "../tree/treeDigest.ts";
  * prompts of the host are kept out.
  * @throws SlipwayError `GIT_MISSING`, `GIT_FAILED`, `CHECKSUM_MISMATCH`
  */
-export async function git(step: GitStep, context: SolveContext): Promise<TreeResult> {
+export async function git(step: GitStep, context: FetchContext): Promise<TreeResult> {
   const { linux, lease, emit } = context;
   emit({ type: "start", step });
   const work = join(lease.directory(), "repository");
@@ -48,7 +48,7 @@ export async function git(step: GitStep, context: SolveContext): Promise<TreeRes
   return { kind: "tree", tree, digester: createTreeDigester(linux, tree) };
 }
 
-function inside(step: GitStep, context: SolveContext, root: number, subdir: string): number {
+function inside(step: GitStep, context: FetchContext, root: number, subdir: string): number {
   try {
     return context.linux.openat2(root, subdir, { flags: O_DIRECTORY, resolve: RESOLVE_IN_ROOT });
   } catch (error) {
@@ -58,7 +58,7 @@ function inside(step: GitStep, context: SolveContext, root: number, subdir: stri
   }
 }
 
-async function tryCommand(step: GitStep, context: SolveContext, cwd: string, args: string[]): Promise<boolean> {
+async function tryCommand(step: GitStep, context: FetchContext, cwd: string, args: string[]): Promise<boolean> {
   try {
     await command(step, context, cwd, args);
     return true;
@@ -68,7 +68,7 @@ async function tryCommand(step: GitStep, context: SolveContext, cwd: string, arg
   }
 }
 
-async function command(step: GitStep, context: SolveContext, cwd: string | undefined, args: string[]): Promise<string> {
+async function command(step: GitStep, context: FetchContext, cwd: string | undefined, args: string[]): Promise<string> {
   let child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   try {
     // Modes 0644 and 0755 whatever the caller's umask is: they count for the cache and in the layer.

@@ -4,7 +4,7 @@ import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_EXCL, O_WRONLY } from "../../linux/co
 import { createHasher, type Digest } from "../../oci/digest.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { HttpStep } from "../../plan/graph.ts";
-import type { SolveContext, TreeResult } from "../SolveContext.ts";
+import type { FetchContext, TreeResult } from "../SolveContext.ts";
 import { createFileTree } from "../tree/FileTree.ts";
 import { createTreeDigester } from "../tree/treeDigest.ts";
 import { timespec } from "./writeCopies.ts";
@@ -20,7 +20,7 @@ interface Remembered {
  * Last-Modified that nothing has changed, the bytes come from the store.
  * @throws SlipwayError `FETCH_FAILED`, `CHECKSUM_MISMATCH`
  */
-export async function http(step: HttpStep, context: SolveContext): Promise<TreeResult> {
+export async function http(step: HttpStep, context: FetchContext): Promise<TreeResult> {
   const { store, emit } = context;
   emit({ type: "start", step });
   const key = `http:${step.url}`;
@@ -62,12 +62,12 @@ export async function http(step: HttpStep, context: SolveContext): Promise<TreeR
   return result;
 }
 
-function readMemory(context: SolveContext, key: string): Remembered | undefined {
+function readMemory(context: FetchContext, key: string): Remembered | undefined {
   const text = context.store.settings.get(key);
   return text === undefined ? undefined : (JSON.parse(text) as Remembered);
 }
 
-async function get(step: HttpStep, context: SolveContext, headers: Record<string, string>): Promise<Response> {
+async function get(step: HttpStep, context: FetchContext, headers: Record<string, string>): Promise<Response> {
   let response: Response;
   try {
     // The bytes as they lie on the server: an encoding of the transfer would be undone, and a checksum fail.
@@ -92,7 +92,7 @@ function failure(step: HttpStep, why: string, cause?: unknown): SlipwayError {
 }
 
 /** Streams the body into the store's blobs: named by its digest, kept for the next build. */
-async function download(step: HttpStep, context: SolveContext, response: Response): Promise<Remembered> {
+async function download(step: HttpStep, context: FetchContext, response: Response): Promise<Remembered> {
   const { linux, lease, store } = context;
   const aside = join(lease.directory(), "body");
   const hasher = createHasher();
@@ -122,7 +122,7 @@ async function download(step: HttpStep, context: SolveContext, response: Respons
   return memory;
 }
 
-function treeOfFile(step: HttpStep, context: SolveContext, memory: Remembered): TreeResult {
+function treeOfFile(step: HttpStep, context: FetchContext, memory: Remembered): TreeResult {
   const { linux, lease, store } = context;
   const directory = lease.directory();
   const rootFd = linux.openat(AT_FDCWD, directory, O_DIRECTORY);

@@ -2,14 +2,14 @@ import {
   O_DIRECTORY,
   O_NOFOLLOW,
   O_RDONLY,
+  O_PATH,
+  RESOLVE_IN_ROOT,
   RESOLVE_NO_SYMLINKS,
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
-  S_IFREG,
 } from "../../linux/constants.ts";
 import type { Linux, Stat } from "../../linux/Linux.ts";
-import { isErrno } from "../../linux/LinuxError.ts";
 import type { StatIndex } from "./statIndex.ts";
 
 /** One file of a tree. `children` is loaded when it is asked for. */
@@ -39,12 +39,13 @@ export interface FileTree {
   readonly rootOwned: boolean;
   /** The file at `path` (relative, or absolute from the tree's root); parents' links are followed, the last one when `follow`. */
   lookup(path: string, follow: boolean): TreeNode | undefined;
+  /** Something is at that path, and the tree's filter leaves it out. */
+  leavesOut(path: string): boolean;
   /** Sorted by name, as bytes compare. */
   children(node: TreeNode): readonly TreeNode[];
   readlink(node: TreeNode): string;
   /** A descriptor of the file or directory, to be closed by the caller. @throws where it is no longer what it was. */
   open(node: TreeNode): number;
-  xattrs(node: TreeNode): [string, Uint8Array][];
   /** Digests of files by their stat, where there is an index. */
   readonly index: StatIndex | undefined;
   close(): void;
@@ -158,6 +159,15 @@ export function createFileTree<State>(
     rootOwned: options.rootOwned ?? false,
     index: options.index,
     lookup,
+    leavesOut(path) {
+      if (filter === undefined || lookup(path, true) !== undefined) return false;
+      try {
+        linux.close(linux.openat2(rootFd, path, { flags: O_PATH, resolve: RESOLVE_IN_ROOT }));
+        return true;
+      } catch {
+        return false; // not there, whatever the reason
+      }
+    },
     children: load,
     readlink,
     open(node) {
@@ -167,21 +177,6 @@ export function createFileTree<State>(
       if (now.ino === node.stat.ino && ((now.mode ^ node.stat.mode) & S_IFMT) === 0) return fd;
       linux.close(fd);
       throw new Error(`${node.path} was replaced while it was being read`);
-    },
-    xattrs(node) {
-      const type = node.stat.mode & S_IFMT;
-      if (type !== S_IFREG && type !== S_IFDIR) return [];
-      try {
-        const fd = openNode(node, O_RDONLY);
-        try {
-          return linux.xattrs(fd, "").filter(([name]) => isCopied(name));
-        } finally {
-          linux.close(fd);
-        }
-      } catch (error) {
-        if (isErrno(error, "ENOENT", "EOPNOTSUPP")) return [];
-        throw error;
-      }
     },
     close() {
       linux.close(rootFd);

@@ -5,26 +5,12 @@ import type { Dockerfile } from "../dockerfile/instruction.ts";
 import type { ImageConfig } from "../oci/config.ts";
 import { hostPlatform, normalizePlatform, parsePlatform } from "../oci/platform.ts";
 import { parseReference } from "../oci/reference.ts";
-import { ignorePatterns } from "./buildContext.ts";
+import { findNamedContext } from "../plan/namedContexts.ts";
+import type { NamedContext } from "../plan/PlanOptions.ts";
 import type { BuildOptions, Engine } from "./Engine.ts";
-import { loadDockerfile } from "./loadDockerfile.ts";
 import { findImage } from "./resolveImage.ts";
 
 export type { Violation };
-
-/**
- * `build --check`: the Dockerfile held against BuildKit's build checks, all its stages, without building. Of base images counts what the
- * store knows. @throws SlipwayError where the Dockerfile cannot be read, and `CHECK_FAILED` where its check directive makes violations errors
- */
-export function checkBuild(engine: Engine, options: BuildOptions): Violation[] {
-  const source = loadDockerfile(options);
-  return buildViolations(engine, options, {
-    dockerfile: source.text,
-    file: source.name,
-    ignorePatterns: ignorePatterns(options.context, source.path),
-    allStages: true,
-  });
-}
 
 /** What a build warns of: the stages that its target needs. @throws SlipwayError `CHECK_FAILED` */
 export function buildViolations(
@@ -36,6 +22,7 @@ export function buildViolations(
     file: string;
     ignorePatterns: readonly string[];
     allStages: boolean;
+    named?: Record<string, NamedContext>;
   },
 ): Violation[] {
   const buildArgs = new Map<string, string>();
@@ -50,6 +37,8 @@ export function buildViolations(
       allStages: subject.allStages,
       ignorePatterns: subject.ignorePatterns,
       image: (reference) => checkedImage(engine, reference),
+      hasNamedContext: (name) =>
+        findNamedContext({ buildPlatform: hostPlatform(), namedContexts: subject.named ?? {} }, name) !== undefined,
     },
     subject.file,
   );
