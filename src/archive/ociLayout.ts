@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { type Digest, digestHex, isDigest, sha256 } from "../oci/digest.ts";
+import { parseLayout } from "../oci/parseConfig.ts";
 import { isIndex, MAX_MANIFEST_BYTES, parseManifest } from "../oci/parseManifest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 
@@ -23,16 +24,13 @@ const TAG = "org.opencontainers.image.ref.name";
 export function openOciLayout(directory: string): OciLayout {
   const invalid = (why: string, cause?: unknown): SlipwayError =>
     new SlipwayError("INVALID_LAYOUT", `${directory} is no OCI image layout: ${why}`, { cause });
-  let version: unknown;
   let bytes: Uint8Array;
   try {
-    version = (JSON.parse(readFileSync(join(directory, "oci-layout"), "utf8")) as Record<string, unknown>)
-      .imageLayoutVersion;
+    parseLayout(readFileSync(join(directory, "oci-layout")));
     bytes = readFileSync(join(directory, "index.json"));
   } catch (error) {
     throw invalid(`${(error as Error).message}`, error);
   }
-  if (version !== "1.0.0") throw invalid(`its imageLayoutVersion is ${JSON.stringify(version)}; only 1.0.0 is known`);
   const index = parseManifest(bytes);
   if (!isIndex(index)) throw invalid("its index.json is no index");
 
