@@ -88,7 +88,7 @@ describe("whatever is written is read, or refused with our own error", () => {
         }
         if (error?.range !== undefined) expect(error.range.end).toBeLessThanOrEqual(lines);
       }),
-      { numRuns: 3000 },
+      { numRuns: 1000 },
     );
   });
 
@@ -111,7 +111,7 @@ describe("whatever is written is read, or refused with our own error", () => {
         attempt(() => parseGitRef(rest));
         attempt(() => parseGitRef(`https://h/r.git${rest}`));
       }),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     );
   });
 
@@ -125,7 +125,7 @@ describe("whatever is written is read, or refused with our own error", () => {
         expect(once & ~0o7777).toBe(0);
         expect(change(mode, directory)).toBe(once);
       }),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     );
   });
 });
@@ -149,7 +149,7 @@ test("words: matched names were set, unmatched ones were not, and text and words
       for (const name of result.unmatched) expect(env.has(name)).toBe(false);
       expect(result.words.join("").replace(/\s/g, "")).toBe(result.text.replace(/\s/g, ""));
     }),
-    { numRuns: 3000 },
+    { numRuns: 1500 },
   );
 });
 
@@ -179,7 +179,7 @@ test("a file name matches its pattern as the definition has it", () => {
       // A plain name matches itself alone.
       if (found !== refused && !/[[\]*?\\]/.test(pattern)) expect(found).toBe(pattern === text);
     }),
-    { numRuns: 3000 },
+    { numRuns: 1500 },
   );
 });
 
@@ -201,6 +201,6 @@ test("an ignore file has at most a pattern for each line, and its verdicts hold 
         expect(matcher.visit(matcher.root(), path).keep).toBe(keep);
       });
     }),
-    { numRuns: 2000 },
+    { numRuns: 1500 },
   );
 });
