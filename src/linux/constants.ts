@@ -98,5 +98,6 @@ export const TIOCSWINSZ = 0x5414;
 
 export const SEEK_SET = 0;
 export const SEEK_CUR = 1;
+export const SEEK_END = 2;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
