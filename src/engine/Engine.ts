@@ -50,6 +50,8 @@ export interface BuildOptions {
   jobs?: number;
   secrets: { id: string; source?: string; env?: string }[];
   ssh?: SshSource[];
+  /** A step that is not in the cache fails the build. */
+  failOnMiss?: boolean;
   /** `network.host`, `security.insecure`: what the Dockerfile may ask for beyond the sandbox. */
   allow?: string[];
   /** Bytes of /dev/shm in RUN steps. */

@@ -140,6 +140,27 @@ test("a miss names the file that changed", () =>
     expect(reasons[1]).toContain("environment variable V: 1 → 2");
   }));
 
+test("what is older than its step allows is made anew; with failOnMiss a step that is not cached is an error that says why", () =>
+  withEngine(async (test) => {
+    const file = (command: string): string => [...base, "# cache: ttl=1s", `RUN ${command}`].join("\n");
+    const path = context(test, { Dockerfile: file("echo a > /a") });
+    const refused = (options: Partial<BuildOptions> = {}): Promise<string> =>
+      run(test, path, { failOnMiss: true, ...options }).then(
+        () => "built",
+        (error: Error) => error.message,
+      );
+    await run(test, path);
+    expect(await refused()).toBe("built");
+    expect(await refused({ noCache: true })).toContain("the cache was not asked");
+    await Bun.sleep(1100);
+    expect(await refused()).toContain("RUN echo a > /a is not in the cache: the cached result is older than 1 s");
+    ran(test);
+    await run(test, path);
+    expect(ran(test)).toEqual(["RUN echo a > /a"]);
+    write(path, { Dockerfile: file("echo b > /a") });
+    expect(await refused()).toContain("command:");
+  }));
+
 test("a failing step leaves no image, no mount and no file behind, and names its lines", () =>
   withEngine(async (test) => {
     const path = context(test, { Dockerfile: [...base, "RUN echo out; exit 3"].join("\n") });

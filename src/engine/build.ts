@@ -100,6 +100,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       emit: (event) => vertices.solving(event),
       slots: createSemaphore(options.jobs ?? navigator.hardwareConcurrency),
       openContext: contexts.open,
+      failOnMiss: options.failOnMiss ?? false,
       secrets: secretSources(options),
       ssh,
       sandbox: once(() => openSandbox(engine)),

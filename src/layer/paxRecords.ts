@@ -2,6 +2,7 @@ import type { Timespec } from "../linux/Linux.ts";
 import { decodePath } from "../linux/pathBytes.ts";
 import { bad } from "./tarNumber.ts";
 
+const MAX_NAME = 64 * 1024;
 const XATTR = "SCHILY.xattr.";
 
 /** The record of an extended attribute. A key ends at the first `=`: one in the name is written as GNU tar does, and so is `%`. */
@@ -26,7 +27,7 @@ export function* paxRecords(bytes: Uint8Array): Generator<[string, Uint8Array]> 
     if (!(length > 0) || end > bytes.length || bytes[end - 1] !== 10 || equals < 0 || equals >= end) {
       throw bad("a PAX record that is none");
     }
-    yield [decodePath(bytes.subarray(space + 1, equals)), bytes.slice(equals + 1, end - 1)];
+    yield [decodeName(bytes.subarray(space + 1, equals)), bytes.slice(equals + 1, end - 1)];
     at = end;
   }
 }
@@ -36,7 +37,17 @@ export type Pax = Map<string, Uint8Array>;
 export function paxText(local: Pax, global: Pax, key: string): string | undefined {
   const bytes = local.get(key) ?? global.get(key);
   // An empty value deletes what a global header said (POSIX.1-2001, pax).
-  return bytes === undefined || bytes.length === 0 ? undefined : decodePath(bytes);
+  return bytes === undefined || bytes.length === 0 ? undefined : decodeName(bytes);
+}
+
+/** Text of an archive. What is no UTF-8 is slow to decode: none may be longer than any name by far. @throws SlipwayError `BAD_ARCHIVE` */
+export function decodeName(bytes: Uint8Array): string {
+  if (bytes.length > MAX_NAME) {
+    throw bad(
+      `a name of ${bytes.length} bytes, which begins with ${JSON.stringify(decodePath(bytes.subarray(0, 100)))}`,
+    );
+  }
+  return decodePath(bytes);
 }
 
 export function paxNumber(local: Pax, global: Pax, key: string): number | undefined {

@@ -74,5 +74,6 @@ export const TIOCGWINSZ = 0x5413;
 
 export const SEEK_SET = 0;
 export const SEEK_CUR = 1;
+export const SEEK_END = 2;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;

@@ -36,6 +36,8 @@ export interface SolveContext {
   slots: Semaphore;
   /** Opens a build context by name. Called once per context. */
   openContext(name: string): Promise<FileTree>;
+  /** A step that the cache does not have is an error instead of work. */
+  failOnMiss: boolean;
   secrets: Map<string, SecretSource>;
   ssh: SshAgents;
   /** `host:ip`, from `--add-host`. */

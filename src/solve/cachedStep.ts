@@ -1,4 +1,5 @@
 import type { Digest } from "../oci/digest.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Step } from "../plan/graph.ts";
 import { commitLayer } from "./commitLayer.ts";
 import { explainMiss, type KeyPart, stepKey } from "./key.ts";
@@ -47,7 +48,8 @@ export async function cachedStep(
           created: meanwhile.created,
         };
       }
-      const reason = step.ignoreCache ? "the cache was not asked" : explain(context, step, parts);
+      const reason = explain(context, step, key, parts);
+      if (context.failOnMiss) throw missed(step, reason);
       const outcome = await work();
       const layer = commitLayer(context, outcome.upper);
       if (outcome.keep !== false) {
@@ -66,16 +68,31 @@ function lookup(context: SolveContext, step: Step, key: string): { diffID: Diges
   if (step.ignoreCache) return undefined;
   const record = context.store.cache.get(key);
   if (record === undefined) return undefined;
-  if (step.cacheTtl !== undefined && record.created + step.cacheTtl * 1000 < Date.now()) return undefined;
+  if (isExpired(step, record.created)) return undefined;
   const found = JSON.parse(record.value) as { diffID: Digest; created: number };
-  if (context.store.layers.get(found.diffID) === undefined) return undefined;
+  // Held before it is looked for, so that nobody takes it in between.
   context.lease.protect("layer", found.diffID);
-  return found;
+  return context.store.layers.get(found.diffID) === undefined ? undefined : found;
 }
 
-function explain(context: SolveContext, step: Step, parts: KeyPart[]): string {
+function isExpired(step: Step, created: number): boolean {
+  return step.cacheTtl !== undefined && created + step.cacheTtl * 1000 < Date.now();
+}
+
+function explain(context: SolveContext, step: Step, key: string, parts: KeyPart[]): string {
+  if (step.ignoreCache) return "the cache was not asked";
+  const record = context.store.cache.get(key);
+  if (record !== undefined && isExpired(step, record.created))
+    return `the cached result is older than ${step.cacheTtl} s`;
   const [nearest] = context.store.cache.nearest(groupOf(context, step), 1);
   return explainMiss(parts, nearest === undefined ? undefined : (JSON.parse(nearest.value) as KeyPart[]));
+}
+
+function missed(step: Step, reason: string): SlipwayError {
+  return new SlipwayError("CACHE_MISS", `${step.name} is not in the cache: ${reason}`, {
+    hint: "--fail-on-miss asks for a build that runs nothing.",
+    ...(step.range === undefined ? {} : { range: step.range }),
+  });
 }
 
 function groupOf(context: SolveContext, step: Step): string {

@@ -46,6 +46,7 @@ export const command: Command = {
     check: { type: "bool", help: "Check the Dockerfile and build nothing; exit status 1 when something is found" },
     "print-context": { type: "bool", help: "List what is in the build context, and which line kept or dropped it" },
     explain: { type: "bool", help: "Say for each step why it ran" },
+    "fail-on-miss": { type: "bool", help: "Fail, and say why, where a step is not in the cache" },
     load: { type: "bool", help: "Accepted: the image is in the store in any case" },
     rm: { type: "bool", help: "Accepted: temporary containers are always removed" },
     "force-rm": { type: "bool", help: "Accepted: temporary containers are always removed" },
@@ -88,6 +89,7 @@ export const command: Command = {
       addHosts: list(call, "add-host"),
       secrets: list(call, "secret").map(secret),
       ssh: list(call, "ssh").map(sshSource),
+      failOnMiss: flag(call, "fail-on-miss"),
       allow: list(call, "allow")
         .flatMap((each) => each.split(","))
         .map(entitlement),

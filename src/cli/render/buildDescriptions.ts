@@ -4,6 +4,8 @@ import { excerpt } from "../errorText.ts";
 import { humanCount } from "./humanCount.ts";
 import { table } from "./table.ts";
 
+const NARROW = { narrowest: 0 };
+
 /** The texts and JSON forms of `build --call`, BuildKit's subrequests. JSON has two blanks of indentation, as buildx prints it. */
 export function checkText(violations: readonly Violation[]): string {
   if (violations.length === 0) return "Check complete, no warnings found.\n";
@@ -37,7 +39,7 @@ export function outlineText(outline: Outline): string {
   }
   if (outline.args.length > 0) {
     const rows = outline.args.map(({ name, value = "", description = "" }) => [name, value, description]);
-    parts.push(table(["BUILD ARG", "VALUE", "DESCRIPTION"], rows));
+    parts.push(table(["BUILD ARG", "VALUE", "DESCRIPTION"], rows, NARROW));
   }
   for (const [title, mounts] of [
     ["SECRET", outline.secrets],
@@ -45,7 +47,7 @@ export function outlineText(outline: Outline): string {
   ] as const) {
     if (mounts.length === 0) continue;
     const rows = mounts.map(({ name, required }) => [name, required ? "true" : ""]);
-    parts.push(table([title, "REQUIRED"], rows));
+    parts.push(table([title, "REQUIRED"], rows, NARROW));
   }
   return parts.map((part) => `${part}\n`).join("");
 }
@@ -74,7 +76,7 @@ export function targetsText(targets: readonly Target[]): string {
       last ? (name === "" ? "(default)" : `${name} (default)`) : name,
       description,
     ]);
-  return table(["TARGET", "DESCRIPTION"], rows);
+  return table(["TARGET", "DESCRIPTION"], rows, NARROW);
 }
 
 export function targetsJson(targets: readonly Target[], source: string): string {
@@ -101,7 +103,7 @@ export function contextText(entries: readonly ContextEntry[]): string {
   ]);
   const kept = entries.filter((entry) => entry.kept && !entry.path.endsWith("/")).length;
   const dropped = entries.filter((entry) => !entry.kept).length;
-  return `${table(["", "PATH", "LINE", "PATTERN"], rows)}${humanCount(kept, "file", "files")} in the build context, ${humanCount(dropped, "path", "paths")} left out\n`;
+  return `${table(["", "PATH", "LINE", "PATTERN"], rows, NARROW)}${humanCount(kept, "file", "files")} in the build context, ${humanCount(dropped, "path", "paths")} left out\n`;
 }
 
 function location({ start, end }: SourceRange): unknown {
