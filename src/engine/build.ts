@@ -138,6 +138,11 @@ function tellAside(engine: Engine, options: BuildOptions, graph: Graph, dockerfi
   const syntax = options.buildArgs.BUILDKIT_SYNTAX ?? dockerfile.directives.syntax;
   if (syntax !== undefined && syntax !== "")
     engine.emit({ type: "debug", message: `the built-in language serves; syntax image ${syntax} is not fetched` });
+  if ((options.buildArgs.SOURCE_DATE_EPOCH ?? "") !== "")
+    engine.emit({
+      type: "warning",
+      message: "SOURCE_DATE_EPOCH comes in a later version: times are those of this build",
+    });
   const { unusedBuildArgs } = graph;
   if (unusedBuildArgs.length > 0)
     engine.emit({
