@@ -133,6 +133,8 @@ export interface Linux {
   mkfifo(path: string, mode: number): void;
   /** A file in memory alone, which can be sealed; closed on exec. `name` shows in /proc. */
   memfdCreate(name: string): number;
+  /** Copies up to `count` bytes from where `from` stands to where `to` stands, without a way through this process's memory; how many it were. */
+  sendfile(to: number, from: number, count: number): number;
   /** From now on nobody can change the memory file in any way. */
   addSeals(fd: number): void;
 }

@@ -384,6 +384,7 @@ export function createLinux(): Linux {
       return [smallView.getInt32(0, true), smallView.getInt32(4, true)];
     },
     memfdCreate: (name) => call("memfd_create", undefined, first(name), MFD_CLOEXEC | MFD_ALLOW_SEALING),
+    sendfile: (to, from, count) => call("sendfile", undefined, to, from, 0, count),
     addSeals: (fd) => void call("fcntl", undefined, fd, F_ADD_SEALS, F_ALL_SEALS),
     mkfifo: (path, mode) => void call("mknodat", path, AT_FDCWD, first(path), S_IFIFO | mode, 0),
   };

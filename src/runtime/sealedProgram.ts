@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import type { Linux } from "../linux/Linux.ts";
 
 /**
@@ -9,14 +9,21 @@ import type { Linux } from "../linux/Linux.ts";
 export function sealedProgram(linux: Linux, program: string): string {
   if (!isElf(program)) return program;
   try {
-    const fd = linux.memfdCreate(SEALED_NAME);
-    linux.write(fd, readFileSync(program));
-    linux.addSeals(fd);
-    return `/proc/${process.pid}/fd/${fd}`;
+    const from = openSync(program, "r");
+    try {
+      const fd = linux.memfdCreate(SEALED_NAME);
+      while (linux.sendfile(fd, from, COPY_BYTES) > 0);
+      linux.addSeals(fd);
+      return `/proc/${process.pid}/fd/${fd}`;
+    } finally {
+      closeSync(from);
+    }
   } catch {
     return program; // a kernel without memfd, or one that forbids to execute it
   }
 }
+
+const COPY_BYTES = 64 << 20;
 
 /** How /proc/PID/exe shows such a process: `/memfd:NAME (deleted)`. */
 export const SEALED_NAME = "slipway-oci-runtime";

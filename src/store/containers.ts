@@ -57,6 +57,9 @@ export function createContainers({ linux, root, records, lease: takeLease }: Con
       record.created,
       JSON.stringify(record),
     );
+  }
+
+  function writeLayers(record: ContainerRecord): void {
     records.run("DELETE FROM container_layers WHERE container = ?", record.id);
     for (const layer of record.layers) {
       records.run("INSERT OR IGNORE INTO container_layers (diff_id, container) VALUES (?, ?)", layer, record.id);
@@ -78,6 +81,7 @@ export function createContainers({ linux, root, records, lease: takeLease }: Con
         }
         mkdirSync(directory(record.id), { mode: 0o700 });
         write(record);
+        writeLayers(record);
       });
     },
     get,
@@ -99,6 +103,7 @@ export function createContainers({ linux, root, records, lease: takeLease }: Con
         const record = { ...old, ...changes, id };
         if (record.name !== old.name) checkName(record.name, id);
         write(record);
+        if (changes.layers !== undefined) writeLayers(record);
         return record;
       }),
     remove(id) {
