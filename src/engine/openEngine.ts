@@ -23,17 +23,17 @@ export async function openEngine({ emit, signal, flags }: OpenEngineOptions): Pr
   const config = loadConfig(process.env, process.getuid?.() ?? 0, flags);
   const store = openStore({ root: config.root, linux: createLinux() });
   store.sweep();
-  if (store.layers.unsettled().length > 0) await recover(store, emit);
+  if (store.layers.unsettled().length > 0 || store.doubt.ofEarlierBoot() !== undefined) await recover(store, emit);
   return { store, config, emit, signal };
 }
 
 async function recover(store: Store, emit: Emit): Promise<void> {
   const { recoverLayers } = await import("../store/recoverLayers.ts");
   const { lost, images } = await recoverLayers(store);
-  if (lost.length === 0) return;
+  if (lost.length === 0 && images.length === 0) return;
   emit({
     type: "warning",
-    message: `${lost.length} layers had not reached the disk when the machine stopped; removed with ${images.length} images: ${images.join(", ")}`,
+    message: `not all had reached the disk when the machine stopped: ${lost.length} layers are lost, and removed are the images ${images.join(", ")}`,
   });
 }
 

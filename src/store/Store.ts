@@ -1,3 +1,4 @@
+import type { Doubt } from "./doubt.ts";
 import type { Linux } from "../linux/Linux.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -31,6 +32,7 @@ export interface Store {
   tryLock(key: string): (() => void) | undefined;
   /** Removes what killed processes left: expired leases and their paths, half-made containers. Cheap when there is nothing. */
   sweep(): void;
+  readonly doubt: Doubt;
   /** Keeps the database quick to open: some milliseconds now and then, for a moment in which the caller waits for something else anyway. */
   checkpoint(): void;
   close(): void;

@@ -1,19 +1,19 @@
-import { readdirSync, readFileSync, statSync, fdatasync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Linux } from "../linux/Linux.ts";
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from "../linux/constants.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { createHasher, type Digest, digestHex, isDigest, sha256 } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import type { Doubt } from "./doubt.ts";
 import type { Blobs } from "./Store.ts";
 import { storeFailure } from "./storeFailure.ts";
-import { syncPath } from "./syncPath.ts";
 
 /**
  * Files `<root>/blobs/sha256/<hex>`. A blob has no record of its own: that the file is there says that it is whole. The lease's protection
  * is recorded before the file is looked for, so that no sweep takes it in between.
  */
-export function createBlobs(linux: Linux, root: string): Blobs {
+export function createBlobs(linux: Linux, root: string, doubt: Pick<Doubt, "begin">): Blobs {
   const folder = join(root, "blobs", "sha256");
   const path = (digest: Digest) => join(folder, digestHex(digest));
 
@@ -22,14 +22,13 @@ export function createBlobs(linux: Linux, root: string): Blobs {
   }
 
   function create(file: string): number {
+    doubt.begin();
     return linux.openat(AT_FDCWD, file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
   }
 
-  /** Content is on disk before the name is, and the name before we return. */
-  function publish(fd: number, aside: string, digest: Digest): void {
-    linux.fsync(fd);
+  /** Whole against the end of any process; against a loss of power, see doubt.ts. */
+  function publish(aside: string, digest: Digest): void {
     linux.renameat2(AT_FDCWD, aside, AT_FDCWD, path(digest));
-    syncPath(linux, folder);
   }
 
   return {
@@ -60,7 +59,7 @@ export function createBlobs(linux: Linux, root: string): Blobs {
         const fd = create(aside);
         try {
           linux.write(fd, bytes);
-          publish(fd, aside, digest);
+          publish(aside, digest);
         } finally {
           linux.close(fd);
         }
@@ -76,9 +75,7 @@ export function createBlobs(linux: Linux, root: string): Blobs {
         const fd = create(aside);
         try {
           await copyVerified(linux, stream, fd, expected, onProgress);
-          // The long part, on another thread: the next layer unpacks meanwhile, and publish finds nothing left to write.
-          await new Promise<void>((done, fail) => fdatasync(fd, (error) => (error ? fail(error) : done())));
-          publish(fd, aside, expected.digest);
+          publish(aside, expected.digest);
         } catch (error) {
           unlinkIfThere(linux, aside);
           throw error;

@@ -8,6 +8,7 @@ import { type Digest, digestHex } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Records } from "./database.ts";
 import { markFreed } from "./disposal.ts";
+import type { Doubt } from "./doubt.ts";
 import type { Blobs, LayerRecord, Layers, Lease } from "./Store.ts";
 import { storeFailure } from "./storeFailure.ts";
 import { readBootId } from "./leases.ts";
@@ -35,6 +36,7 @@ export interface LayersOptions {
   root: string;
   records: Records;
   blobs: Blobs;
+  doubt: Doubt;
   lease(purpose: string): Lease;
 }
 
@@ -42,7 +44,7 @@ export interface LayersOptions {
  * `<root>/layers/<hex>/fs`, each with a record. The directory is renamed to its place inside of the transaction that records it: a process
  * that dies in between leaves a directory without a record, which `adopt` and the sweep know to be worthless.
  */
-export function createLayers({ linux, root, records, blobs, lease: takeLease }: LayersOptions): Layers {
+export function createLayers({ linux, root, records, blobs, doubt, lease: takeLease }: LayersOptions): Layers {
   const place = (diffID: Digest) => join(root, "layers", digestHex(diffID));
 
   function toRecord(row: LayerRow): LayerRecord {
@@ -181,10 +183,13 @@ export function createLayers({ linux, root, records, blobs, lease: takeLease }: 
       );
       if (rows.length === 0) return;
       try {
+        const began = Date.now();
         const child = Bun.spawn(["sync", "-f", root], {
           stdio: ["ignore", "ignore", "ignore"],
           onExit: (_, code) => {
-            if (code === 0) markSettled(rows.map((row) => row.diff_id));
+            if (code !== 0) return;
+            markSettled(rows.map((row) => row.diff_id));
+            doubt.endBefore(began);
           },
         });
         child.unref();

@@ -11,6 +11,7 @@ import { createImages } from "./images.ts";
 import { createLayers } from "./layers.ts";
 import { createLease } from "./leases.ts";
 import { createLocks } from "./locks.ts";
+import { createDoubt } from "./doubt.ts";
 import { createSettings } from "./settings.ts";
 import type { Store } from "./Store.ts";
 import { sweep } from "./sweep.ts";
@@ -25,8 +26,10 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
   const records = openDatabase(linux, root);
   const end = (id: string) => letGo(records, { blobs, layers }, id);
   const lease = (purpose: string) => createLease({ linux, root, records, letGo: end }, purpose);
-  const blobs = createBlobs(linux, root);
-  const layers = createLayers({ linux, root, records, blobs, lease });
+  const settings = createSettings(records);
+  const doubt = createDoubt(settings);
+  const blobs = createBlobs(linux, root, doubt);
+  const layers = createLayers({ linux, root, records, blobs, doubt, lease });
   const locks = createLocks(linux, root);
   return {
     root,
@@ -36,7 +39,8 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
     images: createImages({ records, blobs, layers, lease }),
     containers: createContainers({ linux, root, records, lease }),
     cache: createCacheRecords(records),
-    settings: createSettings(records),
+    settings,
+    doubt,
     transaction: records.transaction,
     lease,
     locked: locks.locked,

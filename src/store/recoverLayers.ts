@@ -1,7 +1,8 @@
+import { statSync } from "node:fs";
 import { describeLayer } from "../layer/packLayer.ts";
 import { unpackBlob } from "../layer/unpackBlob.ts";
 import { AT_FDCWD } from "../linux/constants.ts";
-import type { Digest } from "../oci/digest.ts";
+import { createHasher, type Digest } from "../oci/digest.ts";
 import { isSlipwayError } from "../oci/SlipwayError.ts";
 import type { LayerRecord, Lease, Store } from "./Store.ts";
 
@@ -15,15 +16,17 @@ export interface Recovered {
 
 /**
  * Layers get their records before their bytes are known to be on the disk (`Layers.settle`). After a restart of the machine those that
- * were not are looked at here, once: a layer that packs to its diffID is whole; another one is unpacked again from its blob, which was on
- * the disk before the layer was there; what can be had by neither way is removed, with the images that contain it. Idempotent; one process
- * does it, others wait.
+ * were not are looked at here, once: blobs by their digests; a layer that packs to its diffID is whole; another one is unpacked again from its
+ * blob; what can be had by neither way is removed, with the images that contain it, as are images whose config or manifest is damaged.
+ * Idempotent; one process does it, others wait.
  */
 export async function recoverLayers(store: Store): Promise<Recovered> {
   const result: Recovered = { kept: [], lost: [], images: [] };
   await store.locked("recover", async () => {
     const lease = store.lease("recover");
     try {
+      const since = store.doubt.ofEarlierBoot();
+      if (since !== undefined) await removeDamagedBlobs(store, since);
       for (const layer of store.layers.unsettled()) {
         if (isWhole(store, layer) || (await restore(store, layer, lease))) {
           store.layers.markSettled([layer.diffID]);
@@ -33,11 +36,32 @@ export async function recoverLayers(store: Store): Promise<Recovered> {
         result.images.push(...removeWithImages(store, layer.diffID));
         result.lost.push(layer.diffID);
       }
+      for (const { id, manifest } of store.images.list()) {
+        if (store.blobs.has(id) && (manifest === undefined || store.blobs.has(manifest))) continue;
+        store.images.remove(id);
+        result.images.push(id);
+      }
+      store.doubt.end();
     } finally {
       lease.release();
     }
   });
   return result;
+}
+
+/** A clock that was set meanwhile is forgiven this much. */
+const SLACK_MS = 60_000;
+
+/** A blob is named by what is in it, so that each can be proved. */
+async function removeDamagedBlobs(store: Store, since: number): Promise<void> {
+  for (const { digest } of store.blobs.list()) {
+    const path = store.blobs.path(digest);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined || stat.mtimeMs < since - SLACK_MS) continue;
+    const hasher = createHasher();
+    for await (const chunk of Bun.file(path).stream()) hasher.update(chunk);
+    if (hasher.digest() !== digest) store.blobs.remove(digest);
+  }
 }
 
 function isWhole(store: Store, layer: LayerRecord): boolean {
