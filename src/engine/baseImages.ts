@@ -1,5 +1,4 @@
 import { resolve } from "node:path";
-import type { ImageConfig } from "../oci/config.ts";
 import type { Platform } from "../oci/platform.ts";
 import { formatFullPlatform } from "../oci/platform.ts";
 import { matchesPlatform } from "../oci/platformMatch.ts";
@@ -46,9 +45,8 @@ async function baseImage(
   platform: Platform,
   status: Status,
 ): Promise<BaseImage> {
-  const local = options.pull ? undefined : findImage(engine, reference);
   const record =
-    local !== undefined && fits(local, platform) ? local : await pulled(engine, reference, platform, status);
+    localImage(engine, options, reference, platform) ?? (await pulled(engine, reference, platform, status));
   return {
     reference,
     imageID: record.id,
@@ -68,8 +66,8 @@ export function createConfigResolver(
     if (layout !== undefined)
       return layoutImage(engine, { reference, layout, platform, lease: work.lease }, () => undefined);
     const { canonical } = parseReference(reference);
-    const local = options.pull ? undefined : findImage(engine, canonical);
-    if (local !== undefined && fits(local, platform))
+    const local = localImage(engine, options, canonical, platform);
+    if (local !== undefined)
       return { reference: canonical, imageID: local.id, config: local.config, platform: platformOf(local) };
     const { fetchConfig } = await import("./pull.ts");
     const { id, config } = await fetchConfig(engine, canonical, {
@@ -98,7 +96,7 @@ async function layoutImage(
   const { layout, lease, platform, reference } = from;
   const source = openOciLayout(resolve(layout.path));
   const top = await source.manifest("", layout.digest ?? layout.tag ?? "");
-  const fetched = await fetchImage(
+  const { id, config } = await fetchImage(
     quiet(engine, status),
     source,
     { path: "", canonical: reference },
@@ -108,8 +106,6 @@ async function layoutImage(
       platform: formatFullPlatform(platform),
     },
   );
-  const { id } = fetched;
-  const config = JSON.parse(Buffer.from(engine.store.blobs.read(id)).toString()) as ImageConfig;
   return { reference, imageID: id, config, platform: platformOf({ config }) };
 }
 
@@ -143,6 +139,13 @@ function platformOf({ config }: Pick<ImageRecord, "config">): Platform {
   return platform;
 }
 
-function fits(record: ImageRecord, platform: Platform): boolean {
-  return matchesPlatform(platform, platformOf(record));
+/** What the store has under the name, unless the registry is to be asked anyway or it is for another platform. */
+function localImage(
+  engine: Engine,
+  options: BuildOptions,
+  reference: string,
+  platform: Platform,
+): ImageRecord | undefined {
+  const found = options.pull ? undefined : findImage(engine, reference);
+  return found !== undefined && matchesPlatform(platform, platformOf(found)) ? found : undefined;
 }

@@ -4,7 +4,6 @@ import { parseDockerfile } from "../dockerfile/parseDockerfile.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import { familiarName, parseReference } from "../oci/reference.ts";
-import { hostPlatform, normalizePlatform, parsePlatform } from "../oci/platform.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Graph, StepID } from "../plan/graph.ts";
 import { planBuild } from "../plan/plan.ts";
@@ -20,6 +19,7 @@ import { openContexts } from "./contexts/buildContexts.ts";
 import { startBuildRecord } from "./buildRecords.ts";
 import { buildViolations } from "./buildViolations.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
+import { planOptions } from "./planOptions.ts";
 import { createVertices } from "./vertices.ts";
 
 /**
@@ -61,21 +61,9 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
     const contexts = await openContexts(engine, options, { lease, vertices });
     const source = contexts.dockerfile;
     const dockerfile = parseDockerfile(source.text, { file: source.name });
-    const host = hostPlatform();
     const graph = await planBuild(
       dockerfile,
-      {
-        buildArgs: options.buildArgs,
-        labels: options.labels,
-        buildPlatform: host,
-        ...(options.platform === undefined
-          ? {}
-          : { targetPlatform: normalizePlatform(parsePlatform(options.platform)) }),
-        noCache: options.noCache,
-        noCacheFilter: options.noCacheFilter,
-        ...(options.target === undefined ? {} : { target: options.target }),
-        namedContexts: contexts.named,
-      },
+      planOptions(options, contexts),
       createBaseResolver(engine, options, { vertices, lease, layouts: contexts.layouts }),
     );
     // Base images are in the store by now, so that what they set is known.

@@ -3,11 +3,12 @@ import type { CheckedImage } from "../dockerfile/checks/CheckInfo.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { Dockerfile } from "../dockerfile/instruction.ts";
 import type { ImageConfig } from "../oci/config.ts";
-import { hostPlatform, normalizePlatform, parsePlatform } from "../oci/platform.ts";
+import { hostPlatform } from "../oci/platform.ts";
 import { parseReference } from "../oci/reference.ts";
 import { findNamedContext } from "../plan/namedContexts.ts";
 import type { NamedContext } from "../plan/PlanOptions.ts";
 import type { BuildOptions, Engine } from "./Engine.ts";
+import { askedPlatform } from "./planOptions.ts";
 import { findImage } from "./resolveImage.ts";
 
 export type { Violation };
@@ -32,7 +33,7 @@ export function buildViolations(
     {
       buildArgs,
       buildPlatform: hostPlatform(),
-      ...(options.platform === undefined ? {} : { targetPlatform: normalizePlatform(parsePlatform(options.platform)) }),
+      ...askedPlatform(options),
       ...(options.target === undefined ? {} : { target: options.target }),
       allStages: subject.allStages,
       ignorePatterns: subject.ignorePatterns,

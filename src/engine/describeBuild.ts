@@ -1,15 +1,14 @@
 import { parseDockerfile } from "../dockerfile/parseDockerfile.ts";
 import { createIgnoreMatcher, ignoreLines } from "../dockerfile/ignore.ts";
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR } from "../linux/constants.ts";
-import { hostPlatform, parsePlatform } from "../oci/platform.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { listTargets, type Outline, outlineBuild, type Target } from "../plan/outline.ts";
 import type { Lease } from "../store/Store.ts";
 import { createConfigResolver } from "./baseImages.ts";
 import { buildViolations, type Violation } from "./buildViolations.ts";
 import { type BuildContexts, openContexts } from "./contexts/buildContexts.ts";
-import { contextDirectory } from "./contexts/localContext.ts";
 import type { BuildOptions, Engine } from "./Engine.ts";
+import { planOptions } from "./planOptions.ts";
 import { createVertices } from "./vertices.ts";
 
 export type { Outline, Target, Violation };
@@ -41,13 +40,7 @@ export function outline(engine: Engine, options: BuildOptions): Promise<{ source
     const { text, name } = contexts.dockerfile;
     const found = await outlineBuild(
       parseDockerfile(text, { file: name }),
-      {
-        buildArgs: options.buildArgs,
-        buildPlatform: hostPlatform(),
-        ...(options.platform === undefined ? {} : { targetPlatform: parsePlatform(options.platform) }),
-        ...(options.target === undefined ? {} : { target: options.target }),
-        namedContexts: contexts.named,
-      },
+      planOptions(options, contexts),
       createConfigResolver(engine, options, { lease, layouts: contexts.layouts }),
     );
     return { source: text, outline: found };
@@ -76,8 +69,8 @@ export interface ContextEntry {
  * what is in them. @throws SlipwayError `INVALID_CONTEXT` for a context that is no directory: ignore files do not count in those
  */
 export function listContext(engine: Engine, options: BuildOptions): Promise<ContextEntry[]> {
-  return withContexts(engine, options, async ({ ignore, project }) => {
-    if (!project.startsWith("/"))
+  return withContexts(engine, options, async ({ ignore, directory: root }) => {
+    if (root === undefined)
       throw new SlipwayError(
         "INVALID_CONTEXT",
         `${options.context} is not a directory: all of it is in the build context`,
@@ -113,7 +106,7 @@ export function listContext(engine: Engine, options: BuildOptions): Promise<Cont
         linux.close(fd);
       }
     };
-    walk(AT_FDCWD, contextDirectory(options.context), "", matcher.root());
+    walk(AT_FDCWD, root, "", matcher.root());
     return entries;
   });
 }

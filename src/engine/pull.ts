@@ -68,7 +68,7 @@ export async function fetchImage(
   source: ImageSource,
   reference: Pick<Reference, "path" | "canonical">,
   options: PullOptions & { top: ResolvedManifest; lease: Lease },
-): Promise<{ id: Digest; digest: Digest; fetched: boolean }> {
+): Promise<{ id: Digest; digest: Digest; config: ImageConfig; fetched: boolean }> {
   const { lease, top } = options;
   const { bytes, manifest, digest } = await chosen(source, reference, top, options);
   lease.protect("blob", manifest.config.digest);
@@ -82,7 +82,7 @@ export async function fetchImage(
   }
   const fetched = await fetchLayers(engine, source, reference, layers, lease);
   engine.store.blobs.write(bytes, lease);
-  return { id: manifest.config.digest, digest, fetched };
+  return { id: manifest.config.digest, digest, config, fetched };
 }
 
 /** The config of an image of a registry, without its layers. Nothing is recorded. @throws SlipwayError as `pull` does */

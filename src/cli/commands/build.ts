@@ -118,9 +118,8 @@ export const command: Command = {
     if (iidfile !== undefined) writeFileSync(iidfile, result.imageID);
     if (result.warnings.length > 0 && !flag(call, "quiet")) {
       const { violationText } = await import("../../dockerfile/checks/violations.ts");
-      call.err(
-        `\n ${result.warnings.length} warning${result.warnings.length === 1 ? "" : "s"} found (--check shows more):\n`,
-      );
+      const { humanCount } = await import("../render/humanCount.ts");
+      call.err(`\n ${humanCount(result.warnings.length, "warning", "warnings")} found (--check shows more):\n`);
       for (const warning of result.warnings) call.err(` - ${violationText(warning)}\n`);
     }
     call.out(`${result.imageID}\n`);

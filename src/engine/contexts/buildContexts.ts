@@ -13,6 +13,8 @@ import { contextDirectory, type IgnoreFile, loadIgnoreFile, openDirectory } from
 /** All that a build takes its files from. */
 export interface BuildContexts {
   readonly dockerfile: DockerfileSource;
+  /** The main context's real path, where it is a directory of this machine. */
+  readonly directory: string | undefined;
   /** Of the main context; empty where it came from elsewhere. */
   readonly ignore: IgnoreFile;
   /** For the planner: what `--build-context` names. */
@@ -110,6 +112,7 @@ export async function openContexts(
 
   return {
     dockerfile,
+    directory,
     ignore,
     named: Object.fromEntries([...named].map(([name, source]) => [name, planned(name, source)])),
     layouts: new Map(

@@ -6,13 +6,7 @@ import { buildImage } from "../../support/builtImage.ts";
 import { contextFiles } from "../../support/contextFiles.ts";
 import { e2e } from "../../support/e2e.ts";
 import { withGitDaemon } from "../../support/gitDaemon.ts";
-
-function sh(cwd: string, script: string): string {
-  const env = { ...process.env, GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" };
-  const { exitCode, stdout, stderr } = Bun.spawnSync(["sh", "-ec", script], { cwd, env });
-  if (exitCode !== 0) throw new Error(`${script}\n${stderr}`);
-  return stdout.toString().trim();
-}
+import { sh } from "../../support/shell.ts";
 
 e2e("ADD unpacks archives by their bytes, and copies what is none", async (slipway) => {
   contextFiles(slipway, { "t/bin/tool": ["tool", 0o4755], "t/etc/": ["", 0o700], "t/etc/.wh.odd": "odd" });

@@ -5,16 +5,10 @@ import { buildImage, readImage } from "../../support/builtImage.ts";
 import { contextFiles } from "../../support/contextFiles.ts";
 import { e2e } from "../../support/e2e.ts";
 import { withGitDaemon } from "../../support/gitDaemon.ts";
+import { sh } from "../../support/shell.ts";
 import type { Slipway } from "../../support/withSlipway.ts";
 
 const COPY_ALL = "FROM scratch\nCOPY . /\n";
-
-function sh(cwd: string, script: string): string {
-  const env = { ...process.env, GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" };
-  const { exitCode, stdout, stderr } = Bun.spawnSync(["sh", "-ec", script], { cwd, env });
-  if (exitCode !== 0) throw new Error(`${script}\n${stderr}`);
-  return stdout.toString().trim();
-}
 
 /** `slipway build` with exactly these arguments; the files of what came out. */
 async function built(slipway: Slipway, args: string[], input?: Uint8Array | string): Promise<Record<string, string>> {
