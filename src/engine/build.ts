@@ -118,6 +118,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
   } finally {
     ssh.close();
     lease.release();
+    store.cache.recordUses();
   }
 }
 
