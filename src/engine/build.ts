@@ -49,6 +49,8 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Buil
   } catch (error) {
     recorder.finish({ error, canceled: engine.signal.aborted });
     throw error;
+  } finally {
+    if (engine.config.cache !== undefined) await (await import("./keepToLimits.ts")).keepToLimits(engine);
   }
 }
 
