@@ -172,12 +172,25 @@ export const commandTable: readonly CommandEntry[] = [
     hidden: true,
     load: () => import("./commands/buildsLogs.ts"),
   },
+  {
+    name: "builds rm",
+    summary: "Remove recorded builds with their logs",
+    aliases: ["builds remove"],
+    hidden: true,
+    load: () => import("./commands/buildsRm.ts"),
+  },
   { name: "version", summary: "Show the version", aliases: [], load: () => import("./commands/version.ts") },
   {
     name: "info",
     summary: "Show how slipway works on this host",
     aliases: ["system info"],
     load: () => import("./commands/info.ts"),
+  },
+  {
+    name: "system df",
+    summary: "Show what the store has on the disk",
+    aliases: [],
+    load: () => import("./commands/systemDf.ts"),
   },
 ];
 

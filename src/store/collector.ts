@@ -1,7 +1,7 @@
 import { statfsSync } from "node:fs";
 import { join } from "node:path";
 import type { Digest } from "../oci/digest.ts";
-import { type CacheEntry, type CacheEntriesOptions, listCacheEntries } from "./cacheEntries.ts";
+import { type CacheEntry, type CacheEntriesOptions, layerUsage, listCacheEntries } from "./cacheEntries.ts";
 import type { Records } from "./database.ts";
 import { forget, isBlobUsed, markFreed } from "./disposal.ts";
 import { unlinkIfThere } from "./layers.ts";
@@ -37,6 +37,8 @@ export interface Collected {
 export interface Collector {
   /** All of the build cache, least recently used first. Measures what has not been measured yet. */
   entries(): CacheEntry[];
+  /** Bytes on the disk of each layer of the store, without compressed forms. */
+  layerSizes(): Map<Digest, number>;
   /**
    * Takes what was used longest ago, until the limits hold. Nothing that a lease holds goes, nor the layers of images and containers.
    * One collector works at a time, others wait. What a killed one leaves half removed is in no record any more, and swept.
@@ -114,6 +116,10 @@ export function createCollector(options: CollectorOptions): Collector {
 
   return {
     entries,
+    layerSizes() {
+      const rows = records.all<{ diff_id: Digest; disk: number | null }>("SELECT diff_id, disk FROM layers");
+      return new Map(rows.map(({ diff_id, disk }) => [diff_id, layerUsage(options, diff_id, disk)]));
+    },
     collect: ({ limits = {}, all = false, matches } = {}) =>
       locked("collect", async () => {
         const found = entries();
