@@ -15,6 +15,7 @@ import { createLocks } from "./locks.ts";
 import { createDoubt } from "./doubt.ts";
 import { createSettings } from "./settings.ts";
 import type { Store } from "./Store.ts";
+import { spread } from "./spread.ts";
 import { sweep } from "./sweep.ts";
 
 /**
@@ -23,7 +24,7 @@ import { sweep } from "./sweep.ts";
  */
 export function openStore({ root: given, linux }: { root: string; linux: Linux }): Store {
   const root = resolve(given);
-  if (!existsSync(join(root, "slipway.db"))) makeDirectories(root);
+  if (!existsSync(join(root, "slipway.db"))) makeDirectories(linux, root);
   const records = openDatabase(linux, root);
   const end = (id: string) => letGo(records, { blobs, layers }, id);
   const lease = (purpose: string) => createLease({ linux, root, records, letGo: end }, purpose);
@@ -73,7 +74,7 @@ export function defaultRoot(env: Record<string, string | undefined>, uid: number
 }
 
 /** The database comes last, so that a store which has one has them all. */
-function makeDirectories(root: string): void {
+function makeDirectories(linux: Linux, root: string): void {
   try {
     for (const part of [
       "",
@@ -90,6 +91,7 @@ function makeDirectories(root: string): void {
     ]) {
       mkdirSync(join(root, part), { recursive: true, mode: 0o700 });
     }
+    for (const part of ["containers", "volumes", "caches", "tmp"]) spread(linux, join(root, part));
   } catch (error) {
     throw new SlipwayError("STORE_UNUSABLE", `the store ${root} cannot be made: ${(error as Error).message}`, {
       hint: "Name another place by $SLIPWAY_ROOT.",
