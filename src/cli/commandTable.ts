@@ -192,6 +192,46 @@ export const commandTable: readonly CommandEntry[] = [
     aliases: [],
     load: () => import("./commands/systemDf.ts"),
   },
+  {
+    name: "system prune",
+    summary: "Remove what nothing uses: containers, images, build cache",
+    aliases: [],
+    load: () => import("./commands/systemPrune.ts"),
+  },
+  {
+    name: "image prune",
+    summary: "Remove images without a name, or that nothing uses",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/imagePrune.ts"),
+  },
+  {
+    name: "container prune",
+    summary: "Remove all stopped containers",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/containerPrune.ts"),
+  },
+  {
+    name: "volume prune",
+    summary: "Remove volumes that no container has",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/volumePrune.ts"),
+  },
+  {
+    name: "builder prune",
+    summary: "Remove build cache",
+    aliases: ["buildx prune"],
+    load: () => import("./commands/builderPrune.ts"),
+  },
+  {
+    name: "builder du",
+    summary: "Show what the build cache has on the disk",
+    aliases: ["buildx du"],
+    hidden: true,
+    load: () => import("./commands/builderDu.ts"),
+  },
 ];
 
 /** The command that the words begin with, the longest spelling first, and how many words it took. */

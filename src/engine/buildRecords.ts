@@ -4,7 +4,7 @@ import type { Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Engine } from "./Engine.ts";
 import type { EngineEvent } from "./events.ts";
-import { buildIdentifiers, pruneBuilds } from "./pruneBuilds.ts";
+import { buildIdentifiers, pruneBuilds } from "./prune/pruneBuilds.ts";
 
 /** One step of a build, in the order in which they started. Times are milliseconds since the epoch. */
 export interface RecordedStep {

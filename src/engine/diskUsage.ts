@@ -8,7 +8,7 @@ import type { ContainerRecord, ImageRecord } from "../store/Store.ts";
 import { containerOptions } from "./ContainerOptions.ts";
 import { refreshContainer } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
-import { buildIdentifiers } from "./pruneBuilds.ts";
+import { buildIdentifiers } from "./prune/pruneBuilds.ts";
 
 /** Bytes on the disk, each file in one place only: all `size`s of the parts together are what `du` says of the store. */
 export interface DiskUsage {

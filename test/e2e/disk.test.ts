@@ -142,3 +142,99 @@ RUN echo ${i} ${i === 3 ? "&& exit 3" : ""}
   );
   configure(slipway, { maxUsedSpace: undefined });
 });
+
+e2e(
+  "the prune commands ask as docker does, take what nothing uses, and say what they took and how much it was",
+  async (slipway) => {
+    write(slipway, "Dockerfile", dockerfile);
+    await slipway.run(["build", "-t", "app", "."]);
+    await slipway.run(["run", "-d", "--name", "web", "app"]);
+    await slipway.run(["run", "--name", "ended", "--label", "keep=no", "-v", "named:/n", "app", "true"]);
+    await slipway.run(["build", "-t", "spare", "-"], {
+      input: "FROM busybox\nLABEL keep=yes\nRUN dd if=/dev/urandom of=/o bs=1M count=5\n",
+    });
+    const names = async (...args: string[]) => (await slipway.text(...args)).split("\n").filter((line) => line !== "");
+
+    // Without a yes nothing happens.
+    const asked = await slipway.run(["container", "prune"], { input: "n\n" });
+    expect(asked.stdout).toBe(
+      "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] ",
+    );
+    expect((await slipway.run(["system", "prune", "-a", "--filter", "label=keep"])).stdout).toBe(
+      `WARNING! This will remove:
+  - all stopped containers
+  - all images without at least one container associated to them
+  - all build cache
+
+  Items to be pruned will be filtered with:
+  - label=keep
+
+Are you sure you want to continue? [y/N] `,
+    );
+    expect(await names("ps", "-aq")).toHaveLength(2);
+
+    const [ended] = await names("ps", "-aq", "--no-trunc", "--filter", "name=ended");
+    expect((await slipway.run(["container", "prune", "-f", "--filter", "label!=keep"])).stdout).toBe(
+      "Total reclaimed space: 0B\n",
+    );
+    const containers = await slipway.run(["container", "prune", "--filter", "label=keep=no"], { input: "y\n" });
+    expect(containers.stdout).toMatch(
+      new RegExp(`\\? \\[y/N\\] Deleted Containers:\\n${ended}\\n\\nTotal reclaimed space: [\\d.]+kB\\n$`),
+    );
+
+    // The image's VOLUME of the container that went has no name; the other one has.
+    const volumes = await slipway.run(["volume", "prune", "-f"]);
+    expect(volumes.stdout).toMatch(/^Deleted Volumes:\n[0-9a-f]{64}\n\nTotal reclaimed space: /);
+    expect((await slipway.run(["volume", "prune", "-f", "-a"])).stdout).toStartWith("Deleted Volumes:\nnamed\n\n");
+
+    expect((await slipway.run(["image", "prune", "-f"])).stdout).toBe("Total reclaimed space: 0B\n");
+    // Made in 2024; the others just now.
+    expect((await slipway.run(["image", "prune", "-af", "--filter", "until=1h"])).stdout).toMatch(
+      /^Deleted Images:\nuntagged: busybox:latest\nuntagged: busybox@sha256:.*\ndeleted: sha256:.*\n\nTotal/,
+    );
+    const images = (await slipway.run(["image", "prune", "-af", "--filter", "label=keep"])).stdout;
+    expect(images).toMatch(
+      /^Deleted Images:\nuntagged: spare:latest\ndeleted: sha256:[0-9a-f]{64}\n\nTotal reclaimed space: [\d.]+kB\n$/,
+    );
+    expect(await names("images", "-q")).toHaveLength(1);
+
+    // The layer of that image is the cache's now: it goes where the limit wants it, after what was used before it.
+    const before = bytes((await df(slipway))["Build Cache"]?.Size ?? "");
+    const some = await slipway.run(["builder", "prune", "-f", "--keep-storage", "6MB"]);
+    const after = bytes((await df(slipway))["Build Cache"]?.Size ?? "");
+    const freed = bytes(/Total reclaimed space: (.*)\n$/.exec(some.stdout)?.[1] ?? "");
+    expect(after).toBeLessThanOrEqual(6e6);
+    expect(after).toBeGreaterThan(5e6);
+    expect(Math.abs(before - after - freed)).toBeLessThan(before / 100);
+    expect(await slipway.text("builder", "du")).toMatch(/regular +5\.\d+MB .*\n(.*\n)*Reclaimable: 5\.\d+MB\nTotal: /);
+    expect((await slipway.run(["builder", "prune", "-f", "--filter", "until=1h"])).stdout).toBe(
+      "Total reclaimed space: 0B\n",
+    );
+    expect((await slipway.run(["builder", "prune", "--keep-storage", "much"], { exit: 1 })).stderr).toContain(
+      'invalid argument "much" for --keep-storage',
+    );
+
+    // The image that a container uses stays, and so do its steps in the cache until all of it is to go.
+    expect((await slipway.run(["build", "--target", "work", "--fail-on-miss", "."], { exit: 1 })).stderr).toContain(
+      "not in the cache",
+    );
+    await slipway.run(["rm", "-f", "web"]);
+    const all = (await slipway.run(["system", "prune", "-af", "--volumes"])).stdout;
+    for (const part of ["Deleted Volumes:", "Deleted Images:", "untagged: app:latest", "Deleted build cache objects:"])
+      expect(all).toContain(part);
+    const rows = await df(slipway);
+    expect(
+      Object.values(rows)
+        .map(({ Type, TotalCount, Size }) => [Type, TotalCount, Size])
+        .slice(0, 4),
+    ).toEqual([
+      ["Images", "0", "0B"],
+      ["Containers", "0", "0B"],
+      ["Local Volumes", "0", "0B"],
+      ["Build Cache", "0", "0B"],
+    ]);
+    expect(du(join(slipway.root, "layers"), join(slipway.root, "blobs"), join(slipway.root, "caches"))).toBeLessThan(
+      100_000,
+    );
+  },
+);

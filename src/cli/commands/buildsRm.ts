@@ -1,5 +1,5 @@
 import { findBuild, listBuilds } from "../../engine/buildRecords.ts";
-import { removeBuild } from "../../engine/pruneBuilds.ts";
+import { removeBuild } from "../../engine/prune/pruneBuilds.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag } from "../Command.ts";
 import { forEach } from "../forEach.ts";

@@ -1,6 +1,7 @@
 import { containerOptions } from "../../engine/ContainerOptions.ts";
 import type { DiskUsage } from "../../engine/diskUsage.ts";
 import { humanDuration } from "../../engine/humanDuration.ts";
+import { cacheTypes, describeEntry } from "../../engine/prune/pruneCache.ts";
 import { statusText } from "../../engine/listContainers.ts";
 import { quote } from "../../plan/goFormat.ts";
 import type { CacheEntry } from "../../store/collector.ts";
@@ -119,26 +120,18 @@ export const cacheColumns: Column[] = [
   ["DESCRIPTION", "Description"],
 ];
 
-/** BuildKit's names for what they are. */
-const TYPES: Record<CacheEntry["kind"], string> = {
-  layer: "regular",
-  mount: "exec.cachemount",
-  download: "source.http",
-  context: "source.local",
-};
-
 export function cacheRows(entries: readonly CacheEntry[]): Row[] {
   return entries.map(
     (entry): Row => ({
       ID: shortId(entry),
-      CacheType: TYPES[entry.kind],
+      CacheType: cacheTypes[entry.kind],
       Size: humanSize(entry.size),
       CreatedSince: ago(entry.created),
       LastUsedSince: ago(entry.used),
       InUse: String(entry.inUse),
       Shared: String(entry.shared),
       Reclaimable: String(!entry.inUse && !entry.shared),
-      Description: describe(entry),
+      Description: describeEntry(entry),
     }),
   );
 }
@@ -146,15 +139,6 @@ export function cacheRows(entries: readonly CacheEntry[]): Row[] {
 function shortId({ id, kind }: CacheEntry): string {
   const hex = id.startsWith("sha256:") ? id.slice("sha256:".length) : id;
   return kind === "mount" ? hex : hex.slice(0, 12);
-}
-
-/** What a step's name says, the id of a cache mount, the URL of a download. */
-function describe({ kind, value, key }: CacheEntry): string {
-  if (kind === "mount") return value ?? "";
-  if (kind === "context") return "files of a build context";
-  if (kind === "download") return key?.replace(/^http:(https?:\/\/)(?:[^/@]*@)?/, "$1") ?? "left by a pull";
-  if (value === undefined) return "left by a pull or build";
-  return (JSON.parse(value) as { name?: string }).name ?? "";
 }
 
 function ago(time: number): string {

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Engine } from "./Engine.ts";
+import type { Engine } from "../Engine.ts";
 
 /** So many builds are kept where the configuration does not say. */
 const KEPT = 50;
