@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { e2e } from "../support/e2e.ts";
 import type { Slipway } from "../support/withSlipway.ts";
@@ -236,5 +236,127 @@ Are you sure you want to continue? [y/N] `,
     expect(du(join(slipway.root, "layers"), join(slipway.root, "blobs"), join(slipway.root, "caches"))).toBeLessThan(
       100_000,
     );
+  },
+);
+
+e2e(
+  "cache mounts are listed, exported, imported and removed by their ids, and none that a running build uses",
+  async (slipway) => {
+    write(
+      slipway,
+      "Dockerfile",
+      `FROM busybox
+RUN --mount=type=cache,target=/npm mkdir -p /npm/a/b && echo packed > /npm/a/b/f && ln -s b /npm/a/l && ln /npm/a/b/f /npm/hard && chown 7:8 /npm/a && touch -d 2001-01-01 /npm/a/b/f
+RUN --mount=type=cache,id=shared,sharing=locked,target=/s dd if=/dev/zero of=/s/x bs=1k count=100
+RUN --mount=type=cache,id=owned,uid=5,target=/o touch /o/x
+`,
+    );
+    await slipway.run(["build", "."]);
+    write(
+      slipway,
+      "busy",
+      "FROM busybox\nRUN --mount=type=cache,id=busy,target=/b touch /b/began; while [ ! -e /b/go ]; do sleep 0.05; done\n",
+    );
+    const running = slipway.run(["build", "-f", "busy", "."]);
+    const row = async (id: string) => {
+      const { stdout } = await slipway.run(["cache", "ls", "--format", "json"]);
+      return stdout
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => JSON.parse(line))
+        .find((each) => each.ID === id);
+    };
+    let busy = await row("busy");
+    while (busy === undefined || !existsSync(join(slipway.root, "caches", busy.Name, "began")))
+      busy = await row("busy");
+    expect(busy.InUse).toBe("true");
+    expect(await row("shared")).toMatchObject({
+      Sharing: "locked",
+      InUse: "false",
+      Size: expect.stringMatching(/^1\d\d(\.\d)?kB$/),
+    });
+    expect(await slipway.text("cache", "ls")).toMatch(/^ID +SHARING +SIZE +CREATED +LAST USED +IN USE +NAME\n/);
+    expect(await slipway.text("cache", "du")).toMatch(/\nTotal: 1\d\d\.\d+kB$/);
+
+    // Out, away, and in again: with links, owners, modes and times.
+    const tar = join(slipway.directory, "npm.tar");
+    await slipway.run(["cache", "export", "--id", "/npm", "-o", tar]);
+    const listed = Bun.spawnSync(["tar", "-tvf", tar, "--numeric-owner", "--full-time"]).stdout.toString();
+    expect(listed).toMatch(/^drwxr-xr-x 7\/8 .* a\/$/m);
+    expect(listed).toMatch(/2001-01-01 .* a\/b\/f$/m);
+    expect(listed).toContain("hard link to a/b/f");
+    await slipway.run(["cache", "export", "--id", "/npm", "--compress", "zstd", "-o", `${tar}.zst`]);
+    expect([...readFileSync(`${tar}.zst`).subarray(0, 4)]).toEqual([0x28, 0xb5, 0x2f, 0xfd]);
+    expect((await slipway.run(["cache", "export", "--id", "busy", "-o", tar], { exit: 1 })).stderr).toContain(
+      "in use by a running build",
+    );
+    expect((await slipway.run(["cache", "import", "--id", "busy", `${tar}.zst`], { exit: 1 })).stderr).toContain(
+      "in use by a running build",
+    );
+
+    const gone = (await slipway.run(["cache", "prune", "-f", "--id", "/npm", "--id", "busy"])).stdout;
+    expect(gone).toMatch(/^Deleted cache mounts:\n\/npm \([0-9a-f]{32}\)\n\nTotal reclaimed space: [\d.]+kB\n$/);
+    expect(await row("/npm")).toBeUndefined();
+    await slipway.run(["builder", "prune", "-af"]);
+    expect((await slipway.run(["cache", "ls", "-q"])).stdout).toBe("busy\n");
+    writeFileSync(join(slipway.root, "caches", busy.Name, "go"), "");
+    expect((await running).exitCode).toBe(0);
+
+    await slipway.run(["cache", "import", "--id", "/npm", `${tar}.zst`]);
+    await slipway.run(["cache", "import", "--id", "owned", "--uid", "5"], { input: readFileSync(tar) });
+    write(
+      slipway,
+      "Dockerfile",
+      `FROM busybox
+RUN --mount=type=cache,target=/npm [ "$(cat /npm/a/l/f)" = packed ] && [ "$(stat -c '%u:%g %h %U' /npm/a /npm/hard /npm | tr '\\n' ,)" = "7:8 3 UNKNOWN,0:0 2 root,0:0 3 root," ]
+RUN --mount=type=cache,id=owned,uid=5,target=/o [ -e /o/hard ] && [ "$(stat -c %u /o)" = 5 ]
+`,
+    );
+    await slipway.run(["build", "."]);
+
+    // What reaches outside lands inside; what is no archive changes nothing.
+    const hostile = Bun.spawnSync([
+      "tar",
+      "-cPf",
+      "-",
+      "--transform",
+      "s,^,../../,",
+      "-C",
+      slipway.directory,
+      "busy",
+    ]).stdout;
+    await slipway.run(["cache", "import", "--id", "hostile"], { input: hostile });
+    expect(readdirSync(join(slipway.root, "caches", (await row("hostile")).Name))).toEqual(["busy"]);
+    expect(existsSync(join(slipway.root, "busy"))).toBe(false);
+    expect(
+      (await slipway.run(["cache", "import", "--id", "/npm"], { input: "no tar at all", exit: 1 })).stderr,
+    ).not.toBe("");
+    const again = await slipway.run(["cache", "export", "--id", "/npm", "-o", `${tar}.2`]);
+    expect(again.exitCode).toBe(0);
+    expect(readFileSync(`${tar}.2`).equals(readFileSync(tar))).toBe(true);
+    expect((await slipway.run(["cache", "export", "--id", "none", "-o", tar], { exit: 1 })).stderr).toContain(
+      "no such cache mount: none",
+    );
+  },
+);
+
+e2e(
+  "build records are kept as many and as long as the configuration says, and go one by one with their logs",
+  async (slipway) => {
+    write(slipway, "Dockerfile", "FROM busybox\nARG N\nRUN echo said $N\n");
+    configure(slipway, { history: { maxEntries: 3 } });
+    for (let n = 0; n < 5; n++) await slipway.run(["build", "--build-arg", `N=${n}`, "."]);
+    const ids = (await slipway.text("builds", "--format", "{{.ID}}")).split("\n");
+    expect(ids).toHaveLength(3);
+    expect(readdirSync(join(slipway.root, "builds"))).toHaveLength(3);
+    expect(await slipway.text("builds", "logs", ids[2] as string)).toContain("said 2");
+    expect(await slipway.text("builds", "rm", ids[0] as string)).toBe(ids[0] as string);
+    expect(readdirSync(join(slipway.root, "builds"))).not.toContain(ids[0]);
+    expect((await slipway.run(["builds", "rm", "nope"], { exit: 1 })).stderr).toContain("no such build: nope");
+    configure(slipway, { history: { maxAge: "0s" } });
+    await slipway.run(["build", "."]);
+    expect(readdirSync(join(slipway.root, "builds")).filter((id) => ids.includes(id))).toEqual([]);
+    await slipway.run(["builds", "rm", "--all"]);
+    expect(await slipway.text("builds", "--format", "{{.ID}}")).toBe("");
   },
 );
