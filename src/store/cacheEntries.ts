@@ -4,7 +4,7 @@ import type { Linux } from "../linux/Linux.ts";
 import { type Digest, digestHex } from "../oci/digest.ts";
 import type { Records } from "./database.ts";
 import { diskUsage, ownUsage } from "./diskUsage.ts";
-import { isBlobUsed } from "./disposal.ts";
+import { usedBlobs } from "./disposal.ts";
 import type { Blobs, CacheMounts, Layers } from "./Store.ts";
 
 /** One thing that the build cache has. */
@@ -36,9 +36,15 @@ export interface CacheEntriesOptions {
   cacheMounts: CacheMounts;
 }
 
-/** Least recently used first; of those used at the same time, what was made later, as it stands on what was made before. */
-export function listCacheEntries(options: CacheEntriesOptions): CacheEntry[] {
-  const all = [...layerEntries(options), ...mountEntries(options), ...blobEntries(options), ...contextEntries(options)];
+/** `values`: with what the solver keeps, which takes longest to read. Least recently used first; of those used at the same time, what was made later, as it stands on what was made before. */
+export function listCacheEntries(options: CacheEntriesOptions, { values }: { values: boolean }): CacheEntry[] {
+  const here = new Set(namesIn(join(options.root, "blobs/sha256")).map((hex): Digest => `sha256:${hex}`));
+  const all = [
+    ...layerEntries(options, here, values),
+    ...mountEntries(options),
+    ...blobEntries(options, here),
+    ...contextEntries(options),
+  ];
   return all.sort((a, b) => a.used - b.used || b.created - a.created);
 }
 
@@ -52,8 +58,11 @@ interface LayerRow {
   value: string | null;
 }
 
+const LATEST_VALUE = `(SELECT value FROM cache_layers JOIN cache USING (key)
+  WHERE cache_layers.diff_id = layers.diff_id AND key NOT LIKE 'tree:%' ORDER BY used DESC LIMIT 1)`;
+
 /** Of an image or a container: only those that a step of the cache gave. Without either: also what nothing names. */
-function layerEntries(options: CacheEntriesOptions): CacheEntry[] {
+function layerEntries(options: CacheEntriesOptions, here: ReadonlySet<Digest>, values: boolean): CacheEntry[] {
   const { records } = options;
   const rows = records.all<LayerRow>(`
     SELECT diff_id, disk, created,
@@ -61,17 +70,16 @@ function layerEntries(options: CacheEntriesOptions): CacheEntry[] {
       EXISTS (SELECT 1 FROM image_layers WHERE image_layers.diff_id = layers.diff_id)
         OR EXISTS (SELECT 1 FROM container_layers WHERE container_layers.diff_id = layers.diff_id) AS shared,
       EXISTS (SELECT 1 FROM lease_items WHERE digest = layers.diff_id AND kind = 'layer') AS held,
-      (SELECT value FROM cache_layers JOIN cache USING (key)
-        WHERE cache_layers.diff_id = layers.diff_id AND key NOT LIKE 'tree:%' ORDER BY used DESC LIMIT 1) AS value
+      ${values ? LATEST_VALUE : "NULL"} AS value
     FROM layers ORDER BY n`);
-  const seen = new Set<Digest>();
+  const forms = formsUsage(options, here);
   return rows
     .filter(({ used, shared }) => used !== null || !shared)
     .map(
       (row): CacheEntry => ({
         kind: "layer",
         id: row.diff_id,
-        size: layerUsage(options, row.diff_id, row.disk) + (row.shared ? 0 : formsUsage(options, row.diff_id, seen)),
+        size: layerUsage(options, row.diff_id, row.disk) + (forms.get(row.diff_id) ?? 0),
         created: row.created,
         used: Math.max(row.used ?? 0, row.created),
         shared: row.shared === 1,
@@ -93,16 +101,18 @@ export function layerUsage(
   return disk;
 }
 
-/** Of its compressed forms. `seen`: those that were counted before. */
-function formsUsage({ linux, records, blobs }: CacheEntriesOptions, diffID: Digest, seen: Set<Digest>): number {
-  const forms = records.all<{ digest: Digest }>("SELECT digest FROM layer_blobs WHERE diff_id = ?", diffID);
-  let bytes = 0;
-  for (const { digest } of forms) {
-    if (seen.has(digest)) continue;
+/** Of the compressed forms of each layer; one that several have counts with the first. */
+function formsUsage({ linux, records, blobs }: CacheEntriesOptions, here: ReadonlySet<Digest>): Map<Digest, number> {
+  const usage = new Map<Digest, number>();
+  const seen = new Set<Digest>();
+  for (const { diff_id, digest } of records.all<{ diff_id: Digest; digest: Digest }>(`
+    SELECT diff_id, digest FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM image_layers)
+      AND diff_id NOT IN (SELECT diff_id FROM container_layers)`)) {
+    if (seen.has(digest) || !here.has(digest)) continue;
     seen.add(digest);
-    bytes += ownUsage(linux, blobs.path(digest));
+    usage.set(diff_id, (usage.get(diff_id) ?? 0) + ownUsage(linux, blobs.path(digest)));
   }
-  return bytes;
+  return usage;
 }
 
 function mountEntries({ linux, cacheMounts }: CacheEntriesOptions): CacheEntry[] {
@@ -127,7 +137,7 @@ interface BlobRow {
 }
 
 /** Those that a record of the cache names, and those that nothing does: what a pull fetched that came to no end. */
-function blobEntries({ linux, records, blobs }: CacheEntriesOptions): CacheEntry[] {
+function blobEntries({ linux, records, blobs }: CacheEntriesOptions, here: ReadonlySet<Digest>): CacheEntry[] {
   const rows = records.all<BlobRow>(`
     SELECT key, digest, created, used,
       EXISTS (SELECT 1 FROM lease_items WHERE digest = cache_blobs.digest AND kind = 'blob') AS held
@@ -139,8 +149,9 @@ function blobEntries({ linux, records, blobs }: CacheEntriesOptions): CacheEntry
     const { key, digest, created, used } = row;
     return { kind: "download", id: digest, key, value: key, size, created, used, shared: false, inUse: row.held === 1 };
   });
-  for (const { digest } of blobs.list()) {
-    if (seen.has(digest) || isBlobUsed(records, digest)) continue;
+  const used = usedBlobs(records);
+  for (const digest of here) {
+    if (used.has(digest)) continue;
     const path = blobs.path(digest);
     const created = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
     if (created === undefined) continue;

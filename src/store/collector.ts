@@ -112,7 +112,7 @@ export function createCollector(options: CollectorOptions): Collector {
     );
   }
 
-  const entries = (): CacheEntry[] => listCacheEntries(options);
+  const entries = (): CacheEntry[] => listCacheEntries(options, { values: true });
 
   return {
     entries,
@@ -122,7 +122,7 @@ export function createCollector(options: CollectorOptions): Collector {
     },
     collect: ({ limits = {}, all = false, matches } = {}) =>
       locked("collect", async () => {
-        const found = entries();
+        const found = listCacheEntries(options, { values: matches !== undefined });
         let size = sizeOf(found);
         const { bavail, bsize } = statfsSync(root);
         const keep = spaceToKeep(limits, { size, free: bavail * bsize });
