@@ -3,6 +3,7 @@ import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
+import type { CacheSettings } from "./cacheLimits.ts";
 import type { Emit } from "./events.ts";
 
 /**
@@ -24,6 +25,8 @@ export interface EngineConfig {
   runtime?: string;
   /** Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway). */
   registries: Record<string, { mirrors?: string[]; http?: boolean }>;
+  /** Sizes of the build cache, and how many build records are kept. */
+  cache?: CacheSettings;
 }
 
 // build.ts --------------------------------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Buil
   } catch (error) {
     recorder.finish({ error, canceled: engine.signal.aborted });
     throw error;
+  } finally {
+    if (engine.config.cache !== undefined) await (await import("./keepToLimits.ts")).keepToLimits(engine);
   }
 }
 
@@ -118,6 +120,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
   } finally {
     ssh.close();
     lease.release();
+    store.cache.recordUses();
   }
 }
 

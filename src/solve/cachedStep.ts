@@ -54,7 +54,7 @@ export async function cachedStep(
       const layer = commitLayer(context, outcome.upper);
       if (outcome.keep !== false) {
         store.transaction(() => {
-          store.cache.put(key, JSON.stringify(layer), [layer.diffID]);
+          store.cache.put(key, JSON.stringify({ ...layer, name: step.name }), [layer.diffID]);
           store.cache.putInGroup(groupOf(context, step), key, JSON.stringify(parts));
         });
       }

@@ -41,12 +41,15 @@ export function createLease({ linux, root, records, letGo }: LeaseOptions, purpo
   const suffix = id.slice(-4); // see spread.ts
   let directories = 0;
   let released = false;
+  function hold(kind: string, name: string): void {
+    if (released) throw new Error(`lease ${id} (${purpose}) was released`);
+    records.run("INSERT OR IGNORE INTO lease_items (digest, kind, lease) VALUES (?, ?, ?)", name, kind, id);
+  }
+
   return {
     id,
-    protect(kind, digest) {
-      if (released) throw new Error(`lease ${id} (${purpose}) was released`);
-      records.run("INSERT OR IGNORE INTO lease_items (digest, kind, lease) VALUES (?, ?, ?)", digest, kind, id);
-    },
+    protect: hold,
+    protectCacheMount: (name) => hold("cache mount", name),
     directory() {
       if (released) throw new Error(`lease ${id} (${purpose}) was released`);
       if (directories === 0) {

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import type { Linux } from "../linux/Linux.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { createBlobs } from "./blobs.ts";
+import { createCacheMounts } from "./cacheMounts.ts";
 import { createCacheRecords } from "./cacheRecords.ts";
 import { createContainers } from "./containers.ts";
 import { openDatabase } from "./database.ts";
@@ -32,6 +33,7 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
   const blobs = createBlobs(linux, root, doubt);
   const layers = createLayers({ linux, root, records, blobs, doubt, lease });
   const locks = createLocks(linux, root);
+  const cacheMounts = createCacheMounts({ linux, root, records, lease });
   return {
     root,
     linux,
@@ -40,6 +42,7 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
     images: createImages({ records, blobs, layers, lease }),
     containers: createContainers({ linux, root, records, lease }),
     cache: createCacheRecords(records),
+    cacheMounts,
     settings,
     doubt,
     transaction: records.transaction,
@@ -48,6 +51,10 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
     lock: locks.lock,
     tryLock: locks.tryLock,
     sweep: () => sweep({ linux, root, records, blobs, lease, letGo: end }),
+    async collector() {
+      const { createCollector } = await import("./collector.ts");
+      return createCollector({ linux, root, records, blobs, layers, cacheMounts, lease, locked: locks.locked });
+    },
     checkpoint: records.checkpoint,
     close: records.close,
   };
