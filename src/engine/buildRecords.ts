@@ -11,6 +11,7 @@ import {
 import { join } from "node:path";
 import type { Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import type { Step } from "../plan/graph.ts";
 import type { Engine } from "./Engine.ts";
 import type { EngineEvent } from "./events.ts";
 
@@ -26,6 +27,12 @@ export interface RecordedStep {
   error?: string;
   /** Bytes of its log. */
   logSize: number;
+  /** Id of the step whose file system it stands on. */
+  below?: string;
+  /** What it put on that; for a base image, all of its layers. */
+  layers?: Digest[];
+  /** How a RUN's process ran. */
+  process?: { env: string[]; cwd: string; user: string };
 }
 
 export interface BuildRecord {
@@ -45,6 +52,8 @@ export interface BuildRecord {
 
 export interface BuildRecorder {
   readonly id: string;
+  /** What is to be built: so that the record can say what each step stands on. */
+  graph(steps: readonly Step[]): void;
   /** Hears every event of the build. Logs go to the disk as they come, whole. */
   event(event: EngineEvent): void;
   /** Writes the record, once. */
@@ -66,6 +75,7 @@ export function startBuildRecord(
   const directory = join(engine.store.root, "builds", id);
   const record: BuildRecord = { id, status: "running", started, ...about, steps: [], warnings: [] };
   const steps = new Map<string, RecordedStep>();
+  let planned = new Map<string, Step>();
   const pending = new Map<string, { chunks: Uint8Array[]; size: number }>();
 
   function flush(stepId: string): void {
@@ -78,6 +88,9 @@ export function startBuildRecord(
 
   return {
     id,
+    graph(all) {
+      planned = new Map(all.map((step) => [step.id, step]));
+    },
     event(event) {
       switch (event.type) {
         case "step.start": {
@@ -101,6 +114,7 @@ export function startBuildRecord(
           if (step === undefined) break;
           step.finished = event.time;
           step.cached = event.cached;
+          if (event.layer !== undefined) step.layers = [event.layer];
           if (event.reason !== undefined) step.reason = event.reason;
           flush(event.id);
           break;
@@ -127,12 +141,22 @@ export function startBuildRecord(
         record.status = outcome.canceled ? "canceled" : "failed";
         record.error = outcome.error instanceof Error ? outcome.error.message : String(outcome.error);
       }
+      for (const step of record.steps) Object.assign(step, standing(planned.get(step.id)));
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       const aside = join(directory, "record.json.part");
       writeFileSync(aside, JSON.stringify(record), { mode: 0o600 });
       renameSync(aside, join(directory, "record.json"));
       prune(engine);
     },
+  };
+}
+
+function standing(step: Step | undefined): Pick<RecordedStep, "below" | "layers" | "process"> {
+  if (step?.kind === "image") return { layers: step.layers };
+  if (step === undefined || !("base" in step)) return {};
+  return {
+    ...(step.base === undefined ? {} : { below: step.base }),
+    ...(step.kind === "run" ? { process: { env: step.env, cwd: step.cwd, user: step.user } } : {}),
   };
 }
 
@@ -174,8 +198,8 @@ export function findBuild(engine: Engine, prefix: string): BuildRecord {
   return first;
 }
 
-/** The whole log of a step, by its number in the record (from 1), its id or a part of its name. @throws SlipwayError `STEP_NOT_FOUND` */
-export function buildLog(engine: Engine, record: BuildRecord, step: string): Uint8Array {
+/** By its number in the record (from 1), its id or a part of its name. @throws SlipwayError `STEP_NOT_FOUND` */
+export function findStep(record: BuildRecord, step: string): RecordedStep {
   const found =
     record.steps.find((each, i) => each.id === step || String(i + 1) === step) ??
     record.steps.find((each) => each.name.includes(step));
@@ -184,6 +208,11 @@ export function buildLog(engine: Engine, record: BuildRecord, step: string): Uin
       hint: `\`slipway builds show ${record.id}\` lists its steps.`,
     });
   }
-  const file = join(engine.store.root, "builds", record.id, `${found.id}.log`);
+  return found;
+}
+
+/** The whole log of a step of the record. */
+export function buildLog(engine: Engine, record: BuildRecord, step: RecordedStep): Uint8Array {
+  const file = join(engine.store.root, "builds", record.id, `${step.id}.log`);
   return existsSync(file) ? readFileSync(file) : new Uint8Array(0);
 }

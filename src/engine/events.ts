@@ -35,7 +35,9 @@ export type BuildEvent =
       time: number;
       done?: boolean;
     }
-  | { type: "step.done"; id: string; time: number; cached: boolean; reason?: string }
+  | { type: "step.done"; id: string; time: number; cached: boolean; reason?: string; layer?: Digest }
+  /** `open`: the terminal is a shell's from now on; otherwise it is ours again, or no shell could be opened. */
+  | { type: "step.shell"; id: string; time: number; open: boolean; message: string }
   | { type: "step.error"; id: string; time: number; message: string; canceled?: boolean };
 
 export type Emit = (event: EngineEvent) => void;

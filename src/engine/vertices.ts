@@ -74,7 +74,11 @@ export function createVertices(emit: Emit): Vertices {
             time,
             cached: event.cached,
             ...(event.reason === undefined ? {} : { reason: event.reason }),
+            ...(event.layer === undefined ? {} : { layer: event.layer }),
           });
+          break;
+        case "shell":
+          emit({ type: "step.shell", id, time, open: event.open, message: event.message });
           break;
         case "error": {
           const message = event.error instanceof Error ? event.error.message : String(event.error);

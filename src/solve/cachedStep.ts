@@ -30,7 +30,7 @@ export async function cachedStep(
   const hit = lookup(context, step, key);
   if (hit !== undefined) {
     emit({ type: "start", step });
-    emit({ type: "done", step, cached: true });
+    emit({ type: "done", step, cached: true, layer: hit.diffID });
     return { kind: "layers", layers: [...base, hit.diffID], layer: hit.diffID, created: hit.created };
   }
 
@@ -40,7 +40,7 @@ export async function cachedStep(
       const meanwhile = lookup(context, step, key);
       emit({ type: "start", step });
       if (meanwhile !== undefined) {
-        emit({ type: "done", step, cached: true });
+        emit({ type: "done", step, cached: true, layer: meanwhile.diffID });
         return {
           kind: "layers",
           layers: [...base, meanwhile.diffID],
@@ -58,7 +58,7 @@ export async function cachedStep(
           store.cache.putInGroup(groupOf(context, step), key, JSON.stringify(parts));
         });
       }
-      emit({ type: "done", step, cached: false, reason });
+      emit({ type: "done", step, cached: false, reason, layer: layer.diffID });
       return { kind: "layers", layers: [...base, layer.diffID], layer: layer.diffID, created: layer.created };
     }),
   );

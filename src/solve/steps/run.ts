@@ -1,6 +1,9 @@
+import { join } from "node:path";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { RunStep } from "../../plan/graph.ts";
 import { runStep } from "../../runtime/runStep.ts";
+import { reusableMount } from "../reusableMount.ts";
+import { FailedRun } from "../FailedRun.ts";
 import { cachedStep, type StepOutcome } from "../cachedStep.ts";
 import type { KeyPart } from "../key.ts";
 import type { LayersResult, ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
@@ -8,7 +11,7 @@ import { located } from "../located.ts";
 import { openResult } from "../tree/openResult.ts";
 import { dropUntouched } from "./runUntouched.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
-import { prepareMounts } from "./runMounts.ts";
+import { type PreparedMounts, prepareMounts } from "./runMounts.ts";
 
 /** RUN: the command in a container on the layers so far; what it wrote is the layer. */
 export async function run(step: RunStep, context: SolveContext, resultOf: ResultOf): Promise<LayersResult> {
@@ -84,40 +87,43 @@ async function execute(
   const { runtime, namespace } = await context.sandbox();
   const records = base.layers.map((diffID) => store.layers.require(diffID));
   const snapshot = snapshotter.prepare(records, lease.directory(), { volatile: true });
-  const rootfs = snapshot.mount();
+  // What may be run in again, by a shell, stays attached.
+  const mounted = snapshot.mount();
+  const root =
+    context.shellOnError === undefined ? undefined : reusableMount(linux, mounted, join(lease.directory(), "root"));
+  const rootfs = root?.copy() ?? mounted;
+  let prepared: PreparedMounts | undefined;
+  const dispose = (): void => {
+    prepared?.release();
+    if (root === undefined) linux.close(rootfs);
+    else root.close();
+  };
   try {
-    const prepared = await prepareMounts(step, context, resultOf, rootfs);
-    let code: number;
-    try {
-      code = await runStep({
-        linux,
-        runtime,
-        namespace,
-        directory: lease.directory(),
-        rootfs,
-        process: {
-          args: step.args,
-          env: [...step.env, ...step.proxyEnv, ...prepared.env],
-          cwd: step.cwd,
-          user: step.user,
-        },
-        mounts: prepared.mounts,
-        network: step.network === "default" ? context.network : step.network,
-        hosts: context.addHosts,
-        security: step.security,
-        ...context.machine,
-        logs: (stream, data) => context.emit({ type: "log", step, stream, data }),
-        signal: context.signal,
-      });
-    } finally {
-      prepared.release();
-    }
+    prepared = await prepareMounts(step, context, resultOf, rootfs);
+    const code = await runStep({
+      linux,
+      runtime,
+      namespace,
+      directory: lease.directory(),
+      rootfs,
+      process: { args: step.args, ...processOf(step, prepared) },
+      mounts: prepared.mounts,
+      network: step.network === "default" ? context.network : step.network,
+      hosts: context.addHosts,
+      security: step.security,
+      ...context.machine,
+      logs: (stream, data) => context.emit({ type: "log", step, stream, data }),
+      signal: context.signal,
+    });
     if (code !== 0) throw failed(step, code);
-  } catch (error) {
-    throw located(error, step);
-  } finally {
-    linux.close(rootfs);
+  } catch (thrown) {
+    const error = located(thrown, step);
+    if (root !== undefined && prepared !== undefined)
+      throw new FailedRun(error, { root, mounts: prepared.mounts, process: processOf(step, prepared), dispose });
+    dispose();
+    throw error;
   }
+  dispose();
   const upper = linux.openat(AT_FDCWD, snapshot.upper, O_RDONLY | O_DIRECTORY);
   try {
     dropUntouched(linux, upper, () => snapshotter.view(records));
@@ -125,6 +131,10 @@ async function execute(
     linux.close(upper);
   }
   return { upper: snapshot.upper };
+}
+
+function processOf(step: RunStep, prepared: PreparedMounts): { env: string[]; cwd: string; user: string } {
+  return { env: [...step.env, ...step.proxyEnv, ...prepared.env], cwd: step.cwd, user: step.user };
 }
 
 /** Linux, MAX_ARG_STRLEN with pages of 4 KiB. */
