@@ -35,9 +35,11 @@ RUN ${cacheMount} ${secretMount} --mount=type=bind,target=/b --mount=type=tmpfs,
       await session.waitFor(/half kept from the context abracadabra blue \/w 1000:1001/);
       session.type("cat /run/secrets/word >/dev/null || echo for root alone; tr a-z A-Z < half\n");
       await session.waitFor(/for root alone[\s\S]*HALF/);
+      await session.waitFor(/\/w \$ /);
       session.type("sleep 100\n");
       await Bun.sleep(200);
       session.type("\x03");
+      await session.waitFor(/\^C\s+\/w \$ /);
       session.type("\x04");
       await session.waitFor(/6 \| >>> RUN/);
       expect(await session.exited).toBe(1);
