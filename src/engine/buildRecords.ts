@@ -12,6 +12,7 @@ import { join } from "node:path";
 import type { Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Step } from "../plan/graph.ts";
+import type { MissChange } from "../solve/explain/explainMiss.ts";
 import type { Engine } from "./Engine.ts";
 import type { EngineEvent } from "./events.ts";
 
@@ -65,7 +66,7 @@ const KEPT = 50;
 /** A build without log output touches the disk once; a log is written out in pieces of this size. */
 const LOG_BUFFER = 64 * 1024;
 
-/** `<root>/builds/<id>/`: `record.json`, written aside and renamed, and one `<step>.log` a step that printed something. */
+/** `<root>/builds/<id>/`: `record.json`, written aside and renamed, and one `<step>.log` a step that printed something; `changes.json` where a step ran that had run before. */
 export function startBuildRecord(
   engine: Engine,
   about: Pick<BuildRecord, "context" | "dockerfile" | "target" | "tags">,
@@ -75,6 +76,7 @@ export function startBuildRecord(
   const directory = join(engine.store.root, "builds", id);
   const record: BuildRecord = { id, status: "running", started, ...about, steps: [], warnings: [] };
   const steps = new Map<string, RecordedStep>();
+  const changes: Record<string, MissChange[]> = {};
   let planned = new Map<string, Step>();
   const pending = new Map<string, { chunks: Uint8Array[]; size: number }>();
 
@@ -116,6 +118,7 @@ export function startBuildRecord(
           step.cached = event.cached;
           if (event.layer !== undefined) step.layers = [event.layer];
           if (event.reason !== undefined) step.reason = event.reason;
+          if (event.changes !== undefined && event.changes.length > 0) changes[event.id] = event.changes;
           flush(event.id);
           break;
         }
@@ -143,6 +146,9 @@ export function startBuildRecord(
       }
       for (const step of record.steps) Object.assign(step, standing(planned.get(step.id)));
       mkdirSync(directory, { recursive: true, mode: 0o700 });
+      // Apart: who lists builds reads no list of files.
+      if (Object.keys(changes).length > 0)
+        writeFileSync(join(directory, "changes.json"), JSON.stringify(changes), { mode: 0o600 });
       const aside = join(directory, "record.json.part");
       writeFileSync(aside, JSON.stringify(record), { mode: 0o600 });
       renameSync(aside, join(directory, "record.json"));
@@ -209,6 +215,12 @@ export function findStep(record: BuildRecord, step: string): RecordedStep {
     });
   }
   return found;
+}
+
+/** What changed since the build before, by the id of the step that therefore ran: every part and every file. */
+export function buildChanges(engine: Engine, record: BuildRecord): Record<string, MissChange[]> {
+  const file = join(engine.store.root, "builds", record.id, "changes.json");
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Record<string, MissChange[]>) : {};
 }
 
 /** The whole log of a step of the record. */

@@ -73,7 +73,7 @@ export function createVertices(emit: Emit): Vertices {
             id,
             time,
             cached: event.cached,
-            ...(event.reason === undefined ? {} : { reason: event.reason }),
+            ...(event.miss === undefined ? {} : event.miss),
             ...(event.layer === undefined ? {} : { layer: event.layer }),
           });
           break;

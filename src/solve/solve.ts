@@ -79,7 +79,11 @@ async function perform(step: Step, context: SolveContext, resultOf: ResultOf): P
       context.emit({ type: "start", step });
       for (const layer of step.layers) context.lease.protect("layer", layer);
       context.emit({ type: "done", step, cached: true });
-      return { kind: "layers", layers: step.layers };
+      return {
+        kind: "layers",
+        layers: step.layers,
+        image: { reference: step.reference, imageID: step.imageID },
+      };
     case "context": {
       const tree = await context.openContext(step.context);
       return { kind: "tree", tree, digester: createTreeDigester(context.linux, tree) };
