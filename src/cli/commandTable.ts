@@ -154,7 +154,7 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     name: "builds",
-    summary: "List recorded builds; `builds show`, `builds logs`",
+    summary: "List recorded builds; `builds show`, `builds logs`, `builds shell`",
     aliases: ["builds ls"],
     load: () => import("./commands/builds.ts"),
   },
@@ -178,6 +178,13 @@ export const commandTable: readonly CommandEntry[] = [
     aliases: ["builds remove"],
     hidden: true,
     load: () => import("./commands/buildsRm.ts"),
+  },
+  {
+    name: "builds shell",
+    summary: "Open a shell in the result of a step of a recorded build",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/buildsShell.ts"),
   },
   { name: "version", summary: "Show the version", aliases: [], load: () => import("./commands/version.ts") },
   {

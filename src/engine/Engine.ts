@@ -1,4 +1,5 @@
 import type { SshSource } from "../runtime/sshAgents.ts";
+import type { Terminal } from "../runtime/runStep.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -55,6 +56,8 @@ export interface BuildOptions {
   ssh?: SshSource[];
   /** A step that is not in the cache fails the build. */
   failOnMiss?: boolean;
+  /** The step that fails opens a shell on this terminal; the build fails when it is left. */
+  shellOnError?: Terminal;
   /** `network.host`, `security.insecure`: what the Dockerfile may ask for beyond the sandbox. */
   allow?: string[];
   /** Bytes of /dev/shm in RUN steps. */
