@@ -9,8 +9,11 @@ import type { Blobs, CacheMounts, Layers } from "./Store.ts";
 
 /** One thing that the build cache has. */
 export interface CacheEntry {
-  /** What a step wrote; a cache mount; what ADD fetched, or was left by a pull; what is known of a build context's files. */
-  kind: "layer" | "mount" | "download" | "context";
+  /**
+   * What a step wrote; a cache mount; what ADD fetched, or was left by a pull; what is known of a build context's files; what a step's files
+   * were, to explain a miss.
+   */
+  kind: "layer" | "mount" | "download" | "context" | "list";
   /** diffID, name of the directory, blob's digest, name of the file. */
   id: string;
   /** Of the record that names it, where it is a single one. */
@@ -43,7 +46,8 @@ export function listCacheEntries(options: CacheEntriesOptions, { values }: { val
     ...layerEntries(options, here, values),
     ...mountEntries(options),
     ...blobEntries(options, here),
-    ...contextEntries(options),
+    ...fileEntries(options, "context"),
+    ...fileEntries(options, "list"),
   ];
   return all.sort((a, b) => a.used - b.used || b.created - a.created);
 }
@@ -58,8 +62,9 @@ interface LayerRow {
   value: string | null;
 }
 
+/** Of a step: what else is kept has a prefix in its key. */
 const LATEST_VALUE = `(SELECT value FROM cache_layers JOIN cache USING (key)
-  WHERE cache_layers.diff_id = layers.diff_id AND key NOT LIKE 'tree:%' ORDER BY used DESC LIMIT 1)`;
+  WHERE cache_layers.diff_id = layers.diff_id AND instr(key, ':') = 0 ORDER BY used DESC LIMIT 1)`;
 
 /** Of an image or a container: only those that a step of the cache gave. Without either: also what nothing names. */
 function layerEntries(options: CacheEntriesOptions, here: ReadonlySet<Digest>, values: boolean): CacheEntry[] {
@@ -161,15 +166,17 @@ function blobEntries({ linux, records, blobs }: CacheEntriesOptions, here: Reado
   return entries;
 }
 
-/** A build touches the file of its context. */
-function contextEntries({ linux, root }: CacheEntriesOptions): CacheEntry[] {
-  const directory = join(root, "contexts");
+/** Where each of them is a file, which a build touches when it uses it, reads whole, and writes anew where it is gone. */
+export const fileKinds = { context: "contexts", list: "trees" } as const;
+
+function fileEntries({ linux, root }: CacheEntriesOptions, kind: keyof typeof fileKinds): CacheEntry[] {
+  const directory = join(root, fileKinds[kind]);
   return namesIn(directory).flatMap((name): CacheEntry[] => {
     const path = join(directory, name);
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return [];
     const [created, used] = [stat.birthtimeMs, stat.mtimeMs];
-    return [{ kind: "context", id: name, size: ownUsage(linux, path), created, used, shared: false, inUse: false }];
+    return [{ kind, id: name, size: ownUsage(linux, path), created, used, shared: false, inUse: false }];
   });
 }
 
