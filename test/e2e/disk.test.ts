@@ -368,7 +368,7 @@ RUN --mount=from=work,target=/w cat /w/made /out/${name} > /both
     }
   };
   const build = async (name: string): Promise<void> => {
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < 2; i++) {
       await slipway.run(["build", "-t", name, "-f", `${name}.Dockerfile`, ...(i === 1 ? ["--no-cache"] : []), "."]);
       // The image is pruned between two commands, never under one.
       const { exitCode, stdout, stderr } = await slipway.run(["run", "--rm", "--pull", "never", name, "cat", "/both"], {
