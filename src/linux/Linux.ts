@@ -27,6 +27,11 @@ export interface DirEntry {
   type: number;
 }
 
+export interface StatEntry {
+  name: string;
+  stat: Stat;
+}
+
 export interface OpenHow {
   flags: number;
   mode?: number;
@@ -85,6 +90,11 @@ export interface Linux {
   statatOrUndefined(dirfd: number, path: string): Stat | undefined;
   /** All entries of the directory but `.` and `..`, in no order. `dirfd`'s offset is rewound first. */
   readdir(dirfd: number): DirEntry[];
+  /**
+   * The same with what each file is, links not followed. Names that `wanted` refuses (it must not call the kernel) and what is removed
+   * meanwhile are left out.
+   */
+  readdirStats(dirfd: number, wanted?: (name: string) => boolean): StatEntry[];
   readlinkat(dirfd: number, path: string): string;
   mkdirat(dirfd: number, path: string, mode: number): void;
   mknodat(dirfd: number, path: string, mode: number, major: number, minor: number): void;

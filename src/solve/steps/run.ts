@@ -11,7 +11,7 @@ import type { LayersResult, ResultOf, SolveContext, StepResult } from "../SolveC
 import { located } from "../located.ts";
 import { openResult } from "../tree/openResult.ts";
 import { dropUntouched } from "./runUntouched.ts";
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY, S_IFDIR, S_IFMT } from "../../linux/constants.ts";
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
 import { type PreparedMounts, prepareMounts } from "./runMounts.ts";
 
 /** RUN: the command in a container on the layers so far; what it wrote is the layer. */
@@ -87,7 +87,7 @@ function digestOf(source: string, context: SolveContext, result: StepResult, lis
   try {
     const node = tree.lookup(source, true);
     if (node === undefined) return "missing";
-    if ((node.stat.mode & S_IFMT) !== S_IFDIR) return fileValue(digester.describe(node));
+    if (!node.isDirectory) return fileValue(digester.describe(node));
     const digest = digester.digest(node);
     // Of layers, which are closed by then, the list is made now: it is asked for once, a memo keeps the digest.
     const list = result.kind === "layers" ? digester.list(node) : undefined;
