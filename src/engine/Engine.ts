@@ -52,7 +52,8 @@ export interface BuildOptions {
   network?: string;
   addHosts: string[];
   jobs?: number;
-  secrets: { id: string; source?: string; env?: string }[];
+  /** `inKey`: steps that use it run again when its bytes change. */
+  secrets: { id: string; source?: string; env?: string; inKey?: boolean }[];
   ssh?: SshSource[];
   /** A step that is not in the cache fails the build. */
   failOnMiss?: boolean;

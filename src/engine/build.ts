@@ -224,7 +224,7 @@ const MAX_SECRET = 500 * 1024;
 /** Looks at every source before anything runs. @throws SlipwayError `SECRET_MISSING`, `SECRET_TOO_LARGE` */
 function secretSources(options: BuildOptions): Map<string, SecretSource> {
   const sources = new Map<string, SecretSource>();
-  for (const { id, source = id, env } of options.secrets) {
+  for (const { id, source = id, env, inKey = false } of options.secrets) {
     if (env === undefined) {
       const file = statSync(source, { throwIfNoEntry: false });
       if (file?.isDirectory() !== false)
@@ -233,7 +233,7 @@ function secretSources(options: BuildOptions): Map<string, SecretSource> {
         throw new SlipwayError("SECRET_TOO_LARGE", `secret ${id}: ${source} is larger than 500 KiB`);
     } else if (process.env[env] === undefined)
       throw new SlipwayError("SECRET_MISSING", `secret ${id}: the environment variable ${env} is not set`);
-    sources.set(id, { id, read: () => secretBytes(id, source, env) });
+    sources.set(id, { id, inKey, read: () => secretBytes(id, source, env) });
   }
   return sources;
 }
