@@ -14,8 +14,8 @@ export interface Output {
   patch(offset: number, bytes: Uint8Array): void;
   /** Bytes so far. */
   readonly size: number;
-  /** Puts the file in its place. */
-  finish(): void;
+  /** Puts the file in its place, or under another name of the same directory. */
+  finish(path?: string): void;
   /** Leaves nothing behind. Nothing after `finish`. */
   abort(): void;
 }
@@ -67,11 +67,11 @@ function aside(linux: Linux, file: string): Output {
       linux.write(fd, bytes);
       linux.lseek(fd, size, SEEK_SET);
     },
-    finish() {
+    finish(path = file) {
       // link(2) replaces nothing: the name comes in two steps.
       if (!named) linux.linkat(AT_FDCWD, `/proc/self/fd/${fd}`, AT_FDCWD, temporary, true);
       named = true;
-      linux.renameat2(AT_FDCWD, temporary, AT_FDCWD, file);
+      linux.renameat2(AT_FDCWD, temporary, AT_FDCWD, path);
       named = false;
       linux.close(fd);
       open = false;
@@ -104,7 +104,7 @@ function plain(linux: Linux, fd: number, owned: boolean): Output {
     patch() {
       throw new Error("a stream cannot be changed");
     },
-    finish: close,
+    finish: () => close(),
     abort: close,
   };
 }

@@ -45,7 +45,10 @@ export async function exportResult(
       continue;
     }
     if (output.type !== "cacheonly")
-      await vertices.internal(vertexName(output), (status) => exportOne(engine, result, output, { status }));
+      Object.assign(
+        exported.metadata,
+        await vertices.internal(vertexName(output), (status) => exportOne(engine, result, output, { lease, status })),
+      );
   }
   return exported;
 }
@@ -78,10 +81,10 @@ function toStore(
 
 async function exportOne(
   engine: Engine,
-  { config, platform }: BuiltResult,
+  { config, platform, tags }: BuiltResult,
   output: OutputSpec,
-  { status }: { status: Status },
-): Promise<void> {
+  { lease, status }: { lease: Lease; status: Status },
+): Promise<Record<string, unknown>> {
   const layers = config.rootfs.diff_ids;
   switch (output.type) {
     case "local":
@@ -94,9 +97,13 @@ async function exportOne(
       if (output.type === "tar") await exportTar(engine, root, { dest: output.dest, onProgress });
       else await exportDirectory(engine, root, { dest: output.dest, mode: output.mode, onProgress });
       status(text, { key: text, done: true });
-      return;
+      return {};
     }
-    default:
-      throw new Error(`no exporter for ${output.type}`);
+    case "oci":
+    case "docker": {
+      const { exportArchive } = await import("./exportArchive.ts");
+      return exportArchive(engine, { config, platform, tags }, output, { lease, status });
+    }
   }
+  throw new Error(`no exporter for ${output.type}`);
 }
