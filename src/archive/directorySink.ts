@@ -14,7 +14,8 @@ import { openOutput } from "./outputFile.ts";
  */
 export function createDirectorySink(linux: Linux, dest: string): LayoutSink {
   const directory = resolve(dest);
-  const invalid = (why: string): SlipwayError => new SlipwayError("INVALID_OUTPUT", `${dest} cannot be written: ${why}`);
+  const invalid = (why: string): SlipwayError =>
+    new SlipwayError("INVALID_OUTPUT", `${dest} cannot be written: ${why}`);
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === false) throw invalid("it is a file");
   if (existsSync(directory) && !existsSync(join(directory, "oci-layout")) && linuxNames(linux, directory).length > 0)
     throw new SlipwayError("INVALID_OUTPUT", `${dest} holds other files and no OCI layout`, {

@@ -1,6 +1,6 @@
-import { compressGzip } from "./compressGzip.ts";
 import { mediaTypes } from "../oci/descriptor.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import { compressMembers, type Pieces } from "./compressMembers.ts";
 
 /** How a layer's tar is compressed. */
 export interface Compression {
@@ -37,18 +37,48 @@ export function parseCompression(format: string, level?: string): Compression {
   return { format, level: value };
 }
 
+/** Raised when the bytes that come out change. */
+const REVISION = 1;
+
+/**
+ * Bytes of a member or frame. One of gzip costs 0.2 % of a layer of 118 MiB; zstd looks back farther than gzip's 32 KiB, so that its frames are
+ * larger.
+ */
+const sizes = { gzip: 1024 * 1024, zstd: 2 * 1024 * 1024 };
+
 /** What the bytes that `compressLayer` gives depend on, beside its input. */
 export function compressionKey({ format, level }: Compression): string {
-  return `${format} ${level ?? "default"} ${Bun.version}`;
+  return `${format} ${level ?? "default"} ${REVISION} ${Bun.version}`;
 }
 
-/** The layer's tar, compressed on all cores. The same bytes every time. */
-export function compressLayer(tar: ReadableStream<Uint8Array>, compression: Compression): ReadableStream<Uint8Array> {
-  switch (compression.format) {
-    case "uncompressed":
-      return tar;
-    case "gzip":
-    case "zstd":
-      return compressGzip(tar, compression.level === undefined ? {} : { level: compression.level });
-  }
+/**
+ * The layer's tar, compressed on all cores: members of gzip or frames of zstd of a fixed size, which any reader takes as one stream. The same
+ * bytes give the same result, however many cores there are. Memory does not grow with the layer; ending the output early ends the input.
+ */
+export function compressLayer(
+  tar: Pieces,
+  { format, level }: Compression,
+  options: { parallel?: number } = {},
+): ReadableStream<Uint8Array> {
+  if (format === "uncompressed") return streamOf(tar);
+  const rules = { format, ...(level === undefined ? {} : { level }) };
+  return compressMembers(tar, { rules, size: sizes[format], ...options });
+}
+
+/** The pieces as a stream, each copied, as it is only valid until the next. */
+export function streamOf(pieces: Pieces): ReadableStream<Uint8Array> {
+  const iterator = Symbol.asyncIterator in pieces ? pieces[Symbol.asyncIterator]() : pieces[Symbol.iterator]();
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await iterator.next();
+        if (done === true) controller.close();
+        else controller.enqueue((value as Uint8Array).slice());
+      },
+      async cancel() {
+        await iterator.return?.();
+      },
+    },
+    { highWaterMark: 0 },
+  );
 }

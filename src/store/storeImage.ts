@@ -1,12 +1,13 @@
 import type { Image } from "../image/Image.ts";
 import type { Layer } from "../image/Layer.ts";
 import { hashed, verified } from "../image/verified.ts";
-import { type Compression, compressionKey, compressLayer, layerMediaType } from "../layer/compressLayer.ts";
+import { type Compression, compressionKey, compressLayer, layerMediaType, streamOf } from "../layer/compressLayer.ts";
+import type { Pieces } from "../layer/compressMembers.ts";
 import { decompressStream } from "../layer/decompressStream.ts";
 import { packLayer } from "../layer/packLayer.ts";
 import type { ImageConfig } from "../oci/config.ts";
 import { type Descriptor, dockerTypeOf, mediaTypes, ociTypeOf } from "../oci/descriptor.ts";
-import type { Digest } from "../oci/digest.ts";
+import { createHasher, type Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { madeImage } from "../image/madeImage.ts";
@@ -77,13 +78,10 @@ function storeLayer(store: Store, diffID: Digest, form: StoreForm): Layer {
 
   // Only the tar that it came from has the diffID: packing gives another one for a layer that slipway did not write.
   const source = blobs[0];
-  const uncompressed = async (): Promise<ReadableStream<Uint8Array>> =>
-    verified(source === undefined ? packed(store, record.path) : decompressStream(open(store, source.digest)), {
-      digest: diffID,
-    });
+  const tar = (): Pieces => (source === undefined ? packed(store, diffID) : tarOf(store, diffID, source.digest));
   const key = compressionKey(compression);
   const compressed = async (): Promise<ReadableStream<Uint8Array>> =>
-    hashed(compressLayer(await uncompressed(), compression), (found) => store.layers.rememberForm(diffID, key, found));
+    hashed(compressLayer(tar(), compression), (found) => store.layers.rememberForm(diffID, key, found));
 
   let measured: Promise<void> | undefined;
   async function measure(): Promise<void> {
@@ -106,8 +104,8 @@ function storeLayer(store: Store, diffID: Digest, form: StoreForm): Layer {
     digest: async () => (await described()).digest,
     size: async () => (await described()).size,
     known,
-    compressed,
-    uncompressed,
+    compressed: compression.format === "uncompressed" ? async () => streamOf(tar()) : compressed,
+    uncompressed: async () => streamOf(tar()),
   };
 }
 
@@ -121,12 +119,8 @@ function blobOf(store: Store, diffID: Digest, blob: { digest: Digest; size: numb
     size: async () => blob.size,
     known: () => blob,
     compressed,
-    uncompressed: async () => {
-      const tar = store.blobs.has(blob.digest)
-        ? decompressStream(open(store, blob.digest))
-        : packed(store, store.layers.require(diffID).path);
-      return verified(tar, { digest: diffID });
-    },
+    uncompressed: async () =>
+      store.blobs.has(blob.digest) ? tarOf(store, diffID, blob.digest) : streamOf(packed(store, diffID)),
   };
 }
 
@@ -134,20 +128,20 @@ function open(store: Store, digest: Digest): ReadableStream<Uint8Array> {
   return Bun.file(store.blobs.path(digest)).stream();
 }
 
-/** The layer's tar, packed as it is read. */
-function packed(store: Store, directory: string): ReadableStream<Uint8Array> {
-  const pieces = packLayer(store.linux, directory, { leaving: true });
-  return new ReadableStream<Uint8Array>(
-    {
-      pull(controller) {
-        const { done, value } = pieces.next();
-        if (done === true) controller.close();
-        else controller.enqueue(value.slice()); // a piece is only valid until the next one
-      },
-      cancel() {
-        pieces.return({ size: 0 });
-      },
-    },
-    { highWaterMark: 0 },
-  );
+function tarOf(store: Store, diffID: Digest, blob: Digest): ReadableStream<Uint8Array> {
+  return verified(decompressStream(open(store, blob)), { digest: diffID });
+}
+
+/** The layer's tar, packed as it is read, and verified; a piece is only valid until the next one. */
+function* packed(store: Store, diffID: Digest): Generator<Uint8Array, void> {
+  const hasher = createHasher();
+  for (const piece of packLayer(store.linux, store.layers.require(diffID).path, { leaving: true })) {
+    hasher.update(piece);
+    yield piece;
+  }
+  const found = hasher.digest();
+  if (found !== diffID)
+    throw new SlipwayError("DIGEST_MISMATCH", `the store's layer ${diffID} is damaged: it packs to ${found}`, {
+      hint: "Remove the image and build it again.",
+    });
 }
