@@ -50,6 +50,24 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/rmi.ts"),
   },
   {
+    name: "save",
+    summary: "Write images into an archive",
+    aliases: ["image save"],
+    load: () => import("./commands/save.ts"),
+  },
+  {
+    name: "load",
+    summary: "Read images from an archive",
+    aliases: ["image load"],
+    load: () => import("./commands/load.ts"),
+  },
+  {
+    name: "import",
+    summary: "Make an image from the tar of a file system",
+    aliases: ["image import"],
+    load: () => import("./commands/import.ts"),
+  },
+  {
     name: "run",
     summary: "Create a container from an image and run it",
     aliases: ["container run"],
@@ -126,6 +144,12 @@ export const commandTable: readonly CommandEntry[] = [
     summary: "Make an image from what a container has written",
     aliases: ["container commit"],
     load: () => import("./commands/commit.ts"),
+  },
+  {
+    name: "export",
+    summary: "Write a container's file system as a tar",
+    aliases: ["container export"],
+    load: () => import("./commands/export.ts"),
   },
   {
     name: "rm",
