@@ -26,6 +26,12 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/pull.ts"),
   },
   {
+    name: "push",
+    summary: "Upload an image to a registry",
+    aliases: ["image push"],
+    load: () => import("./commands/push.ts"),
+  },
+  {
     name: "images",
     summary: "List images",
     aliases: ["image ls", "image list"],

@@ -7,6 +7,8 @@ export interface Credentials {
   password?: string;
   /** Exchanged for access tokens (oauth2). */
   identityToken?: string;
+  /** Sent as it is (`registrytoken`). */
+  registryToken?: string;
 }
 
 interface DockerConfig {
@@ -23,8 +25,10 @@ export async function findCredentials(
   host: string,
   repository: string,
   env: Record<string, string | undefined> = process.env,
+  /** In place of all the others. */
+  authFile?: string,
 ): Promise<Credentials | undefined> {
-  for (const file of configFiles(env)) {
+  for (const file of authFile === undefined ? configFiles(env) : [authFile]) {
     const config = read(file);
     if (config === undefined) continue;
     const found = fromAuths(config, host, repository) ?? (await fromHelper(config, host));
