@@ -144,7 +144,7 @@ export function createUploader(
   engine: Engine,
   to: { registry: Registry; domain: string; path: string; slots: Semaphore; stop: AbortController },
 ): Upload {
-  const { store, emit } = engine;
+  const { emit } = engine;
   const { registry, domain, path, slots, stop } = to;
   const underway = new Map<string, Promise<void>>();
 

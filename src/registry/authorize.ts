@@ -3,7 +3,7 @@ import type { Credentials } from "./credentials.ts";
 import { parseChallenges } from "./parseChallenges.ts";
 import { isTransientStatus, retryAfter, Transient, usual } from "./retry.ts";
 import { covers, unite } from "./scope.ts";
-import type { Tls } from "./tls.ts";
+import type { HostTls } from "./tls.ts";
 
 interface Token {
   value: string;
@@ -36,7 +36,7 @@ export function createAuthorizer(options: {
   credentials: () => Promise<Credentials | undefined>;
   signal: AbortSignal;
   /** What the registry is asked with; its token server, too, where it is on the same host. */
-  tls?: Tls;
+  tls: () => HostTls;
 }): Authorizer {
   const { host, secure, credentials, signal, tls } = options;
   const tokens = new Map<string, Token>();
@@ -51,7 +51,7 @@ export function createAuthorizer(options: {
       response = await fetch(url, {
         ...init,
         signal: AbortSignal.any([signal, AbortSignal.timeout(usual.stall)]),
-        ...(tls === undefined || !sameHost ? {} : { tls }),
+        ...(url.protocol === "https:" ? { tls: sameHost ? tls().own : tls().others } : {}),
       } as RequestInit);
     } catch (error) {
       signal.throwIfAborted();

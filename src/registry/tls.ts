@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { rootCertificates } from "node:tls";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 
 /** What `fetch` takes as `tls`. */
@@ -10,45 +11,78 @@ export interface Tls {
   rejectUnauthorized?: boolean;
 }
 
-export const CERTIFICATE_FOLDERS: readonly string[] = ["/etc/containers/certs.d", "/etc/docker/certs.d"];
+/** The person's own, then the system's: Podman's places and Docker's. */
+function folders(env: Record<string, string | undefined>): string[] {
+  const home = env.HOME || undefined;
+  const config = env.XDG_CONFIG_HOME || (home && join(home, ".config"));
+  return [
+    ...(config === undefined ? [] : [join(config, "containers/certs.d")]),
+    ...(home === undefined ? [] : [join(home, ".docker/certs.d")]),
+    "/etc/containers/certs.d",
+    "/etc/docker/certs.d",
+  ];
+}
+
+/** How one host, and those that it sends on to, are asked by https. */
+export interface HostTls {
+  /** For the host itself. */
+  own: Tls;
+  /** For other hosts: no certificate of ours is shown to them. */
+  others: Tls;
+  /** Whether there is a folder of certificates for the host. */
+  configured: boolean;
+}
 
 /**
- * The certificates of a host, as Docker keeps them: in `<folder>/<host>/`, `*.crt` are further authorities, `NAME.cert` with `NAME.key` is what
- * the client shows. The first folder that has one for the host counts. Undefined where nothing differs from the system's own.
+ * The system's authorities, and the certificates of a host as Docker keeps them: in `<folder>/<host>/`, `*.crt` are further authorities, `NAME.cert`
+ * with `NAME.key` is what the client shows. The first folder that has one for the host counts.
  * @throws SlipwayError `INVALID_CERTIFICATES`
  */
 export function findTls(
   host: string,
-  { tlsVerify, certificates = CERTIFICATE_FOLDERS }: { tlsVerify?: boolean; certificates?: readonly string[] },
-): Tls | undefined {
-  const tls: Tls = {};
-  if (tlsVerify === false) tls.rejectUnauthorized = false;
+  { tlsVerify, certificates = folders(process.env) }: { tlsVerify?: boolean; certificates?: readonly string[] },
+): HostTls {
+  const system = systemAuthorities();
+  const others: Tls = {
+    ...(system.length > 0 ? { ca: system } : {}),
+    ...(tlsVerify === false ? { rejectUnauthorized: false } : {}),
+  };
   for (const folder of certificates) {
-    const own = join(folder, host);
+    const place = join(folder, host);
     let names: string[];
     try {
-      names = readdirSync(own).sort();
+      names = readdirSync(place).sort();
     } catch {
       continue; // none for this host
     }
+    const own: Tls = { ...others };
     const authorities = names.filter((name) => name.endsWith(".crt"));
-    // The system's authorities stay: Docker adds, too.
-    if (authorities.length > 0) tls.ca = [...systemAuthorities(), ...authorities.map((name) => read(own, name))];
+    if (authorities.length > 0) {
+      const known = system.length > 0 ? system : rootCertificates;
+      own.ca = [...known, ...authorities.map((name) => read(place, name))];
+    }
     const shown = names.find((name) => name.endsWith(".cert"));
     if (shown !== undefined) {
       const key = shown.replace(/\.cert$/, ".key");
       if (!names.includes(key))
-        throw new SlipwayError("INVALID_CERTIFICATES", `${join(own, shown)} has no key ${key} beside it`);
-      tls.cert = read(own, shown);
-      tls.key = read(own, key);
+        throw new SlipwayError("INVALID_CERTIFICATES", `${join(place, shown)} has no key ${key} beside it`);
+      own.cert = read(place, shown);
+      own.key = read(place, key);
     }
-    break;
+    return { own, others, configured: true };
   }
-  return Object.keys(tls).length === 0 ? undefined : tls;
+  return { own: others, others, configured: false };
 }
 
+/** What the system trusts, as Go's programs find it; the runtime's own list where there is none. */
 function systemAuthorities(): string[] {
-  const files = [process.env.SSL_CERT_FILE, "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
+  const files = [
+    process.env.SSL_CERT_FILE,
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+  ];
   for (const file of files) {
     try {
       if (file) return [readFileSync(file, "utf8")];

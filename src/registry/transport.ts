@@ -2,7 +2,7 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import { type Authorizer, createAuthorizer } from "./authorize.ts";
 import { type Credentials, findCredentials } from "./credentials.ts";
 import { isTransientStatus, type Patience, retryAfter, retrying, Transient, usual } from "./retry.ts";
-import { findTls, type Tls } from "./tls.ts";
+import { findTls, type HostTls } from "./tls.ts";
 
 export interface RegistryOptions {
   /** As references name it: `docker.io`, `127.0.0.1:5000`. */
@@ -59,9 +59,14 @@ export function createEndpoint(written: string, options: RegistryOptions): Endpo
   const path = url === undefined ? "" : url.pathname.replace(/\/+$/, "").replace(/\/v2$/, "");
   const find = options.credentials ?? findCredentials;
   const known = new Map<string, Authorizer>();
-  const tls: Tls | undefined = findTls(named, options);
+  let found: HostTls | undefined;
+  /** Read when it is needed first: plain http needs none. */
+  const tls = (): HostTls => {
+    found ??= findTls(named, options);
+    return found;
+  };
   /** The first is what is believed until the host shows otherwise. */
-  const schemes = schemesOf(url, named, options, tls !== undefined);
+  const schemes = schemesOf(url, named, options, () => tls().configured);
   let base = `${schemes[0]}://${host}${path}`;
 
   function authorizerFor(repository: string): Authorizer {
@@ -72,7 +77,7 @@ export function createEndpoint(written: string, options: RegistryOptions): Endpo
         secure: () => base.startsWith("https:"),
         credentials: () => find(named, repository),
         signal,
-        ...(tls === undefined ? {} : { tls }),
+        tls,
       });
       known.set(repository, authorizer);
     }
@@ -143,7 +148,7 @@ export function createEndpoint(written: string, options: RegistryOptions): Endpo
         signal: AbortSignal.any([signal, stalled.signal]),
         decompress: false,
         ...(body === undefined ? {} : { body }),
-        ...(tls === undefined ? {} : { tls }),
+        ...(target.startsWith("https:") ? { tls: new URL(target).host === host ? tls().own : tls().others } : {}),
       } as RequestInit);
       const other = await otherScheme(response, target);
       if (other === undefined) return response;
@@ -195,12 +200,12 @@ function schemesOf(
   url: URL | undefined,
   host: string,
   { http, tlsVerify }: RegistryOptions,
-  hasTls: boolean,
+  hasCertificates: () => boolean,
 ): ("http" | "https")[] {
   if (url !== undefined) return [url.protocol === "http:" ? "http" : "https"];
   if (http !== undefined) return [http ? "http" : "https"];
   if (tlsVerify === false) return ["https", "http"];
-  if (tlsVerify === true || hasTls || !isLoopback(host)) return ["https"];
+  if (tlsVerify === true || !isLoopback(host) || hasCertificates()) return ["https"];
   return ["http", "https"];
 }
 
