@@ -1,3 +1,4 @@
+import type { Patience } from "../registry/retry.ts";
 import type { SshSource } from "../runtime/sshAgents.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
@@ -27,6 +28,8 @@ export interface EngineConfig {
    * `tlsVerify` false: any certificate is taken. `foreignLayers`: layers may come from the `urls` that a manifest names.
    */
   registries: Record<string, { mirrors?: string[]; http?: boolean; tlsVerify?: boolean; foreignLayers?: boolean }>;
+  /** How long a registry is waited for, and how often it is asked again. Not from a file. */
+  patience?: Patience;
 }
 
 // build.ts --------------------------------------------------------------------------------------------------------------
