@@ -211,6 +211,11 @@ export function createRegistry(options: RegistryOptions): Registry {
             headers: { "Content-Type": mediaType },
             body: () => bytes,
           });
+          // Damaged on the way it is no manifest, as a rule.
+          if (response.status === 400 && attempt < 3) {
+            await response.body?.cancel();
+            continue;
+          }
           if (!response.ok)
             throw await failure(own, response, { repository: named(repository), reference, push: true });
           await response.body?.cancel();

@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import { gzipSync } from "node:zlib";
 import { writeTar } from "../../scripts/lib/writeTar.mjs";
-import { type Answer, withServer } from "../../test/support/scriptedServer.ts";
-import { withEngine } from "../../test/support/withEngine.ts";
-import { sha256 } from "../oci/digest.ts";
-import type { Engine } from "./Engine.ts";
-import { pull } from "./pull.ts";
+import { type Answer, withServer } from "../support/scriptedServer.ts";
+import { withEngine } from "../support/withEngine.ts";
+import { sha256 } from "../../src/oci/digest.ts";
+import type { Engine } from "../../src/engine/Engine.ts";
+import { pull } from "../../src/engine/pull.ts";
 
 const patience = { stall: 5000, finish: 5000, firstWait: 1, tries: 3 };
 

@@ -2,17 +2,17 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { pushImage as putImage } from "../../scripts/lib/pushImage.mjs";
 import { writeTar } from "../../scripts/lib/writeTar.mjs";
-import { createRandom, startChaosProxy } from "../../test/support/chaosProxy.ts";
-import { withRegistry } from "../../test/support/dockerRegistry.ts";
-import { withTempDirectory } from "../../test/support/tempDirectory.ts";
-import { validateImage } from "../image/validateImage.ts";
-import { createLinux } from "../linux/createLinux.ts";
-import { isSlipwayError } from "../oci/SlipwayError.ts";
-import { openStore } from "../store/openStore.ts";
-import { storeImage } from "../store/storeImage.ts";
-import type { Engine } from "./Engine.ts";
-import { pull } from "./pull.ts";
-import { push } from "./push.ts";
+import { createRandom, startChaosProxy } from "../support/chaosProxy.ts";
+import { withRegistry } from "../support/dockerRegistry.ts";
+import { withTempDirectory } from "../support/tempDirectory.ts";
+import { validateImage } from "../../src/image/validateImage.ts";
+import { createLinux } from "../../src/linux/createLinux.ts";
+import { isSlipwayError } from "../../src/oci/SlipwayError.ts";
+import { openStore } from "../../src/store/openStore.ts";
+import { storeImage } from "../../src/store/storeImage.ts";
+import type { Engine } from "../../src/engine/Engine.ts";
+import { pull } from "../../src/engine/pull.ts";
+import { push } from "../../src/engine/push.ts";
 
 /** How many pulls; `SLIPWAY_CHAOS_PULLS=200` for the long run. */
 const PULLS = Number(process.env.SLIPWAY_CHAOS_PULLS ?? 40);
