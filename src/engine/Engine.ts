@@ -7,6 +7,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
 import type { CacheSettings } from "./cacheLimits.ts";
 import type { Emit } from "./events.ts";
+import type { OutputSpec } from "./outputs/OutputSpec.ts";
 
 /**
  * What a verb works with. Each verb is a function `verb(engine, …)` in a file of its own in this folder; a command imports just that file.
@@ -70,6 +71,8 @@ export interface BuildOptions {
   shmSize?: number;
   /** As `--ulimit` says them. */
   ulimits?: string[];
+  /** Where the result goes: the store where nothing is said. */
+  outputs?: OutputSpec[];
 }
 
 export interface BuildResult {
@@ -78,6 +81,10 @@ export interface BuildResult {
   tags: string[];
   /** What the build checks found. */
   warnings: Violation[];
+  /** The image is in the store. */
+  stored: boolean;
+  /** What the outputs say of themselves, by buildx's keys. */
+  metadata: Record<string, unknown>;
 }
 /** build(engine, options): Promise<BuildResult> */
 

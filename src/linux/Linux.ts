@@ -89,8 +89,8 @@ export interface Linux {
   mkdirat(dirfd: number, path: string, mode: number): void;
   mknodat(dirfd: number, path: string, mode: number, major: number, minor: number): void;
   symlinkat(target: string, dirfd: number, path: string): void;
-  /** Links of `fromPath` are not followed. */
-  linkat(fromDirfd: number, fromPath: string, toDirfd: number, toPath: string): void;
+  /** A link at the end of `fromPath` is followed only with `follow`: how a file without a name (`O_TMPFILE`) gets one by /proc/self/fd. */
+  linkat(fromDirfd: number, fromPath: string, toDirfd: number, toPath: string, follow?: boolean): void;
   /** `directory` for rmdir. */
   unlinkat(dirfd: number, path: string, directory?: boolean): void;
   renameat2(fromDirfd: number, fromPath: string, toDirfd: number, toPath: string, flags?: number): void;

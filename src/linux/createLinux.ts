@@ -2,6 +2,7 @@ import { dlopen, FFIType, ptr, read as readMemory } from "bun:ffi";
 import { constants } from "node:os";
 import {
   AT_EMPTY_PATH,
+  AT_SYMLINK_FOLLOW,
   AT_SYMLINK_NOFOLLOW,
   AT_REMOVEDIR,
   AT_RECURSIVE,
@@ -257,8 +258,16 @@ export function createLinux(): Linux {
     mknodat: (dirfd, path, mode, major, minor) =>
       void call("mknodat", path, dirfd, first(path), mode, makedev(major, minor)),
     symlinkat: (target, dirfd, path) => void call("symlinkat", path, first(target), dirfd, second(path)),
-    linkat: (fromDirfd, fromPath, toDirfd, toPath) =>
-      void call("linkat", toPath, fromDirfd, first(fromPath), toDirfd, second(toPath), 0),
+    linkat: (fromDirfd, fromPath, toDirfd, toPath, follow) =>
+      void call(
+        "linkat",
+        toPath,
+        fromDirfd,
+        first(fromPath),
+        toDirfd,
+        second(toPath),
+        follow === true ? AT_SYMLINK_FOLLOW : 0,
+      ),
     unlinkat: (dirfd, path, directory) =>
       void call("unlinkat", path, dirfd, first(path), directory === true ? AT_REMOVEDIR : 0),
     renameat2: (fromDirfd, fromPath, toDirfd, toPath, flags = 0) =>
