@@ -1,3 +1,4 @@
+import type { Patience } from "../registry/retry.ts";
 import type { SshSource } from "../runtime/sshAgents.ts";
 import type { Terminal } from "../runtime/runStep.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
@@ -25,8 +26,13 @@ export interface EngineConfig {
   root: string;
   /** `crun`, `runc` or a path; undefined: the probe chooses. */
   runtime?: string;
-  /** Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway). */
-  registries: Record<string, { mirrors?: string[]; http?: boolean }>;
+  /**
+   * Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway).
+   * `tlsVerify` false: any certificate is taken. `foreignLayers`: layers may come from the `urls` that a manifest names.
+   */
+  registries: Record<string, { mirrors?: string[]; http?: boolean; tlsVerify?: boolean; foreignLayers?: boolean }>;
+  /** How long a registry is waited for, and how often it is asked again. Not from a file. */
+  patience?: Patience;
   /** Sizes of the build cache, and how many build records are kept. */
   cache?: CacheSettings;
 }
@@ -86,6 +92,8 @@ export interface BuildResult {
 // pull.ts ---------------------------------------------------------------------------------------------------------------
 
 export interface PullOptions {
+  authFile?: string;
+  tlsVerify?: boolean;
   platform?: string;
 }
 export interface PullResult {
@@ -97,7 +105,10 @@ export interface PullResult {
   /** False when the store had it all. */
   updated: boolean;
 }
-/** pull(engine, reference, options): Promise<PullResult> */
+/**
+ * pull(engine, reference, options): Promise<PullResult>
+ * push(engine, reference, options): Promise<Pushed[]>                   one for each tag (push.ts)
+ */
 
 // images.ts -------------------------------------------------------------------------------------------------------------
 
