@@ -26,6 +26,24 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/pull.ts"),
   },
   {
+    name: "push",
+    summary: "Upload an image to a registry",
+    aliases: ["image push"],
+    load: () => import("./commands/push.ts"),
+  },
+  {
+    name: "login",
+    summary: "Log in to a registry",
+    aliases: [],
+    load: () => import("./commands/login.ts"),
+  },
+  {
+    name: "logout",
+    summary: "Forget the credentials of a registry",
+    aliases: [],
+    load: () => import("./commands/logout.ts"),
+  },
+  {
     name: "images",
     summary: "List images",
     aliases: ["image ls", "image list"],
@@ -48,6 +66,24 @@ export const commandTable: readonly CommandEntry[] = [
     summary: "Remove images",
     aliases: ["image rm", "image remove"],
     load: () => import("./commands/rmi.ts"),
+  },
+  {
+    name: "save",
+    summary: "Write images into an archive",
+    aliases: ["image save"],
+    load: () => import("./commands/save.ts"),
+  },
+  {
+    name: "load",
+    summary: "Read images from an archive",
+    aliases: ["image load"],
+    load: () => import("./commands/load.ts"),
+  },
+  {
+    name: "import",
+    summary: "Make an image from the tar of a file system",
+    aliases: ["image import"],
+    load: () => import("./commands/import.ts"),
   },
   {
     name: "run",
@@ -126,6 +162,12 @@ export const commandTable: readonly CommandEntry[] = [
     summary: "Make an image from what a container has written",
     aliases: ["container commit"],
     load: () => import("./commands/commit.ts"),
+  },
+  {
+    name: "export",
+    summary: "Write a container's file system as a tar",
+    aliases: ["container export"],
+    load: () => import("./commands/export.ts"),
   },
   {
     name: "rm",

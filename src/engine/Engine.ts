@@ -1,3 +1,4 @@
+import type { Patience } from "../registry/retry.ts";
 import type { SshSource } from "../runtime/sshAgents.ts";
 import type { Terminal } from "../runtime/runStep.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
@@ -6,6 +7,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
 import type { CacheSettings } from "./cacheLimits.ts";
 import type { Emit } from "./events.ts";
+import type { OutputSpec } from "./outputs/OutputSpec.ts";
 
 /**
  * What a verb works with. Each verb is a function `verb(engine, …)` in a file of its own in this folder; a command imports just that file.
@@ -24,8 +26,13 @@ export interface EngineConfig {
   root: string;
   /** `crun`, `runc` or a path; undefined: the probe chooses. */
   runtime?: string;
-  /** Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway). */
-  registries: Record<string, { mirrors?: string[]; http?: boolean }>;
+  /**
+   * Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway).
+   * `tlsVerify` false: any certificate is taken. `foreignLayers`: layers may come from the `urls` that a manifest names.
+   */
+  registries: Record<string, { mirrors?: string[]; http?: boolean; tlsVerify?: boolean; foreignLayers?: boolean }>;
+  /** How long a registry is waited for, and how often it is asked again. Not from a file. */
+  patience?: Patience;
   /** Sizes of the build cache, and how many build records are kept. */
   cache?: CacheSettings;
 }
@@ -52,7 +59,8 @@ export interface BuildOptions {
   network?: string;
   addHosts: string[];
   jobs?: number;
-  secrets: { id: string; source?: string; env?: string }[];
+  /** `inKey`: steps that use it run again when its bytes change. */
+  secrets: { id: string; source?: string; env?: string; inKey?: boolean }[];
   ssh?: SshSource[];
   /** A step that is not in the cache fails the build. */
   failOnMiss?: boolean;
@@ -64,6 +72,8 @@ export interface BuildOptions {
   shmSize?: number;
   /** As `--ulimit` says them. */
   ulimits?: string[];
+  /** Where the result goes: the store where nothing is said. */
+  outputs?: OutputSpec[];
 }
 
 export interface BuildResult {
@@ -72,12 +82,18 @@ export interface BuildResult {
   tags: string[];
   /** What the build checks found. */
   warnings: Violation[];
+  /** The image is in the store. */
+  stored: boolean;
+  /** What the outputs say of themselves, by buildx's keys. */
+  metadata: Record<string, unknown>;
 }
 /** build(engine, options): Promise<BuildResult> */
 
 // pull.ts ---------------------------------------------------------------------------------------------------------------
 
 export interface PullOptions {
+  authFile?: string;
+  tlsVerify?: boolean;
   platform?: string;
 }
 export interface PullResult {
@@ -89,7 +105,10 @@ export interface PullResult {
   /** False when the store had it all. */
   updated: boolean;
 }
-/** pull(engine, reference, options): Promise<PullResult> */
+/**
+ * pull(engine, reference, options): Promise<PullResult>
+ * push(engine, reference, options): Promise<Pushed[]>                   one for each tag (push.ts)
+ */
 
 // images.ts -------------------------------------------------------------------------------------------------------------
 

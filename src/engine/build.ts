@@ -13,12 +13,13 @@ import { createSemaphore } from "../solve/semaphore.ts";
 import type { Sandbox, SecretSource, SolveContext, StepResult } from "../solve/SolveContext.ts";
 import { solve } from "../solve/solve.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
-import { putImage } from "../store/putImage.ts";
 import { createBaseResolver } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
 import { type BuildRecorder, startBuildRecord } from "./buildRecords.ts";
 import { buildViolations } from "./buildViolations.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
+import { exportResult } from "./outputs/exportResult.ts";
+import { defaultForm } from "./outputs/OutputSpec.ts";
 import { planOptions } from "./planOptions.ts";
 import { createVertices } from "./vertices.ts";
 
@@ -113,17 +114,17 @@ async function buildImage(
     const solved = await solve(graph, context);
     contexts.save();
 
-    return await vertices.internal("exporting to image", async (status) => {
-      const config = assembleConfig(graph, solved.target.layers, solved.results);
-      const { imageID } = store.transaction(() => {
-        const written = putImage(store, { config, lease });
-        for (const tag of tags) store.images.tag(tag, written.imageID);
-        return written;
-      });
-      status(`writing image ${imageID}`);
-      for (const tag of tags) status(`naming to ${tag.replace(/:latest$/, "")}`);
-      return { imageID, tags: tags.map(familiarName), warnings };
+    const result = {
+      config: assembleConfig(graph, solved.target.layers, solved.results),
+      platform: graph.target.platform,
+      tags,
+    };
+    const { imageID, stored, metadata } = await exportResult(engine, result, {
+      outputs: options.outputs ?? [{ type: "image", names: tags, form: defaultForm() }],
+      vertices,
+      lease,
     });
+    return { imageID, tags: stored ? tags.map(familiarName) : [], warnings, stored, metadata };
   } finally {
     ssh.close();
     lease.release();
@@ -224,7 +225,7 @@ const MAX_SECRET = 500 * 1024;
 /** Looks at every source before anything runs. @throws SlipwayError `SECRET_MISSING`, `SECRET_TOO_LARGE` */
 function secretSources(options: BuildOptions): Map<string, SecretSource> {
   const sources = new Map<string, SecretSource>();
-  for (const { id, source = id, env } of options.secrets) {
+  for (const { id, source = id, env, inKey = false } of options.secrets) {
     if (env === undefined) {
       const file = statSync(source, { throwIfNoEntry: false });
       if (file?.isDirectory() !== false)
@@ -233,7 +234,7 @@ function secretSources(options: BuildOptions): Map<string, SecretSource> {
         throw new SlipwayError("SECRET_TOO_LARGE", `secret ${id}: ${source} is larger than 500 KiB`);
     } else if (process.env[env] === undefined)
       throw new SlipwayError("SECRET_MISSING", `secret ${id}: the environment variable ${env} is not set`);
-    sources.set(id, { id, read: () => secretBytes(id, source, env) });
+    sources.set(id, { id, inKey, read: () => secretBytes(id, source, env) });
   }
   return sources;
 }

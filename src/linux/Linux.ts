@@ -27,6 +27,11 @@ export interface DirEntry {
   type: number;
 }
 
+export interface StatEntry {
+  name: string;
+  stat: Stat;
+}
+
 export interface OpenHow {
   flags: number;
   mode?: number;
@@ -85,12 +90,17 @@ export interface Linux {
   statatOrUndefined(dirfd: number, path: string): Stat | undefined;
   /** All entries of the directory but `.` and `..`, in no order. `dirfd`'s offset is rewound first. */
   readdir(dirfd: number): DirEntry[];
+  /**
+   * The same with what each file is, links not followed. Names that `wanted` refuses (it must not call the kernel) and what is removed
+   * meanwhile are left out.
+   */
+  readdirStats(dirfd: number, wanted?: (name: string) => boolean): StatEntry[];
   readlinkat(dirfd: number, path: string): string;
   mkdirat(dirfd: number, path: string, mode: number): void;
   mknodat(dirfd: number, path: string, mode: number, major: number, minor: number): void;
   symlinkat(target: string, dirfd: number, path: string): void;
-  /** Links of `fromPath` are not followed. */
-  linkat(fromDirfd: number, fromPath: string, toDirfd: number, toPath: string): void;
+  /** A link at the end of `fromPath` is followed only with `follow`: how a file without a name (`O_TMPFILE`) gets one by /proc/self/fd. */
+  linkat(fromDirfd: number, fromPath: string, toDirfd: number, toPath: string, follow?: boolean): void;
   /** `directory` for rmdir. */
   unlinkat(dirfd: number, path: string, directory?: boolean): void;
   renameat2(fromDirfd: number, fromPath: string, toDirfd: number, toPath: string, flags?: number): void;

@@ -26,6 +26,8 @@ export interface SecretSource {
   id: string;
   /** The bytes; read when a step asks for them. @throws SlipwayError when the file cannot be read */
   read(): Uint8Array;
+  /** A step that uses it runs again when its bytes change. */
+  inKey: boolean;
 }
 
 /** What one build works with. */

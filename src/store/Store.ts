@@ -103,6 +103,9 @@ export interface Layers {
   /** Compressed forms of the layer that are known, best first: those whose blob is in the store, then remembered digests. */
   blobs(diffID: Digest): Descriptor[];
   addBlob(diffID: Digest, blob: Descriptor): void;
+  /** What the layer becomes in a form that is made of it anew each time (`compressionKey`), where that is remembered. */
+  form(diffID: Digest, key: string): { digest: Digest; size: number } | undefined;
+  rememberForm(diffID: Digest, key: string, form: { digest: Digest; size: number }): void;
   /** A short path of the layer relative to the store's root (`l/<base36>`), for mount options of old kernels. */
   shortPath(diffID: Digest): string;
   remove(diffID: Digest): void;
