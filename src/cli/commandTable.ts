@@ -153,6 +153,13 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/containerInspect.ts"),
   },
   {
+    name: "network release",
+    summary: "Take away what is left of an ended container's network",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/networkRelease.ts"),
+  },
+  {
     name: "builds",
     summary: "List recorded builds; `builds show`, `builds logs`",
     aliases: ["builds ls"],
