@@ -138,7 +138,7 @@ export interface CreateOptions {
   /** `default`, `host`, `none`, `container:ID` or a network: what `networks` does not say. */
   network: string;
   /** Its networks, by name or ID; the first one may also be one of the words of `network`. */
-  networks?: NetworkAttachment[];
+  networks?: NetworkAttachment[] | undefined;
   /** `-p` as given. */
   publish?: string[];
   publishAll?: boolean;

@@ -12,7 +12,7 @@ export interface NetworkMode {
   /** As Docker's NetworkMode: `host`, `none`, `container:ID`, or the name of its first network. */
   network: string;
   /** IDs; undefined with `host` and `container:`. */
-  networks?: NetworkAttachment[];
+  networks: NetworkAttachment[] | undefined;
 }
 
 /**
@@ -27,7 +27,7 @@ export function networkMode(engine: Engine, options: CreateOptions): NetworkMode
   const mode = first?.network ?? options.network;
   if (mode.startsWith("container:")) {
     checkJoined(options, given);
-    return { network: `container:${store.containers.find(mode.slice("container:".length)).id}` };
+    return { network: `container:${store.containers.find(mode.slice("container:".length)).id}`, networks: undefined };
   }
   if (mode === "default" || mode === "") return defaultMode(engine, options, given);
   if (mode === "none" && given.length <= 1) return { network: "none", networks: [] };
@@ -82,7 +82,7 @@ function defaultMode(engine: Engine, options: CreateOptions, given: NetworkAttac
 function hostMode(engine: Engine, options: CreateOptions): NetworkMode {
   if ((options.publish?.length ?? 0) > 0 || options.publishAll === true)
     engine.emit({ type: "warning", message: "Published ports are discarded when using host network mode" });
-  return { network: "host" };
+  return { network: "host", networks: undefined };
 }
 
 /** What says something of the network cannot be said where it is another container's: Docker's words. */
