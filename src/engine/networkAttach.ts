@@ -7,7 +7,7 @@ import { addEndpoint, refreshFirewall, removeEndpoint } from "../runtime/network
 import type { PublishedPorts } from "../runtime/network/firewall.ts";
 import { portsRecords, withNetworkLock } from "../runtime/network/hostState.ts";
 import { createNetworkNamespace, type Links, openLinks, setNetworkSetting } from "../runtime/network/links.ts";
-import type { NetworkFilesOptions } from "../runtime/networkFiles.ts";
+import type { DnsOptions, NetworkFilesOptions } from "../runtime/networkFiles.ts";
 import type { ContainerRecord, NetworkRecord } from "../store/Store.ts";
 import { type ContainerOptions, containerOptions } from "./ContainerOptions.ts";
 import { refreshContainer } from "./containerState.ts";
@@ -126,8 +126,6 @@ async function openBridges(
     const target = endpoints.find(({ network }) => network === way?.network.id) ?? (endpoints[0] as RunningEndpoint);
     const bindings = target.address6 === undefined ? held.bindings.filter((each) => !isSix(each)) : held.bindings;
     publish(engine, record, target, bindings);
-    const named = attachments.some(({ network }) => hasDns(network));
-    const servers = endpoints.filter((_, at) => hasDns(attachments[at]?.network as NetworkRecord));
     return {
       spec: { path: `/proc/${process.pid}/fd/${namespace}` },
       files: {
@@ -136,13 +134,7 @@ async function openBridges(
           address6 === undefined ? [address] : [address, address6],
         ),
         hostGateway: target.gateway,
-        dns: {
-          // Those of `--dns` are asked by the network's own server.
-          servers: named ? servers.map(({ gateway }) => gateway) : (options.dns ?? []),
-          search: options.dnsSearch ?? [],
-          options: options.dnsOptions ?? [],
-          containerNames: named,
-        },
+        dns: dnsOptionsOf(engine, options, endpoints),
       },
       fds: held.fds,
       running: { endpoints, ports: bindings },
@@ -153,6 +145,22 @@ async function openBridges(
     releaseNetwork(engine, record.id);
     throw error;
   }
+}
+
+/** What a container in these networks has in its /etc/resolv.conf: the servers of networks that know names; they ask those of `--dns`. */
+export function dnsOptionsOf(
+  engine: Engine,
+  options: ContainerOptions,
+  endpoints: readonly RunningEndpoint[],
+): DnsOptions {
+  const named = new Set(engine.store.networks.list().flatMap((each) => (hasDns(each) ? each.id : [])));
+  const servers = endpoints.flatMap(({ network, gateway }) => (named.has(network) ? gateway : []));
+  return {
+    servers: servers.length > 0 ? servers : (options.dns ?? []),
+    search: options.dnsSearch ?? [],
+    options: options.dnsOptions ?? [],
+    containerNames: servers.length > 0,
+  };
 }
 
 export interface JoinOptions {

@@ -87,7 +87,7 @@ export function parseAddHost(entry: string, hostGateway = "127.0.0.1"): [name: s
 /** Docker's, for a host that has no server but at its own loopback. */
 const PUBLIC_SERVERS = ["8.8.8.8", "8.8.4.4"];
 
-/** @internal */
+/** Its content. `ownNetwork`: that of the host, whose loopback is its own, too. */
 export function resolvConf(
   dns: DnsOptions | undefined,
   ownNetwork: boolean,
