@@ -385,6 +385,7 @@ function publish(engine: Engine, record: ContainerRecord, endpoint: RunningEndpo
     };
   });
   withLinks(engine, (links) => {
+    links.reflect(endpoint.veth);
     portsRecords().set(record.id, { veth: endpoint.veth, ports: joined(ports) });
     refreshFirewall(engine.store.linux, links.list());
   });

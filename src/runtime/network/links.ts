@@ -50,6 +50,8 @@ export interface Links {
   addBridge(name: string, options: { alias: string; mtu: number; mac: Uint8Array }): Link;
   /** Both ends at once, the host's end up. EEXIST where the name is taken. */
   addVeth(options: VethOptions): void;
+  /** Lets the bridge send back by this port what came by it: a container that asks for its own published port. */
+  reflect(name: string): void;
   setUp(index: number): void;
   /** Nothing happens where it is gone. */
   remove(index: number): void;
@@ -79,7 +81,7 @@ const RTM = {
 };
 const IFLA = { ADDRESS: 1, IFNAME: 3, MTU: 4, MASTER: 10, PROTINFO: 12, LINKINFO: 18, IFALIAS: 20, NET_NS_FD: 28 };
 const [IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER] = [1, 2, 1];
-const IFLA_BRPORT_ISOLATED = 33;
+const [IFLA_BRPORT_MODE, IFLA_BRPORT_ISOLATED] = [4, 33];
 const [IFA_ADDRESS, IFA_LOCAL, IFA_F_NODAD] = [1, 2, 2];
 const [RTA_DST, RTA_OIF, RTA_GATEWAY] = [1, 4, 5];
 const IFF_UP = 1;
@@ -110,8 +112,16 @@ function linksOf(netlink: Netlink): Links {
     const body2 = [linkHeader(0), named, attribute(IFLA.IFALIAS, Buffer.from(alias))];
     netlink.request({ type: RTM.SETLINK, flags: 0, body: body2 }, "name a device");
   };
+  const setPort = (name: string, flag: number): void => {
+    const found = get(name);
+    if (found === undefined) return;
+    const flags = nested(IFLA.PROTINFO, attribute(flag, Uint8Array.of(1)));
+    const body = [linkHeader(found.index, 0, AF_BRIDGE), flags];
+    netlink.request({ type: RTM.SETLINK, flags: 0, body }, "set a bridge's port");
+  };
   return {
     get,
+    reflect: (name) => setPort(name, IFLA_BRPORT_MODE),
     list: () =>
       netlink.get({ type: RTM.GETLINK, flags: NLM_F_DUMP, body: [linkHeader(0)] }, "list links").map(readLink),
     addBridge(name, { alias, mtu, mac }) {
@@ -133,10 +143,7 @@ function linksOf(netlink: Netlink): Links {
         nested(IFLA_INFO_DATA, nested(VETH_INFO_PEER, other)),
       );
       make(name, alias, [attribute(IFLA.MTU, u32(mtu)), attribute(IFLA.MASTER, u32(bridge)), kind], "make a veth pair");
-      if (isolated !== true) return;
-      const port = nested(IFLA.PROTINFO, attribute(IFLA_BRPORT_ISOLATED, Uint8Array.of(1)));
-      const body = [linkHeader((get(name) as Link).index, 0, AF_BRIDGE), port];
-      netlink.request({ type: RTM.SETLINK, flags: 0, body }, "isolate a device");
+      if (isolated === true) setPort(name, IFLA_BRPORT_ISOLATED);
     },
     setUp: (index) => netlink.request({ type: RTM.NEWLINK, flags: 0, body: [linkHeader(index, IFF_UP)] }, "set up"),
     remove: (index) =>
