@@ -1,3 +1,4 @@
+import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { AT_FDCWD, O_RDONLY } from "../linux/constants.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
@@ -105,12 +106,7 @@ async function openBridges(
     namespace = -1;
   };
   try {
-    namespace = createNetworkNamespace(linux, (links) => {
-      links.setUp(1); // the loopback
-      // Docker's: a port below 1024 and an echo request are no privilege in a network of one's own.
-      setNetworkSetting(linux, "ipv4/ip_unprivileged_port_start", "0");
-      setNetworkSetting(linux, "ipv4/ping_group_range", "0 2147483647");
-    });
+    namespace = containerNamespace(linux);
     const endpoints: RunningEndpoint[] = [];
     for (const [at, { attachment, network }] of attachments.entries()) {
       endpoints.push(
@@ -145,6 +141,16 @@ async function openBridges(
     releaseNetwork(engine, record.id);
     throw error;
   }
+}
+
+/** A network namespace with nothing in it but the loopback. */
+export function containerNamespace(linux: Linux): number {
+  return createNetworkNamespace(linux, (links) => {
+    links.setUp(1); // the loopback
+    // Docker's: a port below 1024 and an echo request are no privilege in a network of one's own.
+    setNetworkSetting(linux, "ipv4/ip_unprivileged_port_start", "0");
+    setNetworkSetting(linux, "ipv4/ping_group_range", "0 2147483647");
+  });
 }
 
 /** What a container in these networks has in its /etc/resolv.conf: the servers of networks that know names; they ask those of `--dns`. */

@@ -1,6 +1,7 @@
 import { expect } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { join } from "node:path";
 import { bridgeRefusal } from "../../src/runtime/network/probeBridge.ts";
 import { createLinux } from "../../src/linux/createLinux.ts";
 import { e2e as anywhere } from "../support/e2e.ts";
@@ -74,6 +75,14 @@ e2e(
     const id = await slipway.text("inspect", "-f", "{{.Config.Hostname}}", "app");
     expect(files).toContain(`${await addressOf(slipway, "app", "names")}\t${id}\n`);
     expect(files).toContain(`nameserver ${gateway}\n`);
+
+    // A RUN step of a build in the network.
+    writeFileSync(
+      join(slipway.directory, "Dockerfile"),
+      "FROM busybox\nRUN printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 2 nc store 80 | tail -n 1 > /got && grep rows /got\nRUN --network=none ! ip addr show eth0\n",
+    );
+    await slipway.run(["build", "--network", "names", "-t", "asked", "."]);
+    expect(await slipway.text("run", "--rm", "asked", "cat", "/got")).toBe("rows");
 
     // Restarted it has its names again; removed it has none.
     await slipway.run(["restart", "-t", "0", "db"]);

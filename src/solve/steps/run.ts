@@ -3,7 +3,7 @@ import type { RunStep } from "../../plan/graph.ts";
 import { runStep } from "../../runtime/runStep.ts";
 import { cachedStep, type StepOutcome } from "../cachedStep.ts";
 import type { KeyPart } from "../key.ts";
-import type { LayersResult, ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
+import type { LayersResult, NamedNetwork, ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
 import { located } from "../located.ts";
 import { openResult } from "../tree/openResult.ts";
 import { dropUntouched } from "./runUntouched.ts";
@@ -23,7 +23,7 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
     }),
     ["working directory", step.cwd],
     ["user", step.user],
-    ["network", step.network === "default" ? context.network : step.network],
+    ["network", networkKey(step, context)],
     ["security", step.security],
     ["hosts", context.addHosts.join(",")],
     ["host name", context.machine.hostname ?? ""],
@@ -34,6 +34,11 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
     ["base", base.layers.join(",")],
   ];
   return cachedStep(context, step, base.layers, parts, () => execute(step, context, resultOf, base));
+}
+
+function networkKey(step: RunStep, { network }: SolveContext): string {
+  if (step.network !== "default") return step.network;
+  return typeof network === "string" ? network : network.key;
 }
 
 /** Secrets, agents and what a cache mount holds are not inputs (BuildKit): only how they are asked for, and what a cache is made from. */
@@ -87,6 +92,8 @@ async function execute(
   const rootfs = snapshot.mount();
   try {
     const prepared = await prepareMounts(step, context, resultOf, rootfs);
+    const asked = step.network === "default" ? context.network : step.network;
+    const opened = typeof asked === "string" ? undefined : asked.open();
     let code: number;
     try {
       code = await runStep({
@@ -102,7 +109,7 @@ async function execute(
           user: step.user,
         },
         mounts: prepared.mounts,
-        network: step.network === "default" ? context.network : step.network,
+        network: opened ?? (asked as Exclude<typeof asked, NamedNetwork>),
         hosts: context.addHosts,
         security: step.security,
         ...context.machine,
@@ -110,6 +117,7 @@ async function execute(
         signal: context.signal,
       });
     } finally {
+      opened?.close();
       prepared.release();
     }
     if (code !== 0) throw failed(step, code);
