@@ -190,6 +190,7 @@ function writeBundle(
       cgroups: runtime.cgroups,
       cgroupMount: true,
     });
+    if (options.domainname !== undefined) spec.domainname = options.domainname;
     if (options.init) addInit(spec);
     writeFileSync(`${directory}/config.json`, JSON.stringify(spec));
     mkdirSync(files.rootfs, { recursive: true });

@@ -4,6 +4,7 @@ import { AT_FDCWD, O_RDONLY } from "../linux/constants.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { addressBytes, parseAddress } from "../runtime/network/addresses.ts";
 import { addDnsEntry, removeDnsEntries, requireDnsServer } from "../runtime/network/dns.ts";
+import { untilResolved } from "../runtime/network/dnsQuery.ts";
 import { addEndpoint, refreshFirewall, removeEndpoint } from "../runtime/network/endpoints.ts";
 import type { PublishedPorts } from "../runtime/network/firewall.ts";
 import { portsRecords, withNetworkLock } from "../runtime/network/hostState.ts";
@@ -213,7 +214,10 @@ export async function joinNetwork(
     });
   for (const end = Date.now() + PATIENCE_MS; ; await Bun.sleep(10)) {
     try {
-      return join();
+      const endpoint = join();
+      // By its ID: a name may be another container's, too.
+      if (hasDns(network)) await untilResolved(endpoint.gateway, record.id.slice(0, 12), endpoint.address);
+      return endpoint;
     } catch (error) {
       if (!(error instanceof SlipwayError && error.code === "ADDRESS_LEAVING" && Date.now() < end)) throw error;
     }

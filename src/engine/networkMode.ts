@@ -3,6 +3,7 @@ import { parseAddress } from "../runtime/network/addresses.ts";
 import { bridgeRefusal } from "../runtime/network/probeBridge.ts";
 import { parseMac } from "../runtime/network/veth.ts";
 import type { NetworkRecord } from "../store/Store.ts";
+import { containerHostname, containerOptions } from "./ContainerOptions.ts";
 import type { CreateOptions, Engine } from "./Engine.ts";
 import { hasDns, type NetworkAttachment } from "./networkRecords.ts";
 import { parsePublish } from "./networkPorts.ts";
@@ -13,6 +14,8 @@ export interface NetworkMode {
   network: string;
   /** IDs; undefined with `host` and `container:`. */
   networks: NetworkAttachment[] | undefined;
+  /** Of the container whose network it shares. */
+  hostname?: string;
 }
 
 /**
@@ -27,7 +30,9 @@ export function networkMode(engine: Engine, options: CreateOptions): NetworkMode
   const mode = first?.network ?? options.network;
   if (mode.startsWith("container:")) {
     checkJoined(options, given);
-    return { network: `container:${store.containers.find(mode.slice("container:".length)).id}`, networks: undefined };
+    const other = store.containers.find(mode.slice("container:".length));
+    const hostname = containerHostname(other, containerOptions(other));
+    return { network: `container:${other.id}`, networks: undefined, hostname };
   }
   if (mode === "default" || mode === "") return defaultMode(engine, options, given);
   if (mode === "none" && given.length <= 1) return { network: "none", networks: [] };
