@@ -17,7 +17,7 @@ import { createOverlaySnapshotter } from "../store/overlay.ts";
 import { putImage } from "../store/putImage.ts";
 import { createBaseResolver } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
-import { startBuildRecord } from "./buildRecords.ts";
+import { type BuildRecorder, startBuildRecord } from "./buildRecords.ts";
 import { buildViolations } from "./buildViolations.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
 import { planOptions } from "./planOptions.ts";
@@ -44,16 +44,23 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Buil
     },
   };
   try {
-    const result = await buildImage(recorded, options, tags);
+    const result = await buildImage(recorded, recorder, options, tags);
     recorder.finish({ imageID: result.imageID });
     return result;
   } catch (error) {
     recorder.finish({ error, canceled: engine.signal.aborted });
     throw error;
+  } finally {
+    if (engine.config.cache !== undefined) await (await import("./keepToLimits.ts")).keepToLimits(engine);
   }
 }
 
-async function buildImage(engine: Engine, options: BuildOptions, tags: string[]): Promise<BuildResult> {
+async function buildImage(
+  engine: Engine,
+  recorder: BuildRecorder,
+  options: BuildOptions,
+  tags: string[],
+): Promise<BuildResult> {
   const { store, signal } = engine;
   const vertices = createVertices(engine.emit);
   const lease = store.lease("build");
@@ -75,6 +82,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       allStages: false,
       named: contexts.named,
     });
+    recorder.graph(graph.steps);
     vertices.plan(graph.steps);
     tellAside(engine, options, graph, dockerfile);
     checkEntitlements(graph, options);
@@ -90,6 +98,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       slots: createSemaphore(options.jobs ?? navigator.hardwareConcurrency),
       openContext: contexts.open,
       failOnMiss: options.failOnMiss ?? false,
+      ...(options.shellOnError === undefined ? {} : { shellOnError: options.shellOnError }),
       secrets: secretSources(options),
       ssh,
       sandbox: once(() => openSandbox(engine)),
@@ -119,6 +128,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
   } finally {
     ssh.close();
     lease.release();
+    store.cache.recordUses();
   }
 }
 
@@ -189,7 +199,8 @@ export function assembleConfig(graph: Graph, layers: Digest[], results: Map<Step
   };
 }
 
-async function openSandbox(engine: Engine): Promise<Sandbox> {
+/** The OCI runtime and a mount namespace of this process, once per process. */
+export async function openSandbox(engine: Engine): Promise<Sandbox> {
   const { linux, settings, layers } = engine.store;
   layers.settle();
   const [{ probeRuntime }, { enterMountNamespace }] = await Promise.all([

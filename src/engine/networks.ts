@@ -16,6 +16,7 @@ import { bridgeRefusal } from "../runtime/network/probeBridge.ts";
 import type { ContainerRecord, NetworkRecord } from "../store/Store.ts";
 import { refreshContainer } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
+import type { PruneFilters } from "./prune/pruneFilters.ts";
 import { withLinks } from "./networkAttach.ts";
 import {
   bridgeNetwork,
@@ -110,11 +111,15 @@ export function removeNetwork(engine: Engine, nameOrId: string): NetworkRecord {
   return record;
 }
 
-/** Removes networks of one's own that no running container is in and `keep` does not hold back; their names. */
-export function pruneNetworks(engine: Engine, keep: (record: NetworkRecord) => boolean = () => false): string[] {
+/** Removes networks of one's own that no running container is in, as far as the filters let it; their names. */
+export function pruneNetworks(
+  engine: Engine,
+  { before = Number.POSITIVE_INFINITY, matchesLabels }: PruneFilters,
+): string[] {
   return engine.store.networks
     .list()
-    .filter((record) => !isPredefined(record) && !keep(record) && containersIn(engine, record).length === 0)
+    .filter((record) => !isPredefined(record) && record.created < before && matchesLabels(record.labels))
+    .filter((record) => containersIn(engine, record).length === 0)
     .map((record) => removeNetwork(engine, record.id).name);
 }
 

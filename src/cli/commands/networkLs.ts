@@ -61,7 +61,7 @@ function row(record: NetworkRecord, whole: boolean): Row {
 }
 
 /** All kinds of filters must agree, of one kind any of its values: of labels all. @throws SlipwayError `USAGE` */
-export function matchesNetwork(
+function matchesNetwork(
   record: NetworkRecord,
   wanted: Record<string, string[]>,
   used: (record: NetworkRecord) => boolean,
@@ -84,29 +84,12 @@ export function matchesNetwork(
         return values.includes(isPredefined(record) ? "builtin" : "custom");
       case "label":
         return values.every(hasLabel);
-      case "label!":
-        return !values.some(hasLabel);
       case "dangling":
         return values.some((value) => /^(true|1)$/i.test(value) === (!isPredefined(record) && !used(record)));
-      case "until":
-        return values.every((value) => record.created < untilTime(value));
       default:
         throw new SlipwayError("USAGE", `networks cannot be filtered by ${JSON.stringify(key)}`, {
           hint: "They can by driver, id, label, name, scope, type and dangling.",
         });
     }
   });
-}
-
-/** `10m`, `1h30m`: so long ago; seconds since the epoch; a date. */
-function untilTime(value: string): number {
-  const parts = [...value.matchAll(/(\d+(?:\.\d+)?)(h|m|s)/g)];
-  if (parts.length > 0 && parts.map(([all]) => all).join("") === value) {
-    const seconds = { h: 3600, m: 60, s: 1 };
-    return Date.now() - parts.reduce((sum, [, count, unit]) => sum + Number(count) * seconds[unit as "h"] * 1000, 0);
-  }
-  const time = /^\d+(\.\d+)?$/.test(value) ? Number(value) * 1000 : Date.parse(value);
-  if (Number.isNaN(time))
-    throw new SlipwayError("USAGE", `invalid time ${JSON.stringify(value)}`, { hint: "For example until=24h." });
-  return time;
 }
