@@ -6,6 +6,7 @@ import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
 import type { CacheSettings } from "./cacheLimits.ts";
+import type { NetworkAttachment } from "./networkRecords.ts";
 import type { Emit } from "./events.ts";
 import type { OutputSpec } from "./outputs/OutputSpec.ts";
 
@@ -159,7 +160,18 @@ export interface CreateOptions {
   /** Keep stdin open. */
   interactive: boolean;
   autoRemove: boolean;
+  /** `default`, `host`, `none`, `container:ID` or a network: what `networks` does not say. */
   network: string;
+  /** Its networks, by name or ID; the first one may also be one of the words of `network`. */
+  networks?: NetworkAttachment[] | undefined;
+  /** `-p` as given. */
+  publish?: string[];
+  publishAll?: boolean;
+  expose?: string[];
+  dns?: string[];
+  dnsSearch?: string[];
+  dnsOptions?: string[];
+  domainname?: string;
   readOnly: boolean;
   privileged: boolean;
   capAdd: string[];

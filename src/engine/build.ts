@@ -12,6 +12,7 @@ import { createSshAgents } from "../runtime/sshAgents.ts";
 import { createSemaphore } from "../solve/semaphore.ts";
 import type { Sandbox, SecretSource, SolveContext, StepResult } from "../solve/SolveContext.ts";
 import { solve } from "../solve/solve.ts";
+import { stepNetwork } from "./networkStep.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
 import { createBaseResolver } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
@@ -104,7 +105,7 @@ async function buildImage(
       sandbox: once(() => openSandbox(engine)),
       addHosts: options.addHosts,
       project: contexts.project,
-      network: networkOf(options.network),
+      network: stepNetwork(engine, options.network),
       machine: {
         rlimits: parseUlimits(options.ulimits ?? []),
         ...(options.shmSize === undefined ? {} : { shmSize: options.shmSize }),
@@ -246,15 +247,6 @@ function secretBytes(id: string, source: string, env: string | undefined): Uint8
   } catch (error) {
     throw new SlipwayError("SECRET_MISSING", `secret ${id}: cannot read ${source}`, { cause: error });
   }
-}
-
-/** @throws SlipwayError `UNSUPPORTED_NETWORK` */
-function networkOf(network: string | undefined): SolveContext["network"] {
-  if (network === undefined || network === "default" || network === "bridge") return "default";
-  if (network === "none" || network === "host") return network;
-  throw new SlipwayError("UNSUPPORTED_NETWORK", `network ${JSON.stringify(network)} is not known`, {
-    hint: "--network takes default, none or host.",
-  });
 }
 
 function latest(history: readonly HistoryEntry[]): string | undefined {

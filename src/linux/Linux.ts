@@ -140,6 +140,13 @@ export interface Linux {
 
   /** Connects a SOCK_SEQPACKET unix socket; `path` may be of any length. */
   connectSeqpacket(path: string): number;
+  /** A netlink(7) socket to the kernel of the calling thread's network namespace: a message per `write` and `read`. `protocol`: `NETLINK_*`. */
+  netlinkSocket(protocol: number): number;
+  /**
+   * A socket that holds a port of the calling thread's network namespace as a server does, so that nobody else can have it, and serves
+   * nobody. `address` is 4 or 16 bytes. Port 0 takes a free one. @throws LinuxError `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`
+   */
+  holdPort(protocol: "tcp" | "udp", address: Uint8Array, port: number): { fd: number; port: number };
   /** Ends the process at once (exit_group): nothing of the runtime's own is wound up. */
   exit(code: number): never;
   getWindowSize(fd: number): WindowSize;

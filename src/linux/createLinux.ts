@@ -413,6 +413,43 @@ export function createLinux(): Linux {
         attempt("close", handle);
       }
     },
+    netlinkSocket(protocol) {
+      const AF_NETLINK = 16;
+      const SOCK_RAW = 3;
+      return call("socket", undefined, AF_NETLINK, SOCK_RAW | O_CLOEXEC, protocol);
+    },
+    holdPort(protocol, address, port) {
+      const [AF_INET, AF_INET6, SOCK_STREAM, SOCK_DGRAM] = [2, 10, 1, 2];
+      const [SOL_SOCKET, SO_REUSEADDR, IPPROTO_IPV6, IPV6_V6ONLY] = [1, 2, 41, 26];
+      const six = address.length === 16;
+      const length = six ? 28 : 16;
+      const fd = call(
+        "socket",
+        undefined,
+        six ? AF_INET6 : AF_INET,
+        (protocol === "tcp" ? SOCK_STREAM : SOCK_DGRAM) | O_CLOEXEC,
+        0,
+      );
+      try {
+        smallView.setInt32(0, 1, true);
+        // What a server has left in TIME_WAIT is in nobody's way; of datagram sockets several could have the port by it.
+        if (protocol === "tcp") call("setsockopt", undefined, fd, SOL_SOCKET, SO_REUSEADDR, at.small, 4);
+        if (six) call("setsockopt", undefined, fd, IPPROTO_IPV6, IPV6_V6ONLY, at.small, 4);
+        small.fill(0, 0, length);
+        smallView.setUint16(0, six ? AF_INET6 : AF_INET, true);
+        smallView.setUint16(2, port);
+        small.set(address, six ? 8 : 4);
+        call("bind", undefined, fd, at.small, length);
+        // Two sockets that may share an address can be bound to it, but not listen on it.
+        if (protocol === "tcp") call("listen", undefined, fd, 1);
+        smallView.setUint32(64, length, true);
+        call("getsockname", undefined, fd, at.small, at.small + 64);
+        return { fd, port: smallView.getUint16(2) };
+      } catch (error) {
+        attempt("close", fd);
+        throw error;
+      }
+    },
     exit(code) {
       attempt("exit_group", code);
       throw new Error("exit_group came back");

@@ -29,7 +29,10 @@ export const command: Command = {
     "no-cache-filter": { type: "list", help: "Stages whose steps run anew" },
     pull: { type: "bool", help: "Ask the registry for base images even if they are here" },
     platform: { type: "string", help: "Platform of the result, os/architecture" },
-    network: { type: "string", help: "Network of RUN steps: default (the host's for now), host, none" },
+    network: {
+      type: "string",
+      help: "Network of RUN steps: default (the host's), host, none, container:NAME or a network",
+    },
     "add-host": { type: "list", help: "Line of /etc/hosts in RUN steps, name:address" },
     secret: {
       type: "list",
