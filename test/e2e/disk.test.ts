@@ -171,7 +171,6 @@ e2e(
   - all stopped containers
   - all networks not used by at least one container
   - all images without at least one container associated to them
-  - all build cache
 
   Items to be pruned will be filtered with:
   - label=keep
