@@ -243,7 +243,14 @@ test("what is older than its step allows is made anew; with failOnMiss a step th
 test("--no-cache-filter runs the steps of the named stages anew, and no others", () =>
   withEngine(async (test) => {
     const path = context(test, {
-      Dockerfile: ["FROM scratch AS zero", "COPY bin /bin", "RUN echo 0 > /0", "FROM scratch AS named", "COPY bin /bin", "RUN echo 1 > /1"]
+      Dockerfile: [
+        "FROM scratch AS zero",
+        "COPY bin /bin",
+        "RUN echo 0 > /0",
+        "FROM scratch AS named",
+        "COPY bin /bin",
+        "RUN echo 1 > /1",
+      ]
         .concat("FROM zero AS last", "COPY --from=named /1 /1", "RUN echo 2 > /2")
         .join("\n"),
     });

@@ -12,13 +12,15 @@ import { createSshAgents } from "../runtime/sshAgents.ts";
 import { createSemaphore } from "../solve/semaphore.ts";
 import type { Sandbox, SecretSource, SolveContext, StepResult } from "../solve/SolveContext.ts";
 import { solve } from "../solve/solve.ts";
+import { stepNetwork } from "./networkStep.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
-import { putImage } from "../store/putImage.ts";
 import { createBaseResolver } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
 import { type BuildRecorder, startBuildRecord } from "./buildRecords.ts";
 import { buildViolations } from "./buildViolations.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
+import { exportResult } from "./outputs/exportResult.ts";
+import { defaultForm } from "./outputs/OutputSpec.ts";
 import { planOptions } from "./planOptions.ts";
 import { createVertices } from "./vertices.ts";
 
@@ -49,6 +51,8 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Buil
   } catch (error) {
     recorder.finish({ error, canceled: engine.signal.aborted });
     throw error;
+  } finally {
+    if (engine.config.cache !== undefined) await (await import("./keepToLimits.ts")).keepToLimits(engine);
   }
 }
 
@@ -101,7 +105,7 @@ async function buildImage(
       sandbox: once(() => openSandbox(engine)),
       addHosts: options.addHosts,
       project: contexts.project,
-      network: networkOf(options.network),
+      network: stepNetwork(engine, options.network),
       machine: {
         rlimits: parseUlimits(options.ulimits ?? []),
         ...(options.shmSize === undefined ? {} : { shmSize: options.shmSize }),
@@ -111,20 +115,21 @@ async function buildImage(
     const solved = await solve(graph, context);
     contexts.save();
 
-    return await vertices.internal("exporting to image", async (status) => {
-      const config = assembleConfig(graph, solved.target.layers, solved.results);
-      const { imageID } = store.transaction(() => {
-        const written = putImage(store, { config, lease });
-        for (const tag of tags) store.images.tag(tag, written.imageID);
-        return written;
-      });
-      status(`writing image ${imageID}`);
-      for (const tag of tags) status(`naming to ${tag.replace(/:latest$/, "")}`);
-      return { imageID, tags: tags.map(familiarName), warnings };
+    const result = {
+      config: assembleConfig(graph, solved.target.layers, solved.results),
+      platform: graph.target.platform,
+      tags,
+    };
+    const { imageID, stored, metadata } = await exportResult(engine, result, {
+      outputs: options.outputs ?? [{ type: "image", names: tags, form: defaultForm() }],
+      vertices,
+      lease,
     });
+    return { imageID, tags: stored ? tags.map(familiarName) : [], warnings, stored, metadata };
   } finally {
     ssh.close();
     lease.release();
+    store.cache.recordUses();
   }
 }
 
@@ -242,15 +247,6 @@ function secretBytes(id: string, source: string, env: string | undefined): Uint8
   } catch (error) {
     throw new SlipwayError("SECRET_MISSING", `secret ${id}: cannot read ${source}`, { cause: error });
   }
-}
-
-/** @throws SlipwayError `UNSUPPORTED_NETWORK` */
-function networkOf(network: string | undefined): SolveContext["network"] {
-  if (network === undefined || network === "default" || network === "bridge") return "default";
-  if (network === "none" || network === "host") return network;
-  throw new SlipwayError("UNSUPPORTED_NETWORK", `network ${JSON.stringify(network)} is not known`, {
-    hint: "--network takes default, none or host.",
-  });
 }
 
 function latest(history: readonly HistoryEntry[]): string | undefined {

@@ -4,11 +4,9 @@ import {
   existsSync,
   mkdirSync,
   openSync,
-  readdirSync,
   readFileSync,
   readSync,
   renameSync,
-  rmSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -18,6 +16,7 @@ import type { Step } from "../plan/graph.ts";
 import type { MissChange } from "../solve/explain/explainMiss.ts";
 import type { Engine } from "./Engine.ts";
 import type { EngineEvent } from "./events.ts";
+import { buildIdentifiers, pruneBuilds } from "./prune/pruneBuilds.ts";
 
 /** One step of a build, in the order in which they started. Times are milliseconds since the epoch. */
 export interface RecordedStep {
@@ -64,8 +63,6 @@ export interface BuildRecorder {
   finish(outcome: { imageID: Digest } | { error: unknown; canceled: boolean }): void;
 }
 
-/** So many builds are kept; the oldest go first. */
-const KEPT = 50;
 /** A build without log output touches the disk once; a log is written out in pieces of this size. */
 const LOG_BUFFER = 64 * 1024;
 
@@ -155,7 +152,7 @@ export function startBuildRecord(
       const aside = join(directory, "record.json.part");
       writeFileSync(aside, JSON.stringify(record), { mode: 0o600 });
       renameSync(aside, join(directory, "record.json"));
-      prune(engine);
+      pruneBuilds(engine);
     },
   };
 }
@@ -169,22 +166,9 @@ function standing(step: Step | undefined): Pick<RecordedStep, "below" | "layers"
   };
 }
 
-function prune(engine: Engine): void {
-  const all = identifiers(engine);
-  for (const id of all.slice(0, Math.max(0, all.length - KEPT))) {
-    rmSync(join(engine.store.root, "builds", id), { recursive: true, force: true });
-  }
-}
-
-/** Oldest first: an id begins with its time. */
-function identifiers(engine: Engine): string[] {
-  const directory = join(engine.store.root, "builds");
-  return existsSync(directory) ? readdirSync(directory).sort() : [];
-}
-
 /** Newest first. A build that was killed has no record: its log files are left out here and go with their time. */
 export function listBuilds(engine: Engine): BuildRecord[] {
-  return identifiers(engine)
+  return buildIdentifiers(engine)
     .reverse()
     .flatMap((id) => {
       const file = join(engine.store.root, "builds", id, "record.json");

@@ -68,7 +68,7 @@ export async function cachedStep(
       if (outcome.keep !== false) {
         for (const [digest, list] of keyed.lists ?? []) keepFileList(store.root, digest, list);
         store.transaction(() => {
-          store.cache.put(key, JSON.stringify(layer), [layer.diffID]);
+          store.cache.put(key, JSON.stringify({ ...layer, name: step.name }), [layer.diffID]);
           store.cache.putInGroup(groupOf(context, step), key, JSON.stringify(explained(keyed)));
         });
       }

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { csvFields } from "../../dockerfile/csvFields.ts";
 import type { BuildOptions } from "../../engine/Engine.ts";
+import type { OutputSpec } from "../../engine/outputs/OutputSpec.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Call, type Command, flag, given, keyValue, list, number, text } from "../Command.ts";
 import { buildProgress } from "../buildProgress.ts";
@@ -28,7 +29,10 @@ export const command: Command = {
     "no-cache-filter": { type: "list", help: "Stages whose steps run anew" },
     pull: { type: "bool", help: "Ask the registry for base images even if they are here" },
     platform: { type: "string", help: "Platform of the result, os/architecture" },
-    network: { type: "string", help: "Network of RUN steps: default (the host's for now), host, none" },
+    network: {
+      type: "string",
+      help: "Network of RUN steps: default (the host's), host, none, container:NAME or a network",
+    },
     "add-host": { type: "list", help: "Line of /etc/hosts in RUN steps, name:address" },
     secret: {
       type: "list",
@@ -52,19 +56,23 @@ export const command: Command = {
     explain: { type: "bool", help: "Say for each step why it ran" },
     "fail-on-miss": { type: "bool", help: "Fail, and say why, where a step is not in the cache" },
     "on-error": { type: "string", help: "shell: open a shell in the step that fails, as it left things" },
-    load: { type: "bool", help: "Accepted: the image is in the store in any case" },
+    load: { type: "bool", help: "The image goes to the store, beside what --output says" },
     rm: { type: "bool", help: "Accepted: temporary containers are always removed" },
     "force-rm": { type: "bool", help: "Accepted: temporary containers are always removed" },
-    push: later("push comes in a later version; build, then use another tool for now"),
-    output: { ...later("other outputs than an image in the store come in a later version"), short: "o" },
+    push: { type: "bool", help: "The same as --output type=registry" },
+    output: {
+      type: "list",
+      short: "o",
+      help: "Where the result goes: a directory, or type=image|oci|docker|local|tar|cacheonly,dest=PATH (may be repeated)",
+    },
     "cache-from": later("importing caches comes in a later version"),
     "cache-to": later("exporting caches comes in a later version"),
     attest: later("attestations come in a later version"),
     sbom: later("attestations come in a later version"),
     provenance: later("attestations come in a later version"),
-    "metadata-file": later("it comes in a later version"),
+    "metadata-file": { type: "string", help: "File that gets what is known of the result, as JSON" },
     squash: { type: "bool", help: "", unsupported: "it comes in a later version" },
-    annotation: later("annotations come in a later version"),
+    annotation: { type: "list", help: "Annotation of the image, [LEVEL:]KEY=VALUE" },
     policy: later("source policies come in a later version"),
     builder: later("there is one builder, this program"),
     resource: later("build steps run without a cgroup of their own"),
@@ -98,6 +106,7 @@ export const command: Command = {
       ...given("shellOnError", shellOnError(text(call, "on-error"))),
       allow: list(call, "allow")
         .flatMap((each) => each.split(","))
+        .filter((each) => each !== "buildx.local.delete")
         .map(entitlement),
       ulimits: list(call, "ulimit"),
       ...given("shmSize", await shmSize(text(call, "shm-size"))),
@@ -111,27 +120,77 @@ export const command: Command = {
     };
     const request = callOf(call);
     if (request !== undefined) return describe(call, options, request);
+    const outputs = await buildOutputs(call);
     const progress = await buildProgress(call);
     const engine = await call.engine((event) => progress.event(event));
     const { build } = await import("../../engine/build.ts");
     let result: Awaited<ReturnType<typeof build>>;
     try {
-      result = await build(engine, options);
+      result = await build(engine, { ...options, ...given("outputs", outputs) });
     } finally {
       progress.finish();
     }
     const iidfile = text(call, "iidfile");
     if (iidfile !== undefined) writeFileSync(iidfile, result.imageID);
+    const metadata = text(call, "metadata-file");
+    if (metadata !== undefined) writeFileSync(metadata, metadataText(result.metadata));
     if (result.warnings.length > 0 && !flag(call, "quiet")) {
       const { violationText } = await import("../../dockerfile/checks/violations.ts");
       const { humanCount } = await import("../render/humanCount.ts");
       call.err(`\n ${humanCount(result.warnings.length, "warning", "warnings")} found (--check shows more):\n`);
       for (const warning of result.warnings) call.err(` - ${violationText(warning)}\n`);
     }
-    call.out(`${result.imageID}\n`);
+    if (isImage(outputs)) call.out(`${result.imageID}\n`);
     return 0;
   },
 };
+
+/** What `-o`, `--load` and `--push` ask for; undefined where none is there. */
+async function buildOutputs(call: Call): Promise<OutputSpec[] | undefined> {
+  const texts = list(call, "output");
+  if (flag(call, "load")) texts.push("type=docker");
+  if (flag(call, "push")) texts.push("type=registry");
+  const annotated = list(call, "annotation");
+  if (texts.length === 0 && annotated.length === 0) return undefined;
+  const [{ parseOutput }, { parseAnnotations }, { parseReference }] = await Promise.all([
+    import("../../engine/outputs/parseOutput.ts"),
+    import("../../engine/outputs/annotations.ts"),
+    import("../../oci/reference.ts"),
+  ]);
+  const shared = {
+    tags: list(call, "tag").map((tag) => parseReference(tag).canonical),
+    annotations: parseAnnotations(annotated),
+  };
+  if (texts.length === 0) texts.push("type=image");
+  const outputs = texts.map((each) => parseOutput(each, shared));
+  const { checkDeletion } = await import("../../engine/outputs/checkDeletion.ts");
+  const allowed = list(call, "allow").some((each) => each.split(",").includes("buildx.local.delete"));
+  if (!allowed) for (const output of outputs) checkDeletion(output, process.cwd());
+  const streams = outputs.filter((output) => "dest" in output && output.dest === "-");
+  if (streams.length > 1)
+    throw new SlipwayError("INVALID_OUTPUT", "two outputs cannot both be written to standard output");
+  if (streams.length === 1 && process.stdout.isTTY === true) {
+    const [{ type }] = streams as [OutputSpec];
+    throw new SlipwayError(
+      "INVALID_OUTPUT",
+      `dest file is required for ${type} exporter. refusing to write to console`,
+      { hint: `For example -o type=${type},dest=result.tar` },
+    );
+  }
+  return outputs;
+}
+
+/** Whether the ID says something about the outputs, and standard output is free for it. */
+function isImage(outputs: readonly OutputSpec[] | undefined): boolean {
+  if (outputs === undefined) return true;
+  if (outputs.some((output) => "dest" in output && output.dest === "-")) return false;
+  return outputs.some(({ type }) => type === "image" || type === "oci" || type === "docker");
+}
+
+/** By name, as buildx writes it. */
+function metadataText(metadata: Record<string, unknown>): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1))), null, 2);
+}
 
 interface Request {
   what: "check" | "outline" | "targets" | "context";

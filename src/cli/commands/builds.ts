@@ -76,9 +76,7 @@ function matchesOne(build: BuildRecord, key: string, value: string): boolean {
     case "context":
       return build.context === value;
     case "image":
-      return (
-        build.imageID !== undefined && build.imageID.replace("sha256:", "").startsWith(value.replace("sha256:", ""))
-      );
+      return build.imageID?.replace("sha256:", "").startsWith(value.replace("sha256:", "")) ?? false;
     default:
       throw new SlipwayError("USAGE", `invalid filter ${JSON.stringify(key)}`, {
         hint: "It takes id, status, reference, context and image.",

@@ -9,10 +9,11 @@ import { cachedStep, type StepOutcome } from "../cachedStep.ts";
 import { fileValue, treeValue } from "../explain/explainMiss.ts";
 import type { FileLists, KeyPart } from "../explain/key.ts";
 import type { LayersResult, ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
+import { openNetwork } from "../openNetwork.ts";
 import { located } from "../located.ts";
 import { openResult } from "../tree/openResult.ts";
 import { dropUntouched } from "./runUntouched.ts";
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY, S_IFDIR, S_IFMT } from "../../linux/constants.ts";
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
 import { type PreparedMounts, prepareMounts } from "./runMounts.ts";
 
 /** Setting that holds the key of {@link keyedDigest}. */
@@ -34,7 +35,7 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
     }),
     ["working directory", step.cwd],
     ["user", step.user],
-    ["network", step.network === "default" ? context.network : step.network],
+    ["network", networkKey(step, context)],
     ["security", step.security],
     ["hosts", context.addHosts.join(",")],
     ["host name", context.machine.hostname ?? ""],
@@ -45,6 +46,11 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
     ["base", base.layers.join(",")],
   ];
   return cachedStep(context, { step, base, parts, lists }, () => execute(step, context, resultOf, base));
+}
+
+function networkKey(step: RunStep, { network }: SolveContext): string {
+  if (step.network !== "default") return step.network;
+  return typeof network === "string" ? network : network.key;
 }
 
 /**
@@ -112,7 +118,7 @@ function digestOf(source: string, context: SolveContext, result: StepResult, lis
   try {
     const node = tree.lookup(source, true);
     if (node === undefined) return "missing";
-    if ((node.stat.mode & S_IFMT) !== S_IFDIR) return fileValue(digester.describe(node));
+    if (!node.isDirectory) return fileValue(digester.describe(node));
     const digest = digester.digest(node);
     // Of layers, which are closed by then, the list is made now: it is asked for once, a memo keeps the digest.
     const list = result.kind === "layers" ? digester.list(node) : undefined;
@@ -146,6 +152,7 @@ async function execute(
   };
   try {
     prepared = await prepareMounts(step, context, resultOf, rootfs);
+    const { network, close } = openNetwork(step, context);
     const code = await runStep({
       linux,
       runtime,
@@ -154,13 +161,13 @@ async function execute(
       rootfs,
       process: { args: step.args, ...processOf(step, prepared) },
       mounts: prepared.mounts,
-      network: step.network === "default" ? context.network : step.network,
+      network,
       hosts: context.addHosts,
       security: step.security,
       ...context.machine,
       logs: (stream, data) => context.emit({ type: "log", step, stream, data }),
       signal: context.signal,
-    });
+    }).finally(close);
     if (code !== 0) throw failed(step, code);
   } catch (thrown) {
     const error = located(thrown, step);
