@@ -181,8 +181,7 @@ function createReader(linux: Linux, tree: FileTree) {
         digest = hash.digest() as Uint8Array;
       }
       node.stat = stat; // what the digest is of
-      tree.index?.put(stat, digest, readAt);
-      known.set(node, digest);
+      if (tree.index?.put(stat, digest, readAt) !== true) known.set(node, digest);
       return digest;
     } finally {
       linux.close(fd);
