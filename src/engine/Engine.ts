@@ -66,6 +66,8 @@ export interface BuildResult {
   tags: string[];
   /** What the build checks found. */
   warnings: Violation[];
+  /** SOURCE_DATE_EPOCH in seconds, where the build had one: what is exported of it is not later. */
+  epoch?: number;
 }
 /** build(engine, options): Promise<BuildResult> */
 

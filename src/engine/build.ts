@@ -20,6 +20,7 @@ import { startBuildRecord } from "./buildRecords.ts";
 import { buildViolations } from "./buildViolations.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
 import { planOptions } from "./planOptions.ts";
+import { sourceDateEpoch } from "./sourceDateEpoch.ts";
 import { createVertices } from "./vertices.ts";
 
 /**
@@ -61,11 +62,21 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
     const contexts = await openContexts(engine, options, { lease, vertices });
     const source = contexts.dockerfile;
     const dockerfile = parseDockerfile(source.text, { file: source.name });
-    const graph = await planBuild(
-      dockerfile,
-      planOptions(options, contexts),
-      createBaseResolver(engine, options, { vertices, lease, layouts: contexts.layouts }),
-    );
+    const resolveImage = createBaseResolver(engine, options, { vertices, lease, layouts: contexts.layouts });
+    const asked = planOptions(options, contexts);
+    const { epoch, text } = await sourceDateEpoch(dockerfile, asked, {
+      resolveImage,
+      contextTime: contexts.made,
+      sourceTime: async (step) => {
+        const fetching = { store, linux: store.linux, lease, signal, emit: vertices.solving };
+        const { made } = await (step.kind === "git"
+          ? (await import("../solve/steps/git.ts")).git(step, fetching)
+          : (await import("../solve/steps/http.ts")).http(step, fetching));
+        return made;
+      },
+    });
+    const buildArgs = text === undefined ? options.buildArgs : { ...options.buildArgs, SOURCE_DATE_EPOCH: text };
+    const graph = await planBuild(dockerfile, { ...asked, buildArgs }, resolveImage);
     // Base images are in the store by now, so that what they set is known.
     const warnings = buildViolations(engine, options, {
       dockerfile,
@@ -75,7 +86,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       named: contexts.named,
     });
     vertices.plan(graph.steps);
-    tellAside(engine, options, graph, dockerfile);
+    tellAside(engine, options, { graph, dockerfile, epoch });
     checkEntitlements(graph, options);
 
     const hostname = options.buildArgs.BUILDKIT_SANDBOX_HOSTNAME;
@@ -94,6 +105,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       sandbox: once(() => openSandbox(engine)),
       addHosts: options.addHosts,
       project: contexts.project,
+      ...(epoch === undefined ? {} : { epoch }),
       network: networkOf(options.network),
       machine: {
         rlimits: parseUlimits(options.ulimits ?? []),
@@ -105,7 +117,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
     contexts.save();
 
     return await vertices.internal("exporting to image", async (status) => {
-      const config = assembleConfig(graph, solved.target.layers, solved.results);
+      const config = assembleConfig(graph, solved.target.layers, solved.results, epoch);
       const { imageID } = store.transaction(() => {
         const written = putImage(store, { config, lease });
         for (const tag of tags) store.images.tag(tag, written.imageID);
@@ -113,7 +125,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       });
       status(`writing image ${imageID}`);
       for (const tag of tags) status(`naming to ${tag.replace(/:latest$/, "")}`);
-      return { imageID, tags: tags.map(familiarName), warnings };
+      return { imageID, tags: tags.map(familiarName), warnings, ...(epoch === undefined ? {} : { epoch }) };
     });
   } finally {
     ssh.close();
@@ -122,14 +134,18 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
 }
 
 /** What is worth a word and changes nothing. */
-function tellAside(engine: Engine, options: BuildOptions, graph: Graph, dockerfile: Dockerfile): void {
+function tellAside(
+  engine: Engine,
+  options: BuildOptions,
+  { graph, dockerfile, epoch }: { graph: Graph; dockerfile: Dockerfile; epoch: number | undefined },
+): void {
   const syntax = options.buildArgs.BUILDKIT_SYNTAX ?? dockerfile.directives.syntax;
   if (syntax !== undefined && syntax !== "")
     engine.emit({ type: "debug", message: `the built-in language serves; syntax image ${syntax} is not fetched` });
-  if ((options.buildArgs.SOURCE_DATE_EPOCH ?? "") !== "")
+  if (epoch !== undefined && epoch * 1000 > Date.now())
     engine.emit({
       type: "warning",
-      message: "SOURCE_DATE_EPOCH comes in a later version: times are those of this build",
+      message: `SOURCE_DATE_EPOCH ${epoch} is in the future: files that RUN steps write have earlier times, those of this build`,
     });
   const { unusedBuildArgs } = graph;
   if (unusedBuildArgs.length > 0)
@@ -159,15 +175,24 @@ function checkEntitlements(graph: Graph, options: BuildOptions): void {
   }
 }
 
-/** BuildKit's config: history from the base, then ours; an entry without a layer carries the time of the layer before it. */
-export function assembleConfig(graph: Graph, layers: Digest[], results: Map<StepID, StepResult>): ImageConfig {
+/**
+ * BuildKit's config: history from the base as it is, then ours; an entry without a layer carries the time of the layer before it. With an
+ * epoch (seconds), ours and the image are of that time.
+ */
+export function assembleConfig(
+  graph: Graph,
+  layers: Digest[],
+  results: Map<StepID, StepResult>,
+  epoch?: number,
+): ImageConfig {
   const { target } = graph;
-  let created = latest(target.baseHistory);
+  const fixed = epoch === undefined ? undefined : new Date(epoch * 1000).toISOString().replace(".000Z", "Z"); // as Go writes it
+  let created = fixed ?? latest(target.baseHistory);
   const history: HistoryEntry[] = [...target.baseHistory];
   for (const entry of target.history) {
     const result = entry.layer === undefined ? undefined : results.get(entry.layer);
     const made = result?.kind === "layers" ? result.created : undefined;
-    if (made !== undefined) created = new Date(made).toISOString();
+    if (made !== undefined && fixed === undefined) created = new Date(made).toISOString();
     history.push({
       ...(created === undefined ? {} : { created }),
       created_by: entry.created_by,

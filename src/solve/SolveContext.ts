@@ -46,6 +46,8 @@ export interface SolveContext {
   project: string;
   /** `--network` of the build: what a step's "default" means. */
   network: "default" | "none" | "host";
+  /** SOURCE_DATE_EPOCH in seconds: no file that a step writes is later than this, and each step's key says it. */
+  epoch?: number;
   /** What every RUN step gets beyond its own: part of its key. */
   machine: { hostname?: string; shmSize?: number; rlimits: Rlimit[] };
   /** The OCI runtime and this process's private mount namespace; asked for by the first step that runs something. */
@@ -74,6 +76,8 @@ export interface TreeResult {
   kind: "tree";
   tree: FileTree;
   digester: TreeDigester;
+  /** When what was fetched was made, in seconds, where its source says: the commit's time, Last-Modified. */
+  made?: number;
 }
 
 export type StepResult = LayersResult | TreeResult;

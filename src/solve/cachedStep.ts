@@ -21,10 +21,11 @@ export async function cachedStep(
   context: SolveContext,
   step: Step,
   base: Digest[],
-  parts: KeyPart[],
+  own: KeyPart[],
   work: () => Promise<StepOutcome>,
 ): Promise<LayersResult> {
-  const { store, emit } = context;
+  const { store, emit, epoch } = context;
+  const parts: KeyPart[] = epoch === undefined ? own : [...own, ["SOURCE_DATE_EPOCH", String(epoch)]];
   const key = stepKey(parts);
 
   const hit = lookup(context, step, key);

@@ -23,6 +23,10 @@ export const command: Command = {
     "build-arg": { type: "list", help: "Value of an ARG, NAME=VALUE; NAME alone takes it from the environment" },
     target: { type: "string", help: "Stage to build (default: the last)" },
     label: { type: "list", help: "Label of the image, KEY=VALUE" },
+    "source-date-epoch": {
+      type: "string",
+      help: "SOURCE_DATE_EPOCH: seconds since 1970 that no time in the image is later than, or context (default: the environment's)",
+    },
     "no-cache": { type: "bool", help: "Run every step anew" },
     "no-cache-filter": { type: "list", help: "Stages whose steps run anew" },
     pull: { type: "bool", help: "Ask the registry for base images even if they are here" },
@@ -81,7 +85,11 @@ export const command: Command = {
     const options = {
       context: call.positionals[0] as string,
       tags: list(call, "tag"),
-      buildArgs: Object.fromEntries(list(call, "build-arg").map(buildArg)),
+      buildArgs: {
+        ...defaultEpoch(),
+        ...Object.fromEntries(list(call, "build-arg").map(buildArg)),
+        ...given("SOURCE_DATE_EPOCH", text(call, "source-date-epoch")),
+      },
       labels: Object.fromEntries(list(call, "label").map(keyValue)),
       noCache: flag(call, "no-cache"),
       noCacheFilter: list(call, "no-cache-filter").flatMap((each) => each.split(",")),
@@ -183,6 +191,12 @@ function namedContext(argument: string): [string, string] {
   throw new SlipwayError("USAGE", `--build-context ${argument}: it must say NAME=VALUE`, {
     hint: "For example --build-context docs=../docs",
   });
+}
+
+/** buildx: the environment's, unless a build argument says another. */
+function defaultEpoch(): Record<string, string> {
+  const { SOURCE_DATE_EPOCH = "" } = process.env;
+  return SOURCE_DATE_EPOCH === "" ? {} : { SOURCE_DATE_EPOCH };
 }
 
 function buildArg(argument: string): [string, string | undefined] {

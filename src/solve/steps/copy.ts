@@ -35,7 +35,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
   async function itemParts(item: PathItem): Promise<KeyPart[]> {
     const from = await resultOf(item.from);
     // Layers never change: what was digested of them once needs no second look, and no mount.
-    const memoKey = from.kind === "layers" ? memoKeyOf(from.layers, item, step) : undefined;
+    const memoKey = from.kind === "layers" ? memoKeyOf(from.layers, item, step, context.epoch) : undefined;
     const memo = memoKey === undefined ? undefined : context.store.cache.get(memoKey);
     if (memo !== undefined) return JSON.parse(memo.value) as KeyPart[];
     const { sources, digester } = await sourcesOf(item);
@@ -82,8 +82,9 @@ function sourcePart(source: CopySource, digester: TreeDigester): KeyPart {
   return [name, `${digest},${source.include ?? basename(source.path)}`];
 }
 
-function memoKeyOf(layers: Digest[], item: PathItem, step: CopyStep): string {
-  const what = JSON.stringify([layers, item.path, item.wildcard, item.extract, step.parents, step.exclude]);
+function memoKeyOf(layers: Digest[], item: PathItem, step: CopyStep, epoch: number | undefined): string {
+  const times = epoch === undefined ? [] : [epoch];
+  const what = JSON.stringify([layers, item.path, item.wildcard, item.extract, step.parents, step.exclude, ...times]);
   return `tree:${new Bun.SHA256().update(what).digest("hex")}`;
 }
 

@@ -53,7 +53,8 @@ async function mountParts(step: RunStep, context: SolveContext, resultOf: Result
 async function sourceDigest(source: string, context: SolveContext, result: StepResult): Promise<string> {
   if (result.kind === "layers") {
     if (source === "") return result.layers.join(",");
-    const what = JSON.stringify(["mount", result.layers, source]);
+    const times = context.epoch === undefined ? [] : [context.epoch];
+    const what = JSON.stringify(["mount", result.layers, source, ...times]);
     const memoKey = `tree:${new Bun.SHA256().update(what).digest("hex")}`;
     const memo = context.store.cache.get(memoKey);
     if (memo !== undefined) return memo.value;

@@ -7,5 +7,5 @@ export function openResult(context: SolveContext, result: StepResult): TreeResul
   if (result.kind === "tree") return { ...result, close: () => {} };
   const records = result.layers.map((diffID) => context.store.layers.require(diffID));
   const tree = createFileTree(context.linux, context.snapshotter.view(records));
-  return { kind: "tree", tree, digester: createTreeDigester(context.linux, tree), close: () => tree.close() };
+  return { kind: "tree", tree, digester: createTreeDigester(context.linux, tree, context), close: () => tree.close() };
 }

@@ -5,7 +5,7 @@ import { type FileTree, isCopied, type TreeFilter, type TreeNode } from "./FileT
 export interface TreeDigester {
   /**
    * Merkle digest (hex) of a file or a whole directory: type, mode, owner, link target, device, extended attributes and bytes,
-   * never times. With `contentsOnly`, a directory counts by what is in it and not by its own mode and owner. Nodes are read
+   * never times unless there is an epoch to clamp them to. With `contentsOnly`, a directory counts by what is in it and not by its own mode and owner. Nodes are read
    * once; unchanged files of an index are not read at all. `selection` hears paths relative to the node.
    */
   digest(node: TreeNode, options?: { contentsOnly?: boolean; selection?: TreeFilter }): string;
@@ -20,7 +20,12 @@ interface Selected {
 const CHUNK = 1024 * 1024;
 const NO_ATTRIBUTES = new Uint8Array(32);
 
-export function createTreeDigester(linux: Linux, tree: FileTree): TreeDigester {
+/** With `epoch` (seconds), the files' times count, those later than it as if they were it: for what COPY keeps the times of. */
+export function createTreeDigester(
+  linux: Linux,
+  tree: FileTree,
+  { epoch }: { epoch?: number | undefined } = {},
+): TreeDigester {
   const memo = new Map<TreeNode, string>();
   const ownMemo = new Map<TreeNode, string>();
   let buffer: Uint8Array | undefined;
@@ -72,9 +77,13 @@ export function createTreeDigester(linux: Linux, tree: FileTree): TreeDigester {
       content = `${node.stat.rdevMajor},${node.stat.rdevMinor}`;
     }
     const owner = tree.rootOwned ? "0:0" : `${node.stat.uid}:${node.stat.gid}`;
-    const text = `${node.stat.mode.toString(8)} ${owner} ${content}`;
+    const text = `${node.stat.mode.toString(8)} ${owner} ${content}${time(node)}`;
     ownMemo.set(node, text);
     return text;
+  }
+
+  function time({ stat }: TreeNode): string {
+    return epoch === undefined ? "" : ` ${Math.min(stat.mtimeSec, epoch)}`;
   }
 
   function contents(node: TreeNode, base: string, selected: Selected | undefined): string {
@@ -129,7 +138,10 @@ export function createTreeDigester(linux: Linux, tree: FileTree): TreeDigester {
       const { contentsOnly = false, selection } = options;
       const directory = (node.stat.mode & S_IFMT) === S_IFDIR;
       const selected = selection === undefined ? undefined : { filter: selection, state: selection.root() };
-      const text = contentsOnly && directory ? contents(node, "", selected) : whole(node, "", selected, undefined);
+      const text =
+        contentsOnly && directory
+          ? `${contents(node, "", selected)}${time(node)}`
+          : whole(node, "", selected, undefined);
       return new Bun.SHA256().update(text).digest("hex");
     },
   };
