@@ -32,6 +32,7 @@ const DOCKERFILE = [
   "mkfifo pipe",
   "EOF",
   "RUN --mount=from=made,source=/out,target=/m cp -p /m/deep/old /old",
+  "RUN --mount=target=/m cp -p /m/a.txt /context-file",
 ].join("\n");
 
 /** A context whose files are of `time` (seconds). */

@@ -1,7 +1,7 @@
 import type { Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Step } from "../plan/graph.ts";
-import { commitLayer } from "./commitLayer.ts";
+import { clampedKey, commitLayer } from "./commitLayer.ts";
 import { explainMiss, type KeyPart, stepKey } from "./key.ts";
 import type { LayersResult, SolveContext } from "./SolveContext.ts";
 
@@ -52,10 +52,11 @@ export async function cachedStep(
       const reason = explain(context, step, key, parts);
       if (context.failOnMiss) throw missed(step, reason);
       const outcome = await work();
-      const layer = commitLayer(context, outcome.upper);
+      const { clamped, ...layer } = commitLayer(context, outcome.upper);
       if (outcome.keep !== false) {
         store.transaction(() => {
           store.cache.put(key, JSON.stringify(layer), [layer.diffID]);
+          if (clamped) store.cache.put(clampedKey(layer.diffID), "", [layer.diffID]);
           store.cache.putInGroup(groupOf(context, step), key, JSON.stringify(parts));
         });
       }

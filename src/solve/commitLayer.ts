@@ -7,6 +7,8 @@ import type { SolveContext } from "./SolveContext.ts";
 export interface CommittedLayer {
   diffID: Digest;
   created: number;
+  /** Made now, with an epoch: to be recorded by {@link clampedKey} together with what keeps the layer. */
+  clamped?: true;
 }
 
 /** More layers of one size than this are not compared: they are many tiny ones, cheap to have twice. */
@@ -38,15 +40,12 @@ export function commitLayer(context: SolveContext, upper: string): CommittedLaye
 function commitClamped({ store, lease, linux }: SolveContext, upper: string, epoch: number): CommittedLayer {
   clampTimes(linux, upper, epoch);
   const described = describeLayer(linux, upper);
-  return store.transaction(() => {
-    const known = store.layers.get(described.diffID) !== undefined;
-    const layer = store.layers.adopt(upper, described, lease);
-    if (!known) store.cache.put(clampedKey(layer.diffID), "", [layer.diffID]);
-    return { diffID: layer.diffID, created: layer.created };
-  });
+  const known = store.layers.get(described.diffID) !== undefined;
+  const { diffID, created } = store.layers.adopt(upper, described, lease);
+  return { diffID, created, ...(known ? {} : { clamped: true }) };
 }
 
 /** The record that says of a layer that its times were clamped. */
-function clampedKey(diffID: Digest): string {
+export function clampedKey(diffID: Digest): string {
   return `clamped:${diffID}`;
 }
