@@ -50,6 +50,8 @@ export interface BuildOptions {
   jobs?: number;
   secrets: { id: string; source?: string; env?: string }[];
   ssh?: SshSource[];
+  /** Builds a second time, without the cache and aside of the store, and compares. */
+  verifyReproducible?: boolean;
   /** A step that is not in the cache fails the build. */
   failOnMiss?: boolean;
   /** `network.host`, `security.insecure`: what the Dockerfile may ask for beyond the sandbox. */
@@ -68,6 +70,24 @@ export interface BuildResult {
   warnings: Violation[];
   /** SOURCE_DATE_EPOCH in seconds, where the build had one: what is exported of it is not later. */
   epoch?: number;
+  /** Where `verifyReproducible` was asked. */
+  verification?: Verification;
+}
+
+/** How a second build compares with the first. */
+export interface Verification {
+  /** Times were compared: the build had an epoch. Without one, those of any two builds differ. */
+  times: boolean;
+  /** Paths in the layers that differ, by layer; and what differs in the config. None: it came out the same. */
+  differences: VerifiedDifference[];
+}
+export interface VerifiedDifference {
+  /** The history's text of the layer, "config" for what is not in one. */
+  where: string;
+  /** The first ones: `path` with a leading `/`, a config's key with dots. */
+  paths: { path: string; what: string[] }[];
+  /** There are more than those in `paths`. */
+  more: boolean;
 }
 /** build(engine, options): Promise<BuildResult> */
 

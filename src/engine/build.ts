@@ -5,7 +5,7 @@ import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import { familiarName, parseReference } from "../oci/reference.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import type { Graph, StepID } from "../plan/graph.ts";
+import type { Graph, ResolveImage, StepID } from "../plan/graph.ts";
 import { planBuild } from "../plan/plan.ts";
 import { parseUlimits } from "../runtime/rlimits.ts";
 import { createSshAgents } from "../runtime/sshAgents.ts";
@@ -43,17 +43,38 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Buil
       engine.emit(event);
     },
   };
-  try {
-    const result = await buildImage(recorded, options, tags);
-    recorder.finish({ imageID: result.imageID });
-    return result;
-  } catch (error) {
-    recorder.finish({ error, canceled: engine.signal.aborted });
-    throw error;
-  }
+  const sandbox = once(() => openSandbox(engine));
+  const first = async (given: BuildOptions, bases: BuildWork["bases"]): Promise<BuildResult> => {
+    try {
+      const result = await buildImage(recorded, given, { tags, sandbox, bases });
+      recorder.finish({ imageID: result.imageID });
+      return result;
+    } catch (error) {
+      recorder.finish({ error, canceled: engine.signal.aborted });
+      throw error;
+    }
+  };
+  if (options.verifyReproducible !== true) return first(options, (resolve) => resolve);
+  const { verifyReproducible } = await import("./verifyReproducible.ts");
+  return verifyReproducible(engine, options, {
+    first,
+    again: (scratch, given, bases) => buildImage(scratch, given, { tags: [], sandbox, bases }),
+  });
 }
 
-async function buildImage(engine: Engine, options: BuildOptions, tags: string[]): Promise<BuildResult> {
+/** What a build shares with its repetition, if there is to be one. */
+export interface BuildWork {
+  tags: string[];
+  sandbox: () => Promise<Sandbox>;
+  /** Stands between the planner and the resolver of base images. */
+  bases: (resolve: ResolveImage) => ResolveImage;
+}
+
+async function buildImage(
+  engine: Engine,
+  options: BuildOptions,
+  { tags, sandbox, bases }: BuildWork,
+): Promise<BuildResult> {
   const { store, signal } = engine;
   const vertices = createVertices(engine.emit);
   const lease = store.lease("build");
@@ -62,7 +83,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
     const contexts = await openContexts(engine, options, { lease, vertices });
     const source = contexts.dockerfile;
     const dockerfile = parseDockerfile(source.text, { file: source.name });
-    const resolveImage = createBaseResolver(engine, options, { vertices, lease, layouts: contexts.layouts });
+    const resolveImage = bases(createBaseResolver(engine, options, { vertices, lease, layouts: contexts.layouts }));
     const asked = planOptions(options, contexts);
     const { epoch, text } = await sourceDateEpoch(dockerfile, asked, {
       resolveImage,
@@ -102,7 +123,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       failOnMiss: options.failOnMiss ?? false,
       secrets: secretSources(options),
       ssh,
-      sandbox: once(() => openSandbox(engine)),
+      sandbox,
       addHosts: options.addHosts,
       project: contexts.project,
       ...(epoch === undefined ? {} : { epoch }),

@@ -50,6 +50,10 @@ export const command: Command = {
     check: { type: "bool", help: "Check the Dockerfile and build nothing; exit status 1 when something is found" },
     "print-context": { type: "bool", help: "List what is in the build context, and which line kept or dropped it" },
     explain: { type: "bool", help: "Say for each step why it ran" },
+    "verify-reproducible": {
+      type: "bool",
+      help: "Build a second time without the cache, and say which files differ; exit status 1 when some do",
+    },
     "fail-on-miss": { type: "bool", help: "Fail, and say why, where a step is not in the cache" },
     load: { type: "bool", help: "Accepted: the image is in the store in any case" },
     rm: { type: "bool", help: "Accepted: temporary containers are always removed" },
@@ -97,6 +101,7 @@ export const command: Command = {
       addHosts: list(call, "add-host"),
       secrets: list(call, "secret").map(secret),
       ssh: list(call, "ssh").map(sshSource),
+      verifyReproducible: flag(call, "verify-reproducible"),
       failOnMiss: flag(call, "fail-on-miss"),
       allow: list(call, "allow")
         .flatMap((each) => each.split(","))
@@ -131,7 +136,10 @@ export const command: Command = {
       for (const warning of result.warnings) call.err(` - ${violationText(warning)}\n`);
     }
     call.out(`${result.imageID}\n`);
-    return 0;
+    if (result.verification === undefined) return 0;
+    const { verificationText } = await import("../render/verificationText.ts");
+    call.err(verificationText(result.verification));
+    return result.verification.differences.length === 0 ? 0 : 1;
   },
 };
 
