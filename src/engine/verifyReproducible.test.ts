@@ -2,7 +2,6 @@ import { expect, test } from "bun:test";
 import { chmodSync, copyFileSync, linkSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { withEngine } from "../../test/support/withEngine.ts";
-import { verificationText } from "../cli/render/verificationText.ts";
 import { build } from "./build.ts";
 import type { BuildOptions, BuildResult } from "./Engine.ts";
 
@@ -56,7 +55,6 @@ test("--verify-reproducible builds again beside the store, names the first paths
     );
     expect(chance?.paths.find(({ path }) => path === "/id")?.what[0]).toMatch(/^bytes from \d+ on$/);
     expect(when === undefined || when.where.startsWith("RUN")).toBe(true);
-    expect(verificationText(verification as NonNullable<typeof verification>)).toContain("    /id: bytes from ");
 
     // Times aside without an epoch; to the last digit with one, from a tar on standard input as well.
     const steady = "FROM base\nWORKDIR /w\nCOPY bin/sh .\nRUN touch /bin/x y";
@@ -71,9 +69,6 @@ test("--verify-reproducible builds again beside the store, names the first paths
       stdin: () => new Blob([tar as Uint8Array<ArrayBuffer>]).stream(),
     });
     expect(exact.verification).toEqual({ times: true, differences: [] });
-    expect(verificationText(exact.verification as NonNullable<typeof verification>)).toBe(
-      "The second build came out the same.\n",
-    );
     const old = await run(
       "FROM base\nRUN read id < /proc/sys/kernel/random/uuid; touch -d @$((0x${id%%-*} % 1600000000)) /t",
       {
