@@ -7,6 +7,7 @@ import type { Runtime } from "../runtime/Runtime.ts";
 import type { SshAgents } from "../runtime/sshAgents.ts";
 import type { Snapshotter } from "../store/Snapshotter.ts";
 import type { Lease, Store } from "../store/Store.ts";
+import type { CacheCollector, ImportedCache } from "./ImportedCache.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { FileTree } from "./tree/FileTree.ts";
 import type { TreeDigester } from "./tree/treeDigest.ts";
@@ -48,6 +49,10 @@ export interface SolveContext {
   network: "default" | "none" | "host";
   /** SOURCE_DATE_EPOCH in seconds: no file that a step writes is later than this, and each step's key says it. */
   epoch?: number;
+  /** `--cache-from`. */
+  imported?: ImportedCache;
+  /** Hears of all that another build with the same inputs could take over. */
+  collect?: CacheCollector;
   /** What every RUN step gets beyond its own: part of its key. */
   machine: { hostname?: string; shmSize?: number; rlimits: Rlimit[] };
   /** The OCI runtime and this process's private mount namespace; asked for by the first step that runs something. */

@@ -2,6 +2,7 @@ import type { Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Step } from "../plan/graph.ts";
 import { clampedKey, commitLayer } from "./commitLayer.ts";
+import type { FoundStep } from "./ImportedCache.ts";
 import { explainMiss, type KeyPart, stepKey } from "./key.ts";
 import type { LayersResult, SolveContext } from "./SolveContext.ts";
 
@@ -28,27 +29,29 @@ export async function cachedStep(
   const parts: KeyPart[] = epoch === undefined ? own : [...own, ["SOURCE_DATE_EPOCH", String(epoch)]];
   const key = stepKey(parts);
 
-  const hit = lookup(context, step, key);
-  if (hit !== undefined) {
+  const given = ({ diffID, created }: FoundStep): LayersResult => ({
+    kind: "layers",
+    layers: [...base, diffID],
+    layer: diffID,
+    created,
+  });
+  const cached = (found: FoundStep): LayersResult => {
+    context.collect?.step(key, found);
     emit({ type: "start", step });
     emit({ type: "done", step, cached: true });
-    return { kind: "layers", layers: [...base, hit.diffID], layer: hit.diffID, created: hit.created };
-  }
+    return given(found);
+  };
 
+  const hit = lookup(context, step, key) ?? (await importedStep(context, step, key));
+  if (hit !== undefined) return cached(hit);
+
+  await context.imported?.bring(base);
   return context.slots(() =>
     store.locked(`step:${key}`, async () => {
       context.signal.throwIfAborted();
       const meanwhile = lookup(context, step, key);
+      if (meanwhile !== undefined) return cached(meanwhile);
       emit({ type: "start", step });
-      if (meanwhile !== undefined) {
-        emit({ type: "done", step, cached: true });
-        return {
-          kind: "layers",
-          layers: [...base, meanwhile.diffID],
-          layer: meanwhile.diffID,
-          created: meanwhile.created,
-        };
-      }
       const reason = explain(context, step, key, parts);
       if (context.failOnMiss) throw missed(step, reason);
       const outcome = await work();
@@ -60,18 +63,28 @@ export async function cachedStep(
           store.cache.putInGroup(groupOf(context, step), key, JSON.stringify(parts));
         });
       }
+      if (outcome.keep !== false) context.collect?.step(key, layer);
       emit({ type: "done", step, cached: false, reason });
-      return { kind: "layers", layers: [...base, layer.diffID], layer: layer.diffID, created: layer.created };
+      return given(layer);
     }),
   );
 }
 
-function lookup(context: SolveContext, step: Step, key: string): { diffID: Digest; created: number } | undefined {
+/** Its layer may not be here yet: `ImportedCache.bring`. */
+async function importedStep(context: SolveContext, step: Step, key: string): Promise<FoundStep | undefined> {
+  if (step.ignoreCache) return undefined;
+  const found = await context.imported?.step(key);
+  if (found === undefined || isExpired(step, found.created)) return undefined;
+  context.imported?.take(key, found);
+  return found;
+}
+
+function lookup(context: SolveContext, step: Step, key: string): FoundStep | undefined {
   if (step.ignoreCache) return undefined;
   const record = context.store.cache.get(key);
   if (record === undefined) return undefined;
   if (isExpired(step, record.created)) return undefined;
-  const found = JSON.parse(record.value) as { diffID: Digest; created: number };
+  const found = JSON.parse(record.value) as FoundStep;
   // Held before it is looked for, so that nobody takes it in between.
   context.lease.protect("layer", found.diffID);
   return context.store.layers.get(found.diffID) === undefined ? undefined : found;

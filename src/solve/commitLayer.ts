@@ -45,7 +45,7 @@ function commitClamped({ store, lease, linux }: SolveContext, upper: string, epo
   return { diffID, created, ...(known ? {} : { clamped: true }) };
 }
 
-/** The record that says of a layer that its times were clamped. */
+/** The record that says of a layer that its times were clamped. As the others that begin so, it is about layers and no step's. */
 export function clampedKey(diffID: Digest): string {
-  return `clamped:${diffID}`;
+  return `tree:clamped:${diffID}`;
 }

@@ -24,7 +24,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
   async function sourcesOf(item: PathItem): Promise<{ sources: CopySource[]; digester: TreeDigester }> {
     let known = found.get(item);
     if (known === undefined) {
-      const opened = openResult(context, await resultOf(item.from));
+      const opened = await openResult(context, await resultOf(item.from));
       closers.push(opened.close);
       known = { sources: findSources(step, item, opened.tree), digester: opened.digester };
       found.set(item, known);
@@ -36,12 +36,13 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
     const from = await resultOf(item.from);
     // Layers never change: what was digested of them once needs no second look, and no mount.
     const memoKey = from.kind === "layers" ? memoKeyOf(from.layers, item, step, context.epoch) : undefined;
-    const memo = memoKey === undefined ? undefined : context.store.cache.get(memoKey);
-    if (memo !== undefined) return JSON.parse(memo.value) as KeyPart[];
+    const memo = memoKey === undefined ? undefined : await remembered(context, memoKey);
+    if (memo !== undefined) return memo;
     const { sources, digester } = await sourcesOf(item);
     const parts = sources.map((source) => sourcePart(source, digester));
     if (memoKey !== undefined && from.kind === "layers") {
       context.store.cache.put(memoKey, JSON.stringify(parts), from.layers);
+      context.collect?.tree(memoKey, JSON.stringify(parts));
     }
     return parts;
   }
@@ -70,6 +71,25 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
     });
   } finally {
     for (const close of closers) close();
+  }
+}
+
+async function remembered(context: SolveContext, memoKey: string): Promise<KeyPart[] | undefined> {
+  const value = context.store.cache.get(memoKey)?.value ?? (await context.imported?.tree(memoKey));
+  const parts = value === undefined ? undefined : parseParts(value);
+  if (value !== undefined && parts !== undefined) context.collect?.tree(memoKey, value);
+  return parts;
+}
+
+/** Undefined for what was never written by us. */
+function parseParts(value: string): KeyPart[] | undefined {
+  try {
+    const parts: unknown = JSON.parse(value);
+    const isPart = (part: unknown): boolean =>
+      Array.isArray(part) && part.length === 2 && part.every((each) => typeof each === "string");
+    return Array.isArray(parts) && parts.every(isPart) ? (parts as KeyPart[]) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -56,17 +56,17 @@ async function sourceDigest(source: string, context: SolveContext, result: StepR
     const times = context.epoch === undefined ? [] : [context.epoch];
     const what = JSON.stringify(["mount", result.layers, source, ...times]);
     const memoKey = `tree:${new Bun.SHA256().update(what).digest("hex")}`;
-    const memo = context.store.cache.get(memoKey);
-    if (memo !== undefined) return memo.value;
-    const digest = digestOf(source, context, result);
-    context.store.cache.put(memoKey, digest, result.layers);
+    const memo = context.store.cache.get(memoKey)?.value ?? (await context.imported?.tree(memoKey));
+    const digest = memo ?? (await digestOf(source, context, result));
+    if (memo === undefined) context.store.cache.put(memoKey, digest, result.layers);
+    context.collect?.tree(memoKey, digest);
     return digest;
   }
   return digestOf(source, context, result);
 }
 
-function digestOf(source: string, context: SolveContext, result: StepResult): string {
-  const opened = openResult(context, result);
+async function digestOf(source: string, context: SolveContext, result: StepResult): Promise<string> {
+  const opened = await openResult(context, result);
   try {
     const node = opened.tree.lookup(source, true);
     return node === undefined ? "missing" : opened.digester.digest(node);
