@@ -3,6 +3,7 @@ import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
+import type { CacheExport, CacheImport } from "./cache/CacheSpec.ts";
 import type { Emit } from "./events.ts";
 
 /**
@@ -50,6 +51,9 @@ export interface BuildOptions {
   jobs?: number;
   secrets: { id: string; source?: string; env?: string }[];
   ssh?: SshSource[];
+  /** Caches beside the store's, the first one's word first; and where this build's cache goes. */
+  cacheFrom?: CacheImport[];
+  cacheTo?: CacheExport[];
   /** Builds a second time, without the cache and aside of the store, and compares. */
   verifyReproducible?: boolean;
   /** A step that is not in the cache fails the build. */

@@ -5,6 +5,9 @@ import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import { familiarName, parseReference } from "../oci/reference.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import type { Platform } from "../oci/platform.ts";
+import type { BuildCaches } from "./cache/buildCaches.ts";
+import { parseBool } from "../dockerfile/parseBool.ts";
 import type { Graph, ResolveImage, StepID } from "../plan/graph.ts";
 import { planBuild } from "../plan/plan.ts";
 import { parseUlimits } from "../runtime/rlimits.ts";
@@ -21,7 +24,7 @@ import { buildViolations } from "./buildViolations.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
 import { planOptions } from "./planOptions.ts";
 import { sourceDateEpoch } from "./sourceDateEpoch.ts";
-import { createVertices } from "./vertices.ts";
+import { createVertices, type Vertices } from "./vertices.ts";
 
 /**
  * Builds an image as BuildKit's Dockerfile frontend says: plans what the target needs, brings each step to its layer (from the cache where
@@ -134,11 +137,15 @@ async function buildImage(
         ...(hostname === undefined || hostname === "" ? {} : { hostname }),
       },
     };
-    const solved = await solve(graph, context);
+    const caches = await openCaches(engine, options, { context, vertices, platform: graph.target.platform });
+    const solved = await solve(graph, { ...context, ...caches?.context });
     contexts.save();
 
-    return await vertices.internal("exporting to image", async (status) => {
-      const config = assembleConfig(graph, solved.target.layers, solved.results, epoch);
+    const result = await vertices.internal("exporting to image", async (status) => {
+      const config = {
+        ...assembleConfig(graph, solved.target.layers, solved.results, epoch),
+        ...caches?.inline(solved.target.layers),
+      };
       const { imageID } = store.transaction(() => {
         const written = putImage(store, { config, lease });
         for (const tag of tags) store.images.tag(tag, written.imageID);
@@ -148,10 +155,30 @@ async function buildImage(
       for (const tag of tags) status(`naming to ${tag.replace(/:latest$/, "")}`);
       return { imageID, tags: tags.map(familiarName), warnings, ...(epoch === undefined ? {} : { epoch }) };
     });
+    await caches?.save(solved.target.layers);
+    return result;
   } finally {
     ssh.close();
     lease.release();
   }
+}
+
+/** The build's caches beside the store's, where it asks for some. */
+async function openCaches(
+  engine: Engine,
+  options: BuildOptions,
+  work: { context: SolveContext; vertices: Vertices; platform: Platform },
+): Promise<BuildCaches | undefined> {
+  const from = options.cacheFrom ?? [];
+  const to = options.cacheTo ?? [];
+  const inline = parseBool(options.buildArgs.BUILDKIT_INLINE_CACHE ?? "") === true;
+  if (from.length === 0 && to.length === 0 && !inline) return undefined;
+  const { buildCaches } = await import("./cache/buildCaches.ts");
+  return buildCaches(
+    engine,
+    { from, to: inline ? [...to, { type: "inline", mode: "min", ignoreError: false }] : to },
+    work,
+  );
 }
 
 /** What is worth a word and changes nothing. */

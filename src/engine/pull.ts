@@ -70,7 +70,7 @@ export async function fetchImage(
   options: PullOptions & { top: ResolvedManifest; lease: Lease },
 ): Promise<{ id: Digest; digest: Digest; config: ImageConfig; fetched: boolean }> {
   const { lease, top } = options;
-  const { bytes, manifest, digest } = await chosen(source, reference, top, options);
+  const { bytes, manifest, digest } = await chosenManifest(source, reference, top, options);
   lease.protect("blob", manifest.config.digest);
   const config = await readConfig(engine, source, reference, manifest.config, lease);
   const layers = manifest.layers.map((blob, i): LayerWork => ({ blob, diffID: config.rootfs.diff_ids[i] as Digest }));
@@ -94,18 +94,18 @@ export async function fetchConfig(
   const reference = parseReference(name);
   const registry = registryOf(engine, reference);
   const top = await registry.manifest(reference.path, reference.digest ?? reference.tag ?? "latest");
-  const { manifest } = await chosen(registry, reference, top, options);
+  const { manifest } = await chosenManifest(registry, reference, top, options);
   options.lease.protect("blob", manifest.config.digest);
   const config = await readConfig(engine, registry, reference, manifest.config, options.lease);
   return { id: manifest.config.digest, config };
 }
 
-function registryOf({ config, signal }: Engine, { domain }: Reference): Registry {
+export function registryOf({ config, signal }: Engine, { domain }: Reference): Registry {
   return createRegistry({ host: domain, ...config.registries[domain], signal });
 }
 
-/** The manifest of the platform that was asked for, or of this machine's. */
-async function chosen(
+/** The manifest of the platform that was asked for, or of this machine's. @throws SlipwayError `NO_MATCHING_PLATFORM` */
+export async function chosenManifest(
   registry: ImageSource,
   reference: Pick<Reference, "path" | "canonical">,
   top: { bytes: Uint8Array; digest: Digest },

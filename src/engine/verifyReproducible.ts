@@ -41,7 +41,7 @@ export async function verifyReproducible(
     const scratch = openScratchStore(engine.store, lease);
     try {
       const aside = { ...engine, store: scratch.store, emit: secondTime(engine) };
-      const { failOnMiss: _, ...again } = given;
+      const { failOnMiss: _, cacheFrom: __, cacheTo: ___, ...again } = given;
       const second = await builds.again(aside, again, () => async (reference, platform) => {
         const base = await bases.get(`${reference} ${formatFullPlatform(platform)}`);
         if (base === undefined) throw new Error(`the second build asks for another base image: ${reference}`);

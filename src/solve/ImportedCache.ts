@@ -1,3 +1,4 @@
+import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 
 export interface FoundStep {
@@ -17,6 +18,8 @@ export interface ImportedCache {
    * @throws LayersMissing where that cannot be
    */
   bring(layers: readonly Digest[]): Promise<void>;
+  /** Digest and size of the layer's compressed form, where a cache says that it gives it. */
+  blob(diffID: Digest): Promise<Descriptor | undefined>;
   /** Whether to solve again: true for {@link LayersMissing}, whose layers are not offered any more. */
   refuse(error: unknown): boolean;
 }

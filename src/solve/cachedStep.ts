@@ -16,6 +16,8 @@ export interface StepOutcome {
 
 /**
  * Gives the layer of a step: from the cache when a record with the same key parts names a layer that is still there, by `work` otherwise.
+ * `proved` is given where a part is what an imported cache claims of files: before `work` does anything, and before anything is recorded, it
+ * finds the parts by the files themselves.
  * A step that another process is at work on is waited for, and its result taken.
  */
 export async function cachedStep(
@@ -24,6 +26,7 @@ export async function cachedStep(
   base: Digest[],
   own: KeyPart[],
   work: () => Promise<StepOutcome>,
+  proved?: () => Promise<KeyPart[]>,
 ): Promise<LayersResult> {
   const { store, emit, epoch } = context;
   const parts: KeyPart[] = epoch === undefined ? own : [...own, ["SOURCE_DATE_EPOCH", String(epoch)]];
@@ -45,6 +48,7 @@ export async function cachedStep(
   const hit = lookup(context, step, key) ?? (await importedStep(context, step, key));
   if (hit !== undefined) return cached(hit);
 
+  if (proved !== undefined) return cachedStep(context, step, base, await proved(), work);
   await context.imported?.bring(base);
   return context.slots(() =>
     store.locked(`step:${key}`, async () => {

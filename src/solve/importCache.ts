@@ -146,6 +146,14 @@ export function importCache(sources: readonly CacheSource[], options: ImportOpti
       );
       if (missing.length > 0) throw new LayersMissing(missing);
     },
+    async blob(diffID) {
+      if (refused.has(diffID)) return undefined;
+      for (const { blobs } of await all()) {
+        const found = blobs.get(diffID);
+        if (found !== undefined) return found;
+      }
+      return undefined;
+    },
     refuse(error) {
       if (!(error instanceof LayersMissing)) return false;
       const before = refused.size;

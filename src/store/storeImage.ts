@@ -61,7 +61,8 @@ function keptMediaType(store: Store, manifest: Digest): string | undefined {
   return parsed.mediaType;
 }
 
-function storeLayer(store: Store, diffID: Digest): Layer {
+/** A layer of the store in the form that an image of the store gives it. */
+export function storeLayer(store: Store, diffID: Digest): Layer {
   const record = store.layers.require(diffID);
   const blob = store.layers.blobs(diffID).find((each) => store.blobs.has(each.digest));
   let described: Promise<Descriptor> | undefined;

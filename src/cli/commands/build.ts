@@ -60,8 +60,14 @@ export const command: Command = {
     "force-rm": { type: "bool", help: "Accepted: temporary containers are always removed" },
     push: later("push comes in a later version; build, then use another tool for now"),
     output: { ...later("other outputs than an image in the store come in a later version"), short: "o" },
-    "cache-from": later("importing caches comes in a later version"),
-    "cache-to": later("exporting caches comes in a later version"),
+    "cache-from": {
+      type: "list",
+      help: "Cache of another build: IMAGE, type=registry,ref=IMAGE or type=local,src=DIRECTORY[,tag=TAG]",
+    },
+    "cache-to": {
+      type: "list",
+      help: "Where the build's cache goes: type=inline, or type=local,dest=DIRECTORY[,tag=TAG], with mode=max for every step's",
+    },
     attest: later("attestations come in a later version"),
     sbom: later("attestations come in a later version"),
     provenance: later("attestations come in a later version"),
@@ -101,6 +107,7 @@ export const command: Command = {
       addHosts: list(call, "add-host"),
       secrets: list(call, "secret").map(secret),
       ssh: list(call, "ssh").map(sshSource),
+      ...(await caches(call)),
       verifyReproducible: flag(call, "verify-reproducible"),
       failOnMiss: flag(call, "fail-on-miss"),
       allow: list(call, "allow")
@@ -251,6 +258,13 @@ function entitlement(argument: string): string {
   throw new SlipwayError("USAGE", `--allow ${argument} is not known`, {
     hint: "It takes network.host and security.insecure.",
   });
+}
+
+async function caches(call: Call): Promise<Pick<BuildOptions, "cacheFrom" | "cacheTo">> {
+  const [from, to] = [list(call, "cache-from"), list(call, "cache-to")];
+  if (from.length === 0 && to.length === 0) return {};
+  const { parseCacheFrom, parseCacheTo } = await import("../../engine/cache/parseCacheSpec.ts");
+  return { cacheFrom: from.map(parseCacheFrom), cacheTo: to.map(parseCacheTo) };
 }
 
 async function shmSize(value: string | undefined): Promise<number | undefined> {

@@ -2,11 +2,12 @@ import { basename } from "node:path";
 import { parseChmod } from "../../dockerfile/chmod.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { CopyItem, CopyStep } from "../../plan/graph.ts";
-import { cachedStep } from "../cachedStep.ts";
+import { cachedStep, type StepOutcome } from "../cachedStep.ts";
 import type { KeyPart } from "../key.ts";
 import type { LayersResult, ResultOf, SolveContext } from "../SolveContext.ts";
 import { openResult } from "../tree/openResult.ts";
 import type { TreeDigester } from "../tree/treeDigest.ts";
+import { type Claims, rememberedTree, withoutClaims } from "./claims.ts";
 import { type CopySource, findSources } from "./findSources.ts";
 import { needsAccounts } from "./owner.ts";
 import { writeCopies } from "./writeCopies.ts";
@@ -17,7 +18,9 @@ type PathItem = Extract<CopyItem, { type: "path" }>;
 export async function copy(step: CopyStep, context: SolveContext, resultOf: ResultOf): Promise<LayersResult> {
   const base = await resultOf(step.base);
   if (base.kind !== "layers") throw new Error("COPY stands on a file system");
+  const baseLayers = base.layers;
   const closers: (() => void)[] = [];
+  const claims: Claims = { allowed: true, made: false };
   const found = new Map<PathItem, { sources: CopySource[]; digester: TreeDigester }>();
 
   /** The item's sources, looked up once. A file system of a stage is mounted for it. */
@@ -36,7 +39,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
     const from = await resultOf(item.from);
     // Layers never change: what was digested of them once needs no second look, and no mount.
     const memoKey = from.kind === "layers" ? memoKeyOf(from.layers, item, step, context.epoch) : undefined;
-    const memo = memoKey === undefined ? undefined : await remembered(context, memoKey);
+    const memo = memoKey === undefined ? undefined : await remembered(context, memoKey, claims);
     if (memo !== undefined) return memo;
     const { sources, digester } = await sourcesOf(item);
     const parts = sources.map((source) => sourcePart(source, digester));
@@ -47,7 +50,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
     return parts;
   }
 
-  try {
+  async function partsOf(): Promise<KeyPart[]> {
     const parts: KeyPart[] = [
       ["kind", "copy 1"],
       ["destination", step.dest],
@@ -57,25 +60,31 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
       ["--parents", String(step.parents)],
       ["--exclude", JSON.stringify(step.exclude)],
     ];
-    if (!step.link || needsAccounts(step.chown)) parts.push(["base", base.layers.join(",")]);
+    if (!step.link || needsAccounts(step.chown)) parts.push(["base", baseLayers.join(",")]);
     for (const item of step.items) {
       if (item.type === "path") parts.push(...(await itemParts(item)));
       else parts.push([`heredoc ${item.name}`, new Bun.SHA256().update(item.content).digest("hex")]);
     }
+    return parts;
+  }
 
-    return await cachedStep(context, step, base.layers, parts, async () => {
+  try {
+    const parts = await partsOf();
+    const work = async (): Promise<StepOutcome> => {
       const sources: CopySource[] = [];
       for (const item of step.items) if (item.type === "path") sources.push(...(await sourcesOf(item)).sources);
       const inline = step.items.filter((item) => item.type === "inline");
-      return writeCopies(context, { step, base: base.layers, sources, inline, mode: modeOf(step) });
-    });
+      return writeCopies(context, { step, base: baseLayers, sources, inline, mode: modeOf(step) });
+    };
+    const proved = claims.made ? () => withoutClaims(claims, partsOf) : undefined;
+    return await cachedStep(context, step, baseLayers, parts, work, proved);
   } finally {
     for (const close of closers) close();
   }
 }
 
-async function remembered(context: SolveContext, memoKey: string): Promise<KeyPart[] | undefined> {
-  const value = context.store.cache.get(memoKey)?.value ?? (await context.imported?.tree(memoKey));
+async function remembered(context: SolveContext, memoKey: string, claims: Claims): Promise<KeyPart[] | undefined> {
+  const value = await rememberedTree(context, memoKey, claims);
   const parts = value === undefined ? undefined : parseParts(value);
   if (value !== undefined && parts !== undefined) context.collect?.tree(memoKey, value);
   return parts;

@@ -8,13 +8,15 @@ import { located } from "../located.ts";
 import { openResult } from "../tree/openResult.ts";
 import { dropUntouched } from "./runUntouched.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
+import { type Claims, rememberedTree, withoutClaims } from "./claims.ts";
 import { prepareMounts } from "./runMounts.ts";
 
 /** RUN: the command in a container on the layers so far; what it wrote is the layer. */
 export async function run(step: RunStep, context: SolveContext, resultOf: ResultOf): Promise<LayersResult> {
   const base = await resultOf(step.base);
   if (base.kind !== "layers") throw new Error("RUN stands on a file system");
-  const parts: KeyPart[] = [
+  const claims: Claims = { allowed: true, made: false };
+  const partsOf = async (): Promise<KeyPart[]> => [
     ["kind", "run 2"],
     ["command", JSON.stringify(step.args)],
     ...step.env.map((entry): KeyPart => {
@@ -30,33 +32,51 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
     ["--shm-size", String(context.machine.shmSize ?? "")],
     ["--ulimit", context.machine.rlimits.map(({ type, soft, hard }) => `${type}=${soft}:${hard}`).join(",")],
     ...step.pipes.map((pipe): KeyPart => [`heredoc ${pipe.name}`, pipe.content]),
-    ...(await mountParts(step, context, resultOf)),
+    ...(await mountParts(step, context, resultOf, claims)),
     ["base", base.layers.join(",")],
   ];
-  return cachedStep(context, step, base.layers, parts, () => execute(step, context, resultOf, base));
+  const parts = await partsOf();
+  return cachedStep(
+    context,
+    step,
+    base.layers,
+    parts,
+    () => execute(step, context, resultOf, base),
+    claims.made ? () => withoutClaims(claims, partsOf) : undefined,
+  );
 }
 
 /** Secrets, agents and what a cache mount holds are not inputs (BuildKit): only how they are asked for, and what a cache is made from. */
-async function mountParts(step: RunStep, context: SolveContext, resultOf: ResultOf): Promise<KeyPart[]> {
+async function mountParts(
+  step: RunStep,
+  context: SolveContext,
+  resultOf: ResultOf,
+  claims: Claims,
+): Promise<KeyPart[]> {
   const parts: KeyPart[] = [];
   for (const mount of step.mounts) {
     const target = "target" in mount && mount.target !== undefined ? mount.target : mount.type;
     const { from, ...definition } = { from: undefined, ...mount };
     parts.push([`mount ${target}`, JSON.stringify(definition)]);
     if (mount.type !== "bind" && (mount.type !== "cache" || from === undefined)) continue;
-    parts.push([`files of mount ${target}`, await sourceDigest(mount.source, context, await resultOf(from))]);
+    parts.push([`files of mount ${target}`, await sourceDigest(mount.source, context, await resultOf(from), claims)]);
   }
   return parts;
 }
 
 /** Of the files that are mounted alone: what else is in the stage does not matter. A whole file system is known by its layers. */
-async function sourceDigest(source: string, context: SolveContext, result: StepResult): Promise<string> {
+async function sourceDigest(
+  source: string,
+  context: SolveContext,
+  result: StepResult,
+  claims: Claims,
+): Promise<string> {
   if (result.kind === "layers") {
     if (source === "") return result.layers.join(",");
     const times = context.epoch === undefined ? [] : [context.epoch];
     const what = JSON.stringify(["mount", result.layers, source, ...times]);
     const memoKey = `tree:${new Bun.SHA256().update(what).digest("hex")}`;
-    const memo = context.store.cache.get(memoKey)?.value ?? (await context.imported?.tree(memoKey));
+    const memo = await rememberedTree(context, memoKey, claims);
     const digest = memo ?? (await digestOf(source, context, result));
     if (memo === undefined) context.store.cache.put(memoKey, digest, result.layers);
     context.collect?.tree(memoKey, digest);

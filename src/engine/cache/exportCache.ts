@@ -1,0 +1,139 @@
+import { createLayoutWriter } from "../../archive/layoutWriter.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import { type Digest, sha256 } from "../../oci/digest.ts";
+import type { Manifest } from "../../oci/manifest.ts";
+import { type CacheConfig, type CachedLayer, CACHE_CONFIG, cacheManifest } from "../../solve/cacheFormat.ts";
+import type { CacheCollector, FoundStep, ImportedCache } from "../../solve/ImportedCache.ts";
+import { storeLayer } from "../../store/storeImage.ts";
+import type { Engine } from "../Engine.ts";
+import type { Status } from "../vertices.ts";
+import type { CacheMode } from "./CacheSpec.ts";
+
+/** What the solver told of one build. */
+export interface CollectedCache extends CacheCollector {
+  readonly steps: ReadonlyMap<string, FoundStep>;
+  readonly trees: ReadonlyMap<string, string>;
+}
+
+export function collectCache(): CollectedCache {
+  const steps = new Map<string, FoundStep>();
+  const trees = new Map<string, string>();
+  return {
+    steps,
+    trees,
+    step: (key, found) => void steps.set(key, found),
+    tree: (key, value) => void trees.set(key, value),
+  };
+}
+
+/** Where a cache is written to. */
+export interface CacheTarget {
+  has(blob: { digest: Digest; size: number }): Promise<boolean>;
+  put(stream: () => Promise<ReadableStream<Uint8Array>>): Promise<{ digest: Digest; size: number }>;
+  /** The manifest, under the name that the target stands for. */
+  finish(manifest: Manifest): Promise<void>;
+  close(): void;
+}
+
+export interface ExportWork {
+  collected: CollectedCache;
+  /** The result's layers. */
+  target: readonly Digest[];
+  imported: ImportedCache | undefined;
+  mode: CacheMode;
+  /** Of the build, in seconds: records are then of that time, and the cache's bytes the same every time. */
+  epoch: number | undefined;
+  status: Status;
+}
+
+/** A layout of its own, or one of several tags. */
+export function localTarget(engine: Engine, dest: string, tag: string): CacheTarget {
+  const writer = createLayoutWriter(engine.store.linux, dest);
+  return {
+    has: async (blob) => writer.has(blob),
+    put: async (stream) => writer.put(await stream()),
+    finish: async (manifest) => writer.finish(manifest, tag),
+    close: writer.close,
+  };
+}
+
+/** Writes the build's cache; what is there already is not written again. Layers that no cache gives any more are left out. */
+export async function exportCache(engine: Engine, target: CacheTarget, work: ExportWork): Promise<void> {
+  const { steps, layers: order } = arrange(work);
+  const carried = work.mode === "max" ? new Set(order) : new Set(work.target);
+  const blobs: Descriptor[] = [];
+  const layers: CachedLayer[] = [];
+  for (const diffID of order) {
+    engine.signal.throwIfAborted();
+    const blob = carried.has(diffID) ? await layerBlob(engine, target, work, diffID) : undefined;
+    layers.push({ diffID, ...(blob === undefined ? {} : { blob: blobs.length }) });
+    if (blob === undefined) continue;
+    blobs.push(blob);
+    work.status(`writing layer ${blob.digest}`);
+  }
+  const trees = sorted(work.collected.trees).map(([key, value]) => ({ key, value }));
+  const config: CacheConfig = { version: 1, layers, steps, trees };
+  const bytes = Buffer.from(JSON.stringify(config));
+  const described = { digest: sha256(bytes), size: bytes.length };
+  if (!(await target.has(described))) await target.put(async () => new Blob([bytes]).stream());
+  work.status(`writing config ${described.digest}`);
+  await target.finish(cacheManifest({ mediaType: CACHE_CONFIG, ...described }, blobs));
+}
+
+/** For an image's own config: layers are places in the image's manifest. */
+export function inlineCache(work: Pick<ExportWork, "collected" | "target" | "epoch">): CacheConfig {
+  const { steps, layers } = arrange(work);
+  return {
+    version: 1,
+    layers: layers.map((diffID) => {
+      const blob = work.target.indexOf(diffID);
+      return { diffID, ...(blob < 0 ? {} : { blob }) };
+    }),
+    steps,
+    trees: sorted(work.collected.trees).map(([key, value]) => ({ key, value })),
+  };
+}
+
+/** In an order that depends on what there is alone. */
+function arrange({ collected, epoch }: Pick<ExportWork, "collected" | "epoch">) {
+  const entries = sorted(collected.steps);
+  const layers = [...new Set(entries.map(([, { diffID }]) => diffID))];
+  const places = new Map(layers.map((diffID, place) => [diffID, place]));
+  const steps = entries.map(([key, { diffID, created }]) => ({
+    key,
+    layer: places.get(diffID) as number,
+    created: epoch === undefined ? created : epoch * 1000,
+  }));
+  return { layers, steps };
+}
+
+function sorted<V>(map: ReadonlyMap<string, V>): [string, V][] {
+  return [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+async function layerBlob(
+  { store }: Engine,
+  target: CacheTarget,
+  { imported }: ExportWork,
+  diffID: Digest,
+): Promise<Descriptor | undefined> {
+  if (store.layers.get(diffID) === undefined) {
+    // Of an imported cache, and never needed here.
+    const promised = await imported?.blob(diffID);
+    if (promised === undefined) return undefined;
+    const { mediaType, digest, size } = promised;
+    if (await target.has({ digest, size })) return { mediaType, digest, size };
+    try {
+      await imported?.bring([diffID]);
+    } catch (error) {
+      if (imported?.refuse(error) === true) return undefined;
+      throw error;
+    }
+  }
+  const layer = storeLayer(store, diffID);
+  const known = store.layers.blobs(diffID).find(({ mediaType }) => mediaType === layer.mediaType);
+  if (known !== undefined && (await target.has(known))) return known;
+  const written = { mediaType: layer.mediaType, ...(await target.put(layer.compressed)) };
+  if (known === undefined) store.layers.addBlob(diffID, written);
+  return written;
+}

@@ -1,0 +1,106 @@
+import { csvFields } from "../../dockerfile/csvFields.ts";
+import { nearest } from "../../dockerfile/nearest.ts";
+import { parseBool } from "../../dockerfile/parseBool.ts";
+import { parseReference } from "../../oci/reference.ts";
+import { SlipwayError } from "../../oci/SlipwayError.ts";
+import type { CacheExport, CacheImport } from "./CacheSpec.ts";
+
+const ELSEWHERE = ["gha", "s3", "azblob"];
+
+/**
+ * Reads `--cache-from`: `type=T,key=value…`, or a reference alone, which is a registry's.
+ * @throws SlipwayError `INVALID_CACHE_OPTION`
+ */
+export function parseCacheFrom(text: string): CacheImport {
+  const { type, keys, need, fail } = read("--cache-from", text, {
+    local: ["src", "tag", "digest"],
+    registry: ["ref"],
+  });
+  switch (type) {
+    case "local": {
+      const digest = keys.get("digest");
+      return {
+        type,
+        src: need("src"),
+        tag: keys.get("tag") ?? "latest",
+        ...(digest === undefined ? {} : { digest }),
+      };
+    }
+    case "registry":
+      return { type, ref: reference(need("ref")) };
+    default:
+      return fail(
+        "an inline cache is read by the name of its image",
+        "For example --cache-from registry.example/app:latest",
+      );
+  }
+}
+
+/**
+ * Reads `--cache-to`.
+ * @throws SlipwayError `INVALID_CACHE_OPTION`
+ */
+export function parseCacheTo(text: string): CacheExport {
+  const common = ["mode", "ignore-error"];
+  const { type, keys, need, fail } = read("--cache-to", text, {
+    inline: common,
+    local: [...common, "dest", "tag"],
+    registry: [...common, "ref"],
+  });
+  const mode = keys.get("mode") ?? "min";
+  if (mode !== "min" && mode !== "max") return fail(`mode=${mode} is not known`, "It is min or max.");
+  const said = keys.get("ignore-error");
+  const ignoreError = said === undefined ? false : parseBool(said);
+  if (ignoreError === undefined) return fail(`ignore-error=${said} is not a boolean`);
+  switch (type) {
+    case "inline":
+      if (mode === "max")
+        return fail("an inline cache is of the image's own layers", "mode=max needs type=local or type=registry.");
+      return { type, mode, ignoreError };
+    case "local":
+      return { type, mode, ignoreError, dest: need("dest"), tag: keys.get("tag") ?? "latest" };
+    default:
+      return { type: "registry", mode, ignoreError, ref: reference(need("ref")) };
+  }
+}
+
+/** Canonical, with a tag. */
+function reference(text: string): string {
+  return parseReference(text).canonical;
+}
+
+function read(flag: string, text: string, known: Record<string, string[]>) {
+  const fail = (why: string, hint?: string): never => {
+    throw new SlipwayError("INVALID_CACHE_OPTION", `${flag} ${text}: ${why}`, hint === undefined ? {} : { hint });
+  };
+  const fields = csvFields(text);
+  const keys = new Map<string, string>();
+  // buildx: a list without any `=` is one of references.
+  if (fields.length === 1 && !text.includes("=")) keys.set("type", "registry").set("ref", text);
+  else
+    for (const field of fields) {
+      const equals = field.indexOf("=");
+      if (equals < 0) fail(`${JSON.stringify(field)} is no key=value`);
+      keys.set(field.slice(0, equals).trim().toLowerCase(), field.slice(equals + 1));
+    }
+  const type =
+    keys.get("type") ??
+    fail("type is required", `For example ${flag} type=local,${flag === "--cache-to" ? "dest" : "src"}=cache`);
+  if (ELSEWHERE.includes(type))
+    fail(`type=${type} is a service's own interface`, "A registry serves everywhere: type=registry,ref=NAME.");
+  const mine =
+    known[type] ??
+    (type === "inline"
+      ? []
+      : fail(`there is no type ${JSON.stringify(type)}`, `There are ${Object.keys(known).join(", ")}.`));
+  for (const key of keys.keys()) {
+    if (key === "type" || mine.includes(key)) continue;
+    const near = nearest(key, mine);
+    fail(`${type} knows no ${JSON.stringify(key)}`, near === undefined ? undefined : `Did you mean ${near}?`);
+  }
+  const need = (key: string): string => {
+    const value = keys.get(key) ?? "";
+    return value === "" ? fail(`${key} is required`) : value;
+  };
+  return { type, keys, need, fail };
+}
