@@ -1,9 +1,11 @@
 import type { SshSource } from "../runtime/sshAgents.ts";
+import type { Terminal } from "../runtime/runStep.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
 import type { CacheExport, CacheImport } from "./cache/CacheSpec.ts";
+import type { CacheSettings } from "./cacheLimits.ts";
 import type { Emit } from "./events.ts";
 
 /**
@@ -25,6 +27,8 @@ export interface EngineConfig {
   runtime?: string;
   /** Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway). */
   registries: Record<string, { mirrors?: string[]; http?: boolean }>;
+  /** Sizes of the build cache, and how many build records are kept. */
+  cache?: CacheSettings;
 }
 
 // build.ts --------------------------------------------------------------------------------------------------------------
@@ -58,6 +62,8 @@ export interface BuildOptions {
   verifyReproducible?: boolean;
   /** A step that is not in the cache fails the build. */
   failOnMiss?: boolean;
+  /** The step that fails opens a shell on this terminal; the build fails when it is left. */
+  shellOnError?: Terminal;
   /** `network.host`, `security.insecure`: what the Dockerfile may ask for beyond the sandbox. */
   allow?: string[];
   /** Bytes of /dev/shm in RUN steps. */

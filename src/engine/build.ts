@@ -19,7 +19,7 @@ import { createOverlaySnapshotter } from "../store/overlay.ts";
 import { putImage } from "../store/putImage.ts";
 import { createBaseResolver } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
-import { startBuildRecord } from "./buildRecords.ts";
+import { type BuildRecorder, startBuildRecord } from "./buildRecords.ts";
 import { buildViolations } from "./buildViolations.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
 import { planOptions } from "./planOptions.ts";
@@ -49,7 +49,7 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Buil
   const sandbox = once(() => openSandbox(engine));
   const first = async (given: BuildOptions, bases: BuildWork["bases"]): Promise<BuildResult> => {
     try {
-      const result = await buildImage(recorded, given, { tags, sandbox, bases });
+      const result = await buildImage(recorded, given, { tags, sandbox, bases, recorder });
       recorder.finish({ imageID: result.imageID });
       return result;
     } catch (error) {
@@ -57,12 +57,16 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Buil
       throw error;
     }
   };
-  if (options.verifyReproducible !== true) return first(options, (resolve) => resolve);
-  const { verifyReproducible } = await import("./verifyReproducible.ts");
-  return verifyReproducible(engine, options, {
-    first,
-    again: (scratch, given, bases) => buildImage(scratch, given, { tags: [], sandbox, bases }),
-  });
+  try {
+    if (options.verifyReproducible !== true) return await first(options, (resolve) => resolve);
+    const { verifyReproducible } = await import("./verifyReproducible.ts");
+    return await verifyReproducible(engine, options, {
+      first,
+      again: (scratch, given, bases) => buildImage(scratch, given, { tags: [], sandbox, bases }),
+    });
+  } finally {
+    if (engine.config.cache !== undefined) await (await import("./keepToLimits.ts")).keepToLimits(engine);
+  }
 }
 
 /** What a build shares with its repetition, if there is to be one. */
@@ -71,12 +75,14 @@ export interface BuildWork {
   sandbox: () => Promise<Sandbox>;
   /** Stands between the planner and the resolver of base images. */
   bases: (resolve: ResolveImage) => ResolveImage;
+  /** Hears of the graph; the repetition is not recorded. */
+  recorder?: Pick<BuildRecorder, "graph">;
 }
 
 async function buildImage(
   engine: Engine,
   options: BuildOptions,
-  { tags, sandbox, bases }: BuildWork,
+  { tags, sandbox, bases, recorder }: BuildWork,
 ): Promise<BuildResult> {
   const { store, signal } = engine;
   const vertices = createVertices(engine.emit);
@@ -109,6 +115,7 @@ async function buildImage(
       allStages: false,
       named: contexts.named,
     });
+    recorder?.graph(graph.steps);
     vertices.plan(graph.steps);
     tellAside(engine, options, { graph, dockerfile, epoch });
     checkEntitlements(graph, options);
@@ -124,6 +131,7 @@ async function buildImage(
       slots: createSemaphore(options.jobs ?? navigator.hardwareConcurrency),
       openContext: contexts.open,
       failOnMiss: options.failOnMiss ?? false,
+      ...(options.shellOnError === undefined ? {} : { shellOnError: options.shellOnError }),
       secrets: secretSources(options),
       ssh,
       sandbox,
@@ -160,6 +168,7 @@ async function buildImage(
   } finally {
     ssh.close();
     lease.release();
+    store.cache.recordUses();
   }
 }
 
@@ -261,7 +270,8 @@ export function assembleConfig(
   };
 }
 
-async function openSandbox(engine: Engine): Promise<Sandbox> {
+/** The OCI runtime and a mount namespace of this process, once per process. */
+export async function openSandbox(engine: Engine): Promise<Sandbox> {
   const { linux, settings, layers } = engine.store;
   layers.settle();
   const [{ probeRuntime }, { enterMountNamespace }] = await Promise.all([

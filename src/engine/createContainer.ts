@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import type { ContainerConfig } from "../oci/config.ts";
 import { digestHex } from "../oci/digest.ts";
 import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
@@ -46,7 +46,12 @@ export async function createContainer(engine: Engine, options: CreateOptions): P
       options: settings,
     };
     try {
-      store.containers.create(record);
+      const made = store.transaction(() => {
+        if (mounts.some(({ type, source }) => type === "volume" && !existsSync(source))) return false;
+        store.containers.create(record);
+        return true;
+      });
+      if (!made) return await createContainer(engine, options); // a prune has taken a volume since it was looked at
       mkdirSync(`${store.containers.directory(id)}/exit`, { recursive: true });
       return record;
     } catch (error) {

@@ -1,5 +1,6 @@
 import type { Digest } from "../oci/digest.ts";
 import type { SourceRange } from "../oci/SlipwayError.ts";
+import type { MissChange } from "../solve/explain/explainMiss.ts";
 
 /** What the verbs tell while they work. Times are milliseconds since the epoch, sizes bytes. The engine itself prints nothing. */
 export type EngineEvent =
@@ -35,7 +36,18 @@ export type BuildEvent =
       time: number;
       done?: boolean;
     }
-  | { type: "step.done"; id: string; time: number; cached: boolean; reason?: string }
+  /** `reason`: why it ran; `changes`: all that changed since it ran last. */
+  | {
+      type: "step.done";
+      id: string;
+      time: number;
+      cached: boolean;
+      reason?: string;
+      changes?: MissChange[];
+      layer?: Digest;
+    }
+  /** `open`: the terminal is a shell's from now on; otherwise it is ours again, or no shell could be opened. */
+  | { type: "step.shell"; id: string; time: number; open: boolean; message: string }
   | { type: "step.error"; id: string; time: number; message: string; canceled?: boolean };
 
 export type Emit = (event: EngineEvent) => void;

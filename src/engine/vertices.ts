@@ -73,8 +73,12 @@ export function createVertices(emit: Emit): Vertices {
             id,
             time,
             cached: event.cached,
-            ...(event.reason === undefined ? {} : { reason: event.reason }),
+            ...(event.miss === undefined ? {} : event.miss),
+            ...(event.layer === undefined ? {} : { layer: event.layer }),
           });
+          break;
+        case "shell":
+          emit({ type: "step.shell", id, time, open: event.open, message: event.message });
           break;
         case "error": {
           const message = event.error instanceof Error ? event.error.message : String(event.error);

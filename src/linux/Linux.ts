@@ -73,6 +73,11 @@ export interface Linux {
   copyFileRange(from: number, to: number, length: number): number;
   /** Shares the extents of `from` with `to` (FICLONE); false where the file system cannot. */
   reflink(from: number, to: number): boolean;
+  /**
+   * Says that the subdirectories made in the directory from now on have nothing to do with each other (FS_TOPDIR_FL, `chattr +T`): ext4 then
+   * gives each a region of the disk of its own. False where the file system knows no such flag.
+   */
+  spreadSubdirectories(fd: number): boolean;
 
   /** Of the file itself, links not followed. `path` "" means `dirfd` itself. */
   statat(dirfd: number, path: string): Stat;

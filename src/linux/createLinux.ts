@@ -25,6 +25,9 @@ import {
   SEEK_SET,
   S_IFIFO,
   TIOCGWINSZ,
+  FS_IOC_GETFLAGS,
+  FS_IOC_SETFLAGS,
+  FS_TOPDIR_FL,
 } from "./constants.ts"; // prettier-ignore
 import type { DirEntry, Linux, OpenHow, Stat } from "./Linux.ts";
 import { LinuxError } from "./LinuxError.ts";
@@ -35,7 +38,7 @@ const PATH_BYTES = 4097; // PATH_MAX with its NUL, plus one so that "too long" i
 const MOUNT_DATA_BYTES = 4095; // the smallest page, with its NUL
 const DIRENT_BYTES = 64 * 1024;
 const STATX_BASIC_STATS = 0x7ff;
-const { E2BIG, EAGAIN, EBADF, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY } =
+const { E2BIG, EAGAIN, EBADF, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY, EPERM } =
   constants.errno;
 
 /** The running kernel, by way of libc's syscall(2). Opens libc at the first call of this function; keep what it returns. */
@@ -222,6 +225,16 @@ export function createLinux(): Linux {
       if (result === 0) return true;
       if (result === -EOPNOTSUPP || result === -EXDEV || result === -EINVAL || result === -ENOTTY) return false;
       throw new LinuxError("ioctl FICLONE", -result);
+    },
+    spreadSubdirectories(fd) {
+      let result = attempt("ioctl", fd, FS_IOC_GETFLAGS, at.small);
+      if (result === 0) {
+        smallView.setInt32(0, smallView.getInt32(0, true) | FS_TOPDIR_FL, true);
+        result = attempt("ioctl", fd, FS_IOC_SETFLAGS, at.small);
+      }
+      if (result === 0) return true;
+      if (result === -EOPNOTSUPP || result === -EINVAL || result === -ENOTTY || result === -EPERM) return false;
+      throw new LinuxError("ioctl FS_IOC_SETFLAGS", -result);
     },
 
     statat(dirfd, path) {

@@ -22,6 +22,8 @@ export interface OciSpec {
 
 export interface OciProcess {
   terminal?: boolean;
+  /** Cells that the terminal has at the start. */
+  consoleSize?: { height: number; width: number };
   user: { uid: number; gid: number; umask?: number; additionalGids?: number[] };
   args: string[];
   env: string[];

@@ -19,6 +19,12 @@ import { DEFAULT_SHM_SIZE, runtimeSpec, specText, type SpecMount } from "./spec.
 /** The name of the machine in a RUN step where nobody chose one, BuildKit's. */
 const HOSTNAME = "buildkitsandbox";
 
+/** Descriptors of the user's terminal. */
+export interface Terminal {
+  input: number;
+  output: number;
+}
+
 export interface RunStepOptions {
   linux: Linux;
   runtime: Runtime;
@@ -51,6 +57,8 @@ export interface RunStepOptions {
   security: "sandbox" | "insecure";
   /** Hears the output as it comes, 1 for stdout, 2 for stderr. */
   logs: (stream: 1 | 2, bytes: Uint8Array) => void;
+  /** The process gets a pseudo-terminal of its own that the runtime joins to this one, sizes included; `logs` hears nothing then. */
+  terminal?: Terminal;
   signal?: AbortSignal;
 }
 
@@ -64,6 +72,7 @@ export interface RunStepOptions {
 export async function runStep(options: RunStepOptions): Promise<number> {
   const { linux, runtime, directory, signal } = options;
   signal?.throwIfAborted();
+  const terminal = options.terminal !== undefined;
   const user = resolveUser(linux, options.rootfs, options.process.user);
   makeDirectories(linux, options.rootfs, options.process.cwd);
 
@@ -86,10 +95,11 @@ export async function runStep(options: RunStepOptions): Promise<number> {
   const spec = runtimeSpec({
     process: {
       args: options.process.args,
-      env: containerEnvironment({ env: options.process.env, terminal: false, home: user.home }),
+      env: containerEnvironment({ env: options.process.env, terminal, home: user.home }),
       cwd: options.process.cwd,
       user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
-      terminal: false,
+      terminal,
+      ...consoleSize(options),
     },
     rootfs: `${directory}/rootfs`,
     readOnlyRoot: false,
@@ -117,10 +127,19 @@ export async function runStep(options: RunStepOptions): Promise<number> {
   }
 }
 
+/** A terminal that does not know its size says 0. */
+function consoleSize({ linux, terminal }: RunStepOptions): { consoleSize?: { height: number; width: number } } {
+  if (terminal === undefined) return {};
+  const { rows, columns } = linux.getWindowSize(terminal.input);
+  return rows === 0 || columns === 0 ? {} : { consoleSize: { height: rows, width: columns } };
+}
+
 async function runToEnd(options: RunStepOptions, globals: string[]): Promise<number> {
-  const { directory, runtime, signal } = options;
+  const { directory, runtime, signal, terminal } = options;
   const log = `${directory}/runtime.log`;
   const pidFile = `${directory}/pid`;
+  const stdio: ["ignore" | number, "pipe" | number, "pipe" | number] =
+    terminal === undefined ? ["ignore", "pipe", "pipe"] : [terminal.input, terminal.output, terminal.output];
   const child = Bun.spawn(
     [
       runtime.program,
@@ -136,7 +155,7 @@ async function runToEnd(options: RunStepOptions, globals: string[]): Promise<num
       pidFile,
       ownedName("step"),
     ],
-    { cwd: directory, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+    { cwd: directory, stdio },
   );
   let ended = false;
   const kill = (): void => {
@@ -168,7 +187,11 @@ async function runToEnd(options: RunStepOptions, globals: string[]): Promise<num
   }
 }
 
-async function forward(stream: ReadableStream<Uint8Array>, to: (bytes: Uint8Array) => void): Promise<void> {
+async function forward(
+  stream: ReadableStream<Uint8Array> | number | undefined,
+  to: (bytes: Uint8Array) => void,
+): Promise<void> {
+  if (!(stream instanceof ReadableStream)) return; // a terminal of its own
   for await (const chunk of stream) to(chunk);
 }
 

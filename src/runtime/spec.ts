@@ -10,6 +10,7 @@ export interface ProcessSpec {
   cwd: string;
   user: { uid: number; gid: number; additionalGids: number[] };
   terminal: boolean;
+  consoleSize?: { height: number; width: number };
 }
 
 export interface SpecMount {
@@ -78,6 +79,7 @@ export function runtimeSpec(options: SpecOptions): OciSpec {
     ociVersion: "1.0.2",
     process: {
       terminal: process.terminal,
+      ...(process.consoleSize === undefined ? {} : { consoleSize: process.consoleSize }),
       user: process.user,
       args: process.args,
       env: process.env,

@@ -4,6 +4,8 @@ import type { Digest } from "../oci/digest.ts";
 export interface FoundStep {
   diffID: Digest;
   created: number;
+  /** The step's, for lists of what the cache holds. */
+  name?: string;
 }
 
 /** What `--cache-from` knows. Nothing is fetched before it is asked for. */

@@ -4,10 +4,12 @@ import type { Step, StepID } from "../plan/graph.ts";
 import type { MountNamespace } from "../runtime/MountNamespace.ts";
 import type { Rlimit } from "../runtime/rlimits.ts";
 import type { Runtime } from "../runtime/Runtime.ts";
+import type { Terminal } from "../runtime/runStep.ts";
 import type { SshAgents } from "../runtime/sshAgents.ts";
 import type { Snapshotter } from "../store/Snapshotter.ts";
 import type { Lease, Store } from "../store/Store.ts";
 import type { CacheCollector, ImportedCache } from "./ImportedCache.ts";
+import type { Miss } from "./explain/explainMiss.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { FileTree } from "./tree/FileTree.ts";
 import type { TreeDigester } from "./tree/treeDigest.ts";
@@ -16,7 +18,9 @@ import type { TreeDigester } from "./tree/treeDigest.ts";
 export type SolveEvent =
   | { type: "start"; step: Step }
   | { type: "log"; step: Step; stream: 1 | 2; data: Uint8Array }
-  | { type: "done"; step: Step; cached: boolean; reason?: string }
+  | { type: "done"; step: Step; cached: boolean; miss?: Miss /** The step's own. */; layer?: Digest }
+  /** A person gets the terminal for a while, and has it no more. */
+  | { type: "shell"; step: Step; open: boolean; message: string }
   | { type: "error"; step: Step; error: unknown; canceled: boolean };
 
 export interface SecretSource {
@@ -39,6 +43,8 @@ export interface SolveContext {
   openContext(name: string): Promise<FileTree>;
   /** A step that the cache does not have is an error instead of work. */
   failOnMiss: boolean;
+  /** The first step that fails opens a shell here before the build ends. */
+  shellOnError?: Terminal;
   secrets: Map<string, SecretSource>;
   ssh: SshAgents;
   /** `host:ip`, from `--add-host`. */
@@ -74,6 +80,8 @@ export interface LayersResult {
   /** The step's own layer, absent for images. */
   layer?: Digest;
   created?: number;
+  /** The image that this is, as it came: for the explanation of what stands on it. */
+  image?: { reference: string; imageID: Digest };
 }
 
 /** A tree that is only copied from. */

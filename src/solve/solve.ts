@@ -1,4 +1,5 @@
 import type { Graph, Step, StepID } from "../plan/graph.ts";
+import { FailedRun } from "./FailedRun.ts";
 import { LayersMissing } from "./ImportedCache.ts";
 import type { LayersResult, ResultOf, SolveContext, StepResult, TreeResult } from "./SolveContext.ts";
 import { createTreeDigester } from "./tree/treeDigest.ts";
@@ -58,16 +59,21 @@ async function attempt(graph: Graph, context: SolveContext, trees: Map<StepID, T
       const result = trees.get(step.id) ?? (await perform(step, inner, resultOf));
       if (result.kind === "tree") trees.set(step.id, result);
       return result;
-    } catch (error) {
-      // What fails after the first failure was canceled by it, or waited for it.
-      const first = failed === undefined;
-      if (first) {
+    } catch (thrown) {
+      const { error, place } = thrown instanceof FailedRun ? thrown : { error: thrown, place: undefined };
+      try {
+        // What fails after the first failure was canceled by it, or waited for it.
+        if (failed !== undefined) throw error;
         failed = error;
         stop.abort(error);
+        if (error instanceof LayersMissing) throw error; // solved again, unless nothing can be had without them
+        context.emit({ type: "error", step, error, canceled: context.signal.aborted });
+        if (context.shellOnError !== undefined && !context.signal.aborted)
+          await (await import("./shellOnError.ts")).shellOnError(step, error, place, context, resultOf);
+        throw error;
+      } finally {
+        place?.dispose();
       }
-      const again = error instanceof LayersMissing;
-      if (first && !again) inner.emit({ type: "error", step, error, canceled: context.signal.aborted });
-      throw error;
     }
   }
 
@@ -89,7 +95,11 @@ async function perform(step: Step, context: SolveContext, resultOf: ResultOf): P
       context.emit({ type: "start", step });
       for (const layer of step.layers) context.lease.protect("layer", layer);
       context.emit({ type: "done", step, cached: true });
-      return { kind: "layers", layers: step.layers };
+      return {
+        kind: "layers",
+        layers: step.layers,
+        image: { reference: step.reference, imageID: step.imageID },
+      };
     case "context": {
       const tree = await context.openContext(step.context);
       return { kind: "tree", tree, digester: createTreeDigester(context.linux, tree) };

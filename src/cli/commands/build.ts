@@ -3,7 +3,8 @@ import { csvFields } from "../../dockerfile/csvFields.ts";
 import type { BuildOptions } from "../../engine/Engine.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Call, type Command, flag, given, keyValue, list, number, text } from "../Command.ts";
-import type { Progress } from "../render/plainProgress.ts";
+import { buildProgress } from "../buildProgress.ts";
+import { ownTerminal } from "../ownTerminal.ts";
 
 const later = (what: string) => ({ type: "string" as const, help: "", unsupported: what });
 
@@ -55,6 +56,7 @@ export const command: Command = {
       help: "Build a second time without the cache, and say which files differ; exit status 1 when some do",
     },
     "fail-on-miss": { type: "bool", help: "Fail, and say why, where a step is not in the cache" },
+    "on-error": { type: "string", help: "shell: open a shell in the step that fails, as it left things" },
     load: { type: "bool", help: "Accepted: the image is in the store in any case" },
     rm: { type: "bool", help: "Accepted: temporary containers are always removed" },
     "force-rm": { type: "bool", help: "Accepted: temporary containers are always removed" },
@@ -110,6 +112,7 @@ export const command: Command = {
       ...(await caches(call)),
       verifyReproducible: flag(call, "verify-reproducible"),
       failOnMiss: flag(call, "fail-on-miss"),
+      ...given("shellOnError", shellOnError(text(call, "on-error"))),
       allow: list(call, "allow")
         .flatMap((each) => each.split(","))
         .map(entitlement),
@@ -125,7 +128,7 @@ export const command: Command = {
     };
     const request = callOf(call);
     if (request !== undefined) return describe(call, options, request);
-    const progress = await createProgress(call);
+    const progress = await buildProgress(call);
     const engine = await call.engine((event) => progress.event(event));
     const { build } = await import("../../engine/build.ts");
     let result: Awaited<ReturnType<typeof build>>;
@@ -267,38 +270,13 @@ async function caches(call: Call): Promise<Pick<BuildOptions, "cacheFrom" | "cac
   return { cacheFrom: from.map(parseCacheFrom), cacheTo: to.map(parseCacheTo) };
 }
 
+function shellOnError(value: string | undefined): ReturnType<typeof ownTerminal> | undefined {
+  if (value === undefined) return undefined;
+  if (value === "shell") return ownTerminal("--on-error=shell");
+  throw new SlipwayError("USAGE", `--on-error ${value} is not known`, { hint: "It takes shell." });
+}
+
 async function shmSize(value: string | undefined): Promise<number | undefined> {
   if (value === undefined) return undefined;
   return (await import("../createFlags.ts")).bytes(value);
-}
-
-async function createProgress(call: Call): Promise<Progress> {
-  const wish = flag(call, "quiet") ? "quiet" : (text(call, "progress") ?? process.env.BUILDKIT_PROGRESS ?? "auto");
-  const isTerminal = process.stderr.isTTY === true;
-  if (wish === "quiet" || wish === "none") return { event: () => {}, finish: () => {} };
-  if (wish === "rawjson")
-    return { event: (event) => call.err(`${JSON.stringify(event, bytesAsText)}\n`), finish: () => {} };
-  if (wish === "tty" || (wish === "auto" && isTerminal)) {
-    const [{ createTtyProgress }, { terminalSize }] = await Promise.all([
-      import("../render/ttyProgress.ts"),
-      import("../render/terminalSize.ts"),
-    ]);
-    return createTtyProgress({
-      write: call.err,
-      size: terminalSize(2),
-      color: (process.env.NO_COLOR ?? "") === "",
-      explain: flag(call, "explain"),
-    });
-  }
-  if (wish !== "plain" && wish !== "auto") {
-    throw new SlipwayError("USAGE", `--progress ${wish} is not known`, {
-      hint: "It takes auto, plain, tty, quiet or rawjson.",
-    });
-  }
-  const { createPlainProgress } = await import("../render/plainProgress.ts");
-  return createPlainProgress(call.err, { explain: flag(call, "explain") });
-}
-
-function bytesAsText(_: string, value: unknown): unknown {
-  return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
 }

@@ -2,8 +2,10 @@ import { basename } from "node:path";
 import { parseChmod } from "../../dockerfile/chmod.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { CopyItem, CopyStep } from "../../plan/graph.ts";
+import { S_IFDIR, S_IFMT } from "../../linux/constants.ts";
 import { cachedStep, type StepOutcome } from "../cachedStep.ts";
-import type { KeyPart } from "../key.ts";
+import { fileValue, treeValue } from "../explain/explainMiss.ts";
+import type { FileLists, KeyPart } from "../explain/key.ts";
 import type { LayersResult, ResultOf, SolveContext } from "../SolveContext.ts";
 import { openResult } from "../tree/openResult.ts";
 import type { TreeDigester } from "../tree/treeDigest.ts";
@@ -16,11 +18,12 @@ type PathItem = Extract<CopyItem, { type: "path" }>;
 
 /** COPY and ADD of files: what goes into the key, and the work when the key is new. */
 export async function copy(step: CopyStep, context: SolveContext, resultOf: ResultOf): Promise<LayersResult> {
-  const base = await resultOf(step.base);
-  if (base.kind !== "layers") throw new Error("COPY stands on a file system");
-  const baseLayers = base.layers;
+  const below = await resultOf(step.base);
+  if (below.kind !== "layers") throw new Error("COPY stands on a file system");
+  const base: LayersResult = below;
   const closers: (() => void)[] = [];
   const claims: Claims = { allowed: true, made: false };
+  const lists: FileLists = new Map();
   const found = new Map<PathItem, { sources: CopySource[]; digester: TreeDigester }>();
 
   /** The item's sources, looked up once. A file system of a stage is mounted for it. */
@@ -42,7 +45,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
     const memo = memoKey === undefined ? undefined : await remembered(context, memoKey, claims);
     if (memo !== undefined) return memo;
     const { sources, digester } = await sourcesOf(item);
-    const parts = sources.map((source) => sourcePart(source, digester));
+    const parts = sources.map((source) => sourcePart(source, digester, lists));
     if (memoKey !== undefined && from.kind === "layers") {
       context.store.cache.put(memoKey, JSON.stringify(parts), from.layers);
       context.collect?.tree(memoKey, JSON.stringify(parts));
@@ -52,7 +55,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
 
   async function partsOf(): Promise<KeyPart[]> {
     const parts: KeyPart[] = [
-      ["kind", "copy 1"],
+      ["kind", "copy 2"],
       ["destination", step.dest],
       ["--chown", step.chown ?? ""],
       ["--chmod", step.chmod ?? ""],
@@ -60,7 +63,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
       ["--parents", String(step.parents)],
       ["--exclude", JSON.stringify(step.exclude)],
     ];
-    if (!step.link || needsAccounts(step.chown)) parts.push(["base", baseLayers.join(",")]);
+    if (!step.link || needsAccounts(step.chown)) parts.push(["base", base.layers.join(",")]);
     for (const item of step.items) {
       if (item.type === "path") parts.push(...(await itemParts(item)));
       else parts.push([`heredoc ${item.name}`, new Bun.SHA256().update(item.content).digest("hex")]);
@@ -74,10 +77,10 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
       const sources: CopySource[] = [];
       for (const item of step.items) if (item.type === "path") sources.push(...(await sourcesOf(item)).sources);
       const inline = step.items.filter((item) => item.type === "inline");
-      return writeCopies(context, { step, base: baseLayers, sources, inline, mode: modeOf(step) });
+      return writeCopies(context, { step, base: base.layers, sources, inline, mode: modeOf(step) });
     };
     const proved = claims.made ? () => withoutClaims(claims, partsOf) : undefined;
-    return await cachedStep(context, step, baseLayers, parts, work, proved);
+    return await cachedStep(context, { step, base, parts, lists }, work, proved);
   } finally {
     for (const close of closers) close();
   }
@@ -102,18 +105,22 @@ function parseParts(value: string): KeyPart[] | undefined {
   }
 }
 
-function sourcePart(source: CopySource, digester: TreeDigester): KeyPart {
+/** A single file stands in the key by itself, a directory by its digest: `lists` gets what is in it. */
+function sourcePart(source: CopySource, digester: TreeDigester, lists: FileLists): KeyPart {
+  const { node } = source;
   const name = `${source.extract ? "archive " : ""}${source.path === "" ? "." : source.path}`;
-  const digest = digester.digest(source.node, {
-    contentsOnly: true,
-    ...(source.selection === undefined ? {} : { selection: source.selection }),
-  });
-  return [name, `${digest},${source.include ?? basename(source.path)}`];
+  const rest = source.include ?? basename(source.path);
+  if ((node.stat.mode & S_IFMT) !== S_IFDIR) return [name, fileValue(digester.describe(node), rest)];
+  const options = { contentsOnly: true, ...(source.selection === undefined ? {} : { selection: source.selection }) };
+  const digest = digester.digest(node, options);
+  lists.set(digest, () => digester.list(node, options));
+  return [name, treeValue(digest, rest)];
 }
 
 function memoKeyOf(layers: Digest[], item: PathItem, step: CopyStep, epoch: number | undefined): string {
   const times = epoch === undefined ? [] : [epoch];
-  const what = JSON.stringify([layers, item.path, item.wildcard, item.extract, step.parents, step.exclude, ...times]);
+  const { path, wildcard, extract } = item;
+  const what = JSON.stringify(["copy 2", layers, path, wildcard, extract, step.parents, step.exclude, ...times]);
   return `tree:${new Bun.SHA256().update(what).digest("hex")}`;
 }
 

@@ -117,10 +117,10 @@ async function orAborted(lock: Promise<() => void>, signal: AbortSignal): Promis
 async function ensure(wanted: Wanted, name: string, context: SolveContext, resultOf: ResultOf): Promise<string> {
   const { linux, store } = context;
   const { mount, owner } = wanted;
-  const parent = join(store.root, "caches");
-  const directory = join(parent, name);
+  const directory = store.cacheMounts.path(name);
   await store.locked(`cachemount-make:${name}`, async () => {
-    mkdirSync(parent, { recursive: true, mode: 0o700 });
+    // Recorded before it is looked for: nobody takes it in between, or while the build goes on.
+    store.cacheMounts.use({ name, id: mount.id, sharing: mount.sharing }, context.lease);
     if (linux.statatOrUndefined(AT_FDCWD, directory) !== undefined) return;
     const aside = join(context.lease.directory(), "cache");
     mkdirSync(aside, { mode: 0o700 });
@@ -148,7 +148,6 @@ async function ensure(wanted: Wanted, name: string, context: SolveContext, resul
       linux.close(fd);
     }
     linux.renameat2(AT_FDCWD, aside, AT_FDCWD, directory);
-    store.settings.set(`cachemount:${name}`, mount.id);
   });
   return directory;
 }

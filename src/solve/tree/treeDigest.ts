@@ -5,10 +5,19 @@ import { type FileTree, isCopied, type TreeFilter, type TreeNode } from "./FileT
 export interface TreeDigester {
   /**
    * Merkle digest (hex) of a file or a whole directory: type, mode, owner, link target, device, extended attributes and bytes,
-   * never times unless there is an epoch to clamp them to. With `contentsOnly`, a directory counts by what is in it and not by its own mode and owner. Nodes are read
-   * once; unchanged files of an index are not read at all. `selection` hears paths relative to the node.
+   * never times unless there is an epoch to clamp them to. With `contentsOnly`, a directory counts by what is in it and not by its own
+   * mode and owner. Nodes are read once; unchanged files of an index are not read at all. `selection` hears paths relative to the node.
    */
-  digest(node: TreeNode, options?: { contentsOnly?: boolean; selection?: TreeFilter }): string;
+  digest(node: TreeNode, options?: DigestOptions): string;
+  /** Of one file, or a directory by itself: `mode owner content`, with an epoch ` @time` after it. Content is a digest (hex), or a link's target as JSON. */
+  describe(node: TreeNode): string;
+  /** All that `digest` counts, as path, text, path, text …: paths relative to the node, which is "." itself, texts as `describe` gives them. */
+  list(node: TreeNode, options?: DigestOptions): string[];
+}
+
+export interface DigestOptions {
+  contentsOnly?: boolean;
+  selection?: TreeFilter;
 }
 
 /** A filter at one directory of its walk. */
@@ -83,7 +92,7 @@ export function createTreeDigester(
   }
 
   function time({ stat }: TreeNode): string {
-    return epoch === undefined ? "" : ` ${Math.min(stat.mtimeSec, epoch)}`;
+    return epoch === undefined ? "" : ` @${Math.min(stat.mtimeSec, epoch)}`;
   }
 
   function contents(node: TreeNode, base: string, selected: Selected | undefined): string {
@@ -133,7 +142,25 @@ export function createTreeDigester(
     return text;
   }
 
+  function list(node: TreeNode, base: string, selected: Selected | undefined, into: string[]): void {
+    for (const child of tree.children(node)) {
+      const path = base === "" ? child.name : `${base}/${child.name}`;
+      const verdict = selected?.filter.visit(selected.state, path);
+      if (verdict?.keep !== false) into.push(path, own(child, undefined));
+      if ((child.stat.mode & S_IFMT) !== S_IFDIR || (verdict?.keep === false && !verdict.descend)) continue;
+      list(child, path, verdict && { filter: (selected as Selected).filter, state: verdict.state }, into);
+    }
+  }
+
   return {
+    describe: (node) => own(node, undefined),
+    list(node, { contentsOnly = false, selection } = {}) {
+      const directory = (node.stat.mode & S_IFMT) === S_IFDIR;
+      const into = contentsOnly && directory ? [] : [".", own(node, undefined)];
+      const selected = selection === undefined ? undefined : { filter: selection, state: selection.root() };
+      if (directory) list(node, "", selected, into);
+      return into;
+    },
     digest(node, options = {}) {
       const { contentsOnly = false, selection } = options;
       const directory = (node.stat.mode & S_IFMT) === S_IFDIR;
