@@ -26,6 +26,24 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/pull.ts"),
   },
   {
+    name: "push",
+    summary: "Upload an image to a registry",
+    aliases: ["image push"],
+    load: () => import("./commands/push.ts"),
+  },
+  {
+    name: "login",
+    summary: "Log in to a registry",
+    aliases: [],
+    load: () => import("./commands/login.ts"),
+  },
+  {
+    name: "logout",
+    summary: "Forget the credentials of a registry",
+    aliases: [],
+    load: () => import("./commands/logout.ts"),
+  },
+  {
     name: "images",
     summary: "List images",
     aliases: ["image ls", "image list"],

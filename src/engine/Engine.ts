@@ -25,8 +25,11 @@ export interface EngineConfig {
   root: string;
   /** `crun`, `runc` or a path; undefined: the probe chooses. */
   runtime?: string;
-  /** Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway). */
-  registries: Record<string, { mirrors?: string[]; http?: boolean }>;
+  /**
+   * Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway).
+   * `tlsVerify` false: any certificate is taken. `foreignLayers`: layers may come from the `urls` that a manifest names.
+   */
+  registries: Record<string, { mirrors?: string[]; http?: boolean; tlsVerify?: boolean; foreignLayers?: boolean }>;
   /** Sizes of the build cache, and how many build records are kept. */
   cache?: CacheSettings;
 }
@@ -104,6 +107,8 @@ export interface VerifiedDifference {
 // pull.ts ---------------------------------------------------------------------------------------------------------------
 
 export interface PullOptions {
+  authFile?: string;
+  tlsVerify?: boolean;
   platform?: string;
 }
 export interface PullResult {
@@ -115,7 +120,10 @@ export interface PullResult {
   /** False when the store had it all. */
   updated: boolean;
 }
-/** pull(engine, reference, options): Promise<PullResult> */
+/**
+ * pull(engine, reference, options): Promise<PullResult>
+ * push(engine, reference, options): Promise<Pushed[]>                   one for each tag (push.ts)
+ */
 
 // images.ts -------------------------------------------------------------------------------------------------------------
 

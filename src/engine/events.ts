@@ -5,6 +5,7 @@ import type { MissChange } from "../solve/explain/explainMiss.ts";
 /** What the verbs tell while they work. Times are milliseconds since the epoch, sizes bytes. The engine itself prints nothing. */
 export type EngineEvent =
   | PullEvent
+  | PushEvent
   | BuildEvent
   | { type: "warning"; message: string; range?: SourceRange }
   /** For who asks how it works: shown with `--debug`. */
@@ -20,6 +21,20 @@ export type PullEvent =
       total?: number;
     }
   | { type: "pull.done"; reference: string; digest: Digest /** False when the store had it all. */; updated: boolean };
+
+/** A layer is named by its diffID. */
+export type PushEvent =
+  | { type: "push.start" /** `docker.io/library/alpine` */; repository: string }
+  | {
+      type: "push.layer";
+      diffID: Digest;
+      status: "preparing" | "waiting" | "pushing" | "pushed" | "exists" | "mounted";
+      current?: number;
+      total?: number;
+      /** The repository that it was mounted from. */
+      from?: string;
+    }
+  | { type: "push.done"; tag: string; digest: Digest /** Bytes of the manifest. */; size: number };
 
 /** One vertex is one numbered step of the progress display. */
 export type BuildEvent =

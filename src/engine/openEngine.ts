@@ -93,7 +93,10 @@ function readConfig(file: string, needed: boolean): Partial<EngineConfig> {
     } else if (key === "registries") {
       if (!isRecord(each)) throw invalid('"registries" must be an object');
       for (const [host, about] of Object.entries(each))
-        if (!isRegistry(about)) throw invalid(`registry "${host}" must be {"mirrors": [texts], "http": boolean}`);
+        if (!isRegistry(about))
+          throw invalid(
+            `registry "${host}" must be {"mirrors": [texts], "http": boolean, "tlsVerify": boolean, "foreignLayers": boolean}`,
+          );
     } else {
       throw invalid(`"${key}" is not known; there are root, runtime, registries, ${cacheSettingNames.join(", ")}`);
     }
@@ -103,9 +106,10 @@ function readConfig(file: string, needed: boolean): Partial<EngineConfig> {
 
 function isRegistry(value: unknown): boolean {
   if (!isRecord(value)) return false;
-  const { mirrors = [], http = false, ...rest } = value;
+  const { mirrors = [], http = false, tlsVerify = true, foreignLayers = false, ...rest } = value;
   const areTexts = Array.isArray(mirrors) && mirrors.every((each) => typeof each === "string");
-  return areTexts && typeof http === "boolean" && Object.keys(rest).length === 0;
+  const areSwitches = [http, tlsVerify, foreignLayers].every((each) => typeof each === "boolean");
+  return areTexts && areSwitches && Object.keys(rest).length === 0;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -10,10 +10,11 @@ import { parseReference, type Reference } from "../oci/reference.ts";
 import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
 import { AT_FDCWD } from "../linux/constants.ts";
 import { unpackBlob } from "../layer/unpackBlob.ts";
-import { createRegistry, type Registry, type ResolvedManifest } from "../registry/createRegistry.ts";
+import type { Registry, ResolvedManifest } from "../registry/createRegistry.ts";
 import { createSemaphore } from "../solve/semaphore.ts";
 import type { Lease } from "../store/Store.ts";
 import type { Engine, PullOptions, PullResult } from "./Engine.ts";
+import { openRegistry } from "./openRegistry.ts";
 
 /** Downloads at a time: more do not make a line faster, and a registry may mind. */
 const DOWNLOADS = 4;
@@ -32,7 +33,7 @@ interface LayerWork {
 export async function pull(engine: Engine, name: string, options: PullOptions = {}): Promise<PullResult> {
   const { store, emit } = engine;
   const reference = parseReference(name);
-  const registry = registryOf(engine, reference);
+  const registry = openRegistry(engine, reference.domain, options);
   emit({ type: "pull.start", reference: reference.canonical });
   const lease = store.lease("pull");
   try {
@@ -92,16 +93,12 @@ export async function fetchConfig(
   options: PullOptions & { lease: Lease },
 ): Promise<{ id: Digest; config: ImageConfig }> {
   const reference = parseReference(name);
-  const registry = registryOf(engine, reference);
+  const registry = openRegistry(engine, reference.domain, options);
   const top = await registry.manifest(reference.path, reference.digest ?? reference.tag ?? "latest");
   const { manifest } = await chosenManifest(registry, reference, top, options);
   options.lease.protect("blob", manifest.config.digest);
   const config = await readConfig(engine, registry, reference, manifest.config, options.lease);
   return { id: manifest.config.digest, config };
-}
-
-export function registryOf({ config, signal }: Engine, { domain }: Reference): Registry {
-  return createRegistry({ host: domain, ...config.registries[domain], signal });
 }
 
 /** The manifest of the platform that was asked for, or of this machine's. @throws SlipwayError `NO_MATCHING_PLATFORM` */

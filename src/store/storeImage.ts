@@ -95,6 +95,7 @@ export function storeLayer(store: Store, diffID: Digest): Layer {
     diffID: async () => diffID,
     digest: async () => (await descriptor()).digest,
     size: async () => (await descriptor()).size,
+    known: () => blob ?? store.layers.blobs(diffID).find((each) => each.mediaType === mediaTypes.ociLayerGzip),
     compressed,
     uncompressed,
   };

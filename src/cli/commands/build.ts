@@ -60,7 +60,7 @@ export const command: Command = {
     load: { type: "bool", help: "Accepted: the image is in the store in any case" },
     rm: { type: "bool", help: "Accepted: temporary containers are always removed" },
     "force-rm": { type: "bool", help: "Accepted: temporary containers are always removed" },
-    push: later("push comes in a later version; build, then use another tool for now"),
+    push: { type: "bool", help: "Push every name of the image when it is built" },
     output: { ...later("other outputs than an image in the store come in a later version"), short: "o" },
     "cache-from": {
       type: "list",
@@ -68,7 +68,7 @@ export const command: Command = {
     },
     "cache-to": {
       type: "list",
-      help: "Where the build's cache goes: type=inline, or type=local,dest=DIRECTORY[,tag=TAG], with mode=max for every step's",
+      help: "Where the build's cache goes: type=inline, type=registry,ref=IMAGE or type=local,dest=DIRECTORY; mode=max: every step's",
     },
     attest: later("attestations come in a later version"),
     sbom: later("attestations come in a later version"),
@@ -126,6 +126,8 @@ export const command: Command = {
       buildContexts: Object.fromEntries(list(call, "build-context").map(namedContext)),
       stdin: () => Bun.stdin.stream(),
     };
+    if (flag(call, "push") && options.tags.length === 0)
+      throw new SlipwayError("USAGE", "tag is needed when pushing to registry", { hint: "Name the image by -t." });
     const request = callOf(call);
     if (request !== undefined) return describe(call, options, request);
     const progress = await buildProgress(call);
@@ -134,6 +136,7 @@ export const command: Command = {
     let result: Awaited<ReturnType<typeof build>>;
     try {
       result = await build(engine, options);
+      if (flag(call, "push")) await (await import("../../engine/push.ts")).pushBuilt(engine, result.tags);
     } finally {
       progress.finish();
     }

@@ -1,6 +1,5 @@
 import type { Digest } from "../../oci/digest.ts";
 import type { Platform } from "../../oci/platform.ts";
-import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type CacheConfig, INLINE_CACHE } from "../../solve/cacheFormat.ts";
 import { importCache } from "../../solve/importCache.ts";
 import type { SolveContext } from "../../solve/SolveContext.ts";
@@ -8,7 +7,14 @@ import type { Engine } from "../Engine.ts";
 import type { Vertices } from "../vertices.ts";
 import type { CacheExport, CacheImport } from "./CacheSpec.ts";
 import { cacheSource } from "./cacheSources.ts";
-import { type CacheTarget, collectCache, exportCache, inlineCache, localTarget } from "./exportCache.ts";
+import {
+  type CacheTarget,
+  collectCache,
+  exportCache,
+  inlineCache,
+  localTarget,
+  registryTarget,
+} from "./exportCache.ts";
 
 /** The caches that one build takes from and gives to, beside the store's. */
 export interface BuildCaches {
@@ -69,11 +75,5 @@ export function buildCaches(
 
 function openTarget(engine: Engine, spec: Exclude<CacheExport, { type: "inline" }>): CacheTarget {
   if (spec.type === "local") return localTarget(engine, spec.dest, spec.tag);
-  throw new SlipwayError(
-    "UNSUPPORTED_CACHE",
-    `--cache-to type=registry,ref=${spec.ref}: push comes in a later version`,
-    {
-      hint: "Export to a directory, --cache-to type=local,dest=DIRECTORY: it is an OCI layout that other tools can push.",
-    },
-  );
+  return registryTarget(engine, spec.ref);
 }

@@ -7,7 +7,8 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { CACHE_CONFIG, INLINE_CACHE, MAX_CACHE_CONFIG, parseCacheConfig } from "../../solve/cacheFormat.ts";
 import type { CacheSource, LoadedCache } from "../../solve/importCache.ts";
 import type { Engine } from "../Engine.ts";
-import { chosenManifest, type ImageSource, registryOf } from "../pull.ts";
+import { openRegistry } from "../openRegistry.ts";
+import { chosenManifest, type ImageSource } from "../pull.ts";
 import type { CacheImport } from "./CacheSpec.ts";
 
 /** Where `--cache-from` leads. Nothing is opened yet. */
@@ -25,7 +26,12 @@ export function cacheSource(engine: Engine, spec: CacheImport, platform: Platfor
   return {
     name: reference.canonical,
     load: () =>
-      loadCache(registryOf(engine, reference), reference, reference.digest ?? reference.tag ?? "latest", platform),
+      loadCache(
+        openRegistry(engine, reference.domain),
+        reference,
+        reference.digest ?? reference.tag ?? "latest",
+        platform,
+      ),
   };
 }
 

@@ -1,10 +1,13 @@
 import { createLayoutWriter } from "../../archive/layoutWriter.ts";
-import type { Descriptor } from "../../oci/descriptor.ts";
+import { type Descriptor, mediaTypes } from "../../oci/descriptor.ts";
 import { type Digest, sha256 } from "../../oci/digest.ts";
+import { parseReference } from "../../oci/reference.ts";
 import type { Manifest } from "../../oci/manifest.ts";
 import { type CacheConfig, type CachedLayer, CACHE_CONFIG, cacheManifest } from "../../solve/cacheFormat.ts";
 import type { CacheCollector, FoundStep, ImportedCache } from "../../solve/ImportedCache.ts";
 import { storeLayer } from "../../store/storeImage.ts";
+import type { BlobSource } from "../../registry/uploadBlob.ts";
+import { openRegistry } from "../openRegistry.ts";
 import type { Engine } from "../Engine.ts";
 import type { Status } from "../vertices.ts";
 import type { CacheMode } from "./CacheSpec.ts";
@@ -29,7 +32,7 @@ export function collectCache(): CollectedCache {
 /** Where a cache is written to. */
 export interface CacheTarget {
   has(blob: { digest: Digest; size: number }): Promise<boolean>;
-  put(stream: () => Promise<ReadableStream<Uint8Array>>): Promise<{ digest: Digest; size: number }>;
+  put(source: BlobSource): Promise<{ digest: Digest; size: number }>;
   /** The manifest, under the name that the target stands for. */
   finish(manifest: Manifest): Promise<void>;
   close(): void;
@@ -51,9 +54,27 @@ export function localTarget(engine: Engine, dest: string, tag: string): CacheTar
   const writer = createLayoutWriter(engine.store.linux, dest);
   return {
     has: async (blob) => writer.has(blob),
-    put: async (stream) => writer.put(await stream()),
+    put: async ({ open }) => writer.put(await open()),
     finish: async (manifest) => writer.finish(manifest, tag),
     close: writer.close,
+  };
+}
+
+/** A tag of a registry's repository. */
+export function registryTarget(engine: Engine, name: string): CacheTarget {
+  const { domain, path, tag = "latest" } = parseReference(name);
+  const registry = openRegistry(engine, domain);
+  return {
+    has: ({ digest }) => registry.hasBlob(path, digest),
+    async put(source) {
+      const { digest, size } = await registry.upload(path, source);
+      return { digest, size };
+    },
+    async finish(manifest) {
+      const bytes = Buffer.from(JSON.stringify(manifest));
+      await registry.putManifest(path, tag, { bytes, mediaType: manifest.mediaType ?? mediaTypes.ociManifest });
+    },
+    close: () => undefined,
   };
 }
 
@@ -75,7 +96,7 @@ export async function exportCache(engine: Engine, target: CacheTarget, work: Exp
   const config: CacheConfig = { version: 1, layers, steps, trees };
   const bytes = Buffer.from(JSON.stringify(config));
   const described = { digest: sha256(bytes), size: bytes.length };
-  if (!(await target.has(described))) await target.put(async () => new Blob([bytes]).stream());
+  if (!(await target.has(described))) await target.put({ ...described, open: async () => new Blob([bytes]).stream() });
   work.status(`writing config ${described.digest}`);
   await target.finish(cacheManifest({ mediaType: CACHE_CONFIG, ...described }, blobs));
 }
@@ -133,7 +154,10 @@ async function layerBlob(
   const layer = storeLayer(store, diffID);
   const known = store.layers.blobs(diffID).find(({ mediaType }) => mediaType === layer.mediaType);
   if (known !== undefined && (await target.has(known))) return known;
-  const written = { mediaType: layer.mediaType, ...(await target.put(layer.compressed)) };
+  const written = {
+    mediaType: layer.mediaType,
+    ...(await target.put({ ...(known && { digest: known.digest, size: known.size }), open: layer.compressed })),
+  };
   if (known === undefined) store.layers.addBlob(diffID, written);
   return written;
 }
