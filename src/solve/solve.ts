@@ -1,7 +1,7 @@
 import type { Graph, Step, StepID } from "../plan/graph.ts";
 import { FailedRun } from "./FailedRun.ts";
 import { LayersMissing } from "./ImportedCache.ts";
-import type { LayersResult, ResultOf, SolveContext, StepResult, TreeResult } from "./SolveContext.ts";
+import type { LayersResult, ResultOf, SolveContext, SolveEvent, StepResult, TreeResult } from "./SolveContext.ts";
 import { createTreeDigester } from "./tree/treeDigest.ts";
 
 export interface Solved {
@@ -18,10 +18,11 @@ export interface Solved {
  */
 export async function solve(graph: Graph, context: SolveContext): Promise<Solved> {
   const trees = new Map<StepID, TreeResult>();
+  const emit = createNews(context.emit);
   try {
     for (;;) {
       try {
-        const solved = await attempt(graph, context, trees);
+        const solved = await attempt(graph, { ...context, emit }, trees);
         await context.imported?.bring(solved.target.layers);
         return solved;
       } catch (error) {
@@ -31,6 +32,27 @@ export async function solve(graph: Graph, context: SolveContext): Promise<Solved
   } finally {
     for (const { tree } of trees.values()) tree.close();
   }
+}
+
+/** Leaves out what was told before: that a step is cached which has come to its end in an earlier attempt. */
+function createNews(emit: SolveContext["emit"]): SolveContext["emit"] {
+  const ended = new Set<StepID>();
+  const held = new Map<StepID, SolveEvent>();
+  return (event) => {
+    const { id } = event.step;
+    if (event.type === "start" && ended.has(id)) {
+      held.set(id, event);
+      return;
+    }
+    const start = held.get(id);
+    held.delete(id);
+    if (event.type === "done") {
+      if (start !== undefined && event.cached) return;
+      ended.add(id);
+    }
+    if (start !== undefined) emit(start);
+    emit(event);
+  };
 }
 
 /** `trees`: those that are open, of earlier attempts too. */
