@@ -22,6 +22,8 @@ export interface ImportedCache {
   bring(layers: readonly Digest[]): Promise<void>;
   /** Digest and size of the layer's compressed form, where a cache says that it gives it. */
   blob(diffID: Digest): Promise<Descriptor | undefined>;
+  /** Puts what is known of a cache mount of this name into the empty directory; undefined where nothing is, or it is damaged. */
+  mount(name: string, directory: string): Promise<{ uid: number; gid: number; mode: number } | undefined>;
   /** Whether to solve again: true for {@link LayersMissing}, whose layers are not offered any more. */
   refuse(error: unknown): boolean;
 }

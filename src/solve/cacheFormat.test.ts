@@ -9,11 +9,13 @@ test("a cache's config is read whole or not at all: digests, keys, places and ti
     layers: [{ diffID: `sha256:${zeros}`, blob: 0 }, { diffID: `sha256:${"1".repeat(64)}` }],
     steps: [{ key: zeros, layer: 1, created: 5 }],
     trees: [{ key: `tree:${zeros}`, value: "x" }],
+    mounts: [{ name: "0".repeat(32), uid: 0, gid: 5, mode: 0o1777, blob: 0 }],
   };
   const parse = (value: unknown) => parseCacheConfig(Buffer.from(JSON.stringify(value)), 1);
   expect(parse({ ...sound, more: 1 })).toEqual(sound);
   const [layer] = sound.layers;
   const [step] = sound.steps;
+  const [mount] = sound.mounts;
   for (const broken of [
     null,
     [],
@@ -29,6 +31,10 @@ test("a cache's config is read whole or not at all: digests, keys, places and ti
     { ...sound, steps: [{ ...step, created: "now" }] },
     { ...sound, trees: [{ key: `clamped:${zeros}`, value: "" }] },
     { ...sound, trees: [{ key: `tree:${zeros}`, value: [] }] },
+    { ...sound, mounts: [{ ...mount, name: "../../etc" }] },
+    { ...sound, mounts: [{ ...mount, uid: 2 ** 32 - 1 }] },
+    { ...sound, mounts: [{ ...mount, mode: -1 }] },
+    { ...sound, mounts: [{ ...mount, blob: 1 }] },
   ])
     expect(() => parse(broken)).toThrow("the build cache is not valid");
   expect(() => parseCacheConfig(Buffer.from("{"), 1)).toThrow("it is not JSON");

@@ -20,7 +20,21 @@ export interface CacheConfig {
   steps: { key: string; layer: number; created: number }[];
   /** Digests of files of layers, as the solver remembers them. */
   trees: { key: string; value: string }[];
+  /** Cache mounts that were asked to be carried along. */
+  mounts: CachedMount[];
 }
+
+/** `name` is that of its directory, which follows from all that a step says of the mount. `blob` is a tar. */
+export interface CachedMount {
+  name: string;
+  uid: number;
+  gid: number;
+  mode: number;
+  blob: number;
+}
+
+/** What is a directory of its own for a step that has it alone for a while (`name-1`) is not carried. */
+export const CACHE_MOUNT_NAME = /^[0-9a-f]{32}$/;
 
 export interface CachedLayer {
   diffID: Digest;
@@ -46,9 +60,10 @@ export function parseCacheConfig(bytes: Uint8Array, blobs: number): CacheConfig 
   } catch (error) {
     throw invalid("it is not JSON", error);
   }
-  const { version, layers, steps, trees } = (value ?? {}) as Record<string, unknown>;
+  const { version, layers, steps, trees, mounts = [] } = (value ?? {}) as Record<string, unknown>;
   if (version !== 1) throw invalid(`it is of version ${JSON.stringify(version)}, and only 1 is known`);
-  if (!isList(layers) || !isList(steps) || !isList(trees)) throw invalid("it has not the shape of one");
+  if (!isList(layers) || !isList(steps) || !isList(trees) || !isList(mounts))
+    throw invalid("it has not the shape of one");
   const place = (n: unknown, count: number): n is number =>
     Number.isInteger(n) && (n as number) >= 0 && (n as number) < count;
   return {
@@ -72,6 +87,14 @@ export function parseCacheConfig(bytes: Uint8Array, blobs: number): CacheConfig 
         throw invalid(`${JSON.stringify(key)} is no tree's key`);
       if (typeof value !== "string") throw invalid(`${key} has no value`);
       return { key, value };
+    }),
+    mounts: mounts.map(({ name, uid, gid, mode, blob }) => {
+      if (typeof name !== "string" || !CACHE_MOUNT_NAME.test(name))
+        throw invalid(`${JSON.stringify(name)} is no cache mount`);
+      // The last one means "as it is" to chown(2).
+      if (!place(uid, 2 ** 32 - 1) || !place(gid, 2 ** 32 - 1) || !place(mode, 0o10000) || !place(blob, blobs))
+        throw invalid(`the cache mount ${name} is not one`);
+      return { name, uid, gid, mode, blob };
     }),
   };
 }

@@ -1,7 +1,11 @@
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { extractArchive } from "../layer/archive.ts";
 import { unpackBlob } from "../layer/unpackBlob.ts";
-import { AT_FDCWD } from "../linux/constants.ts";
+import { AT_FDCWD, O_CREAT, O_EXCL, O_RDWR } from "../linux/constants.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import type { Digest } from "../oci/digest.ts";
+import { createHasher, type Digest } from "../oci/digest.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Lease, Store } from "../store/Store.ts";
 import type { CacheConfig } from "./cacheFormat.ts";
 import { clampedKey } from "./commitLayer.ts";
@@ -90,6 +94,28 @@ export function importCache(sources: readonly CacheSource[], options: ImportOpti
     return false;
   }
 
+  /** Not kept as a blob: the directory goes its own way from here on. */
+  async function unpackMount(cache: LoadedCache, blob: Descriptor, directory: string): Promise<void> {
+    const { linux } = store;
+    const fd = linux.openat(AT_FDCWD, join(lease.directory(), "mount"), O_RDWR | O_CREAT | O_EXCL, 0o600);
+    try {
+      const hasher = createHasher();
+      let size = 0;
+      for await (const chunk of await cache.open(blob)) {
+        size += chunk.length;
+        if (size > blob.size) break;
+        hasher.update(chunk);
+        linux.write(fd, chunk);
+      }
+      const digest = hasher.digest();
+      if (digest !== blob.digest || size !== blob.size)
+        throw new SlipwayError("DIGEST_MISMATCH", `content that should be ${blob.digest} is ${digest}`);
+      await extractArchive({ linux, fd, directory });
+    } finally {
+      linux.close(fd);
+    }
+  }
+
   async function fetchLayer(cache: LoadedCache, blob: Descriptor, diffID: Digest): Promise<void> {
     await store.locked(`layer:${diffID}`, async () => {
       if (store.layers.get(diffID) !== undefined) return; // another process has brought it meanwhile
@@ -146,6 +172,22 @@ export function importCache(sources: readonly CacheSource[], options: ImportOpti
       );
       if (missing.length > 0) throw new LayersMissing(missing);
     },
+    async mount(name, directory) {
+      for (const { cache } of await all()) {
+        const found = cache.config.mounts.find((each) => each.name === name);
+        if (found === undefined) continue;
+        const blob = cache.blobs[found.blob] as Descriptor;
+        try {
+          await options.internal(`loading cache mount ${blob.digest}`, () => unpackMount(cache, blob, directory));
+          return found;
+        } catch (error) {
+          signal.throwIfAborted();
+          options.warn(`a cache mount begins empty: ${(error as Error).message}`);
+          emptyDirectory(directory);
+        }
+      }
+      return undefined;
+    },
     async blob(diffID) {
       if (refused.has(diffID)) return undefined;
       for (const { blobs } of await all()) {
@@ -165,6 +207,10 @@ export function importCache(sources: readonly CacheSource[], options: ImportOpti
       return refused.size > before;
     },
   };
+}
+
+function emptyDirectory(directory: string): void {
+  for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
 }
 
 interface Records {

@@ -1,7 +1,7 @@
 import type { Image } from "../image/Image.ts";
 import type { Layer } from "../image/Layer.ts";
 import { compressGzip } from "../layer/compressGzip.ts";
-import { packLayer } from "../layer/packLayer.ts";
+import { type PackOptions, packLayer } from "../layer/packLayer.ts";
 import type { ImageConfig } from "../oci/config.ts";
 import { type Descriptor, mediaTypes } from "../oci/descriptor.ts";
 import { createHasher, type Digest, sha256 } from "../oci/digest.ts";
@@ -102,8 +102,12 @@ export function storeLayer(store: Store, diffID: Digest): Layer {
 }
 
 /** The layer's tar, packed as it is read. */
-function packed(store: Store, directory: string): ReadableStream<Uint8Array> {
-  const pieces = packLayer(store.linux, directory, { leaving: true });
+export function packed(
+  store: Store,
+  directory: string,
+  options: PackOptions = { leaving: true },
+): ReadableStream<Uint8Array> {
+  const pieces = packLayer(store.linux, directory, options);
   return new ReadableStream<Uint8Array>(
     {
       pull(controller) {

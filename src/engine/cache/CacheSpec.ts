@@ -4,11 +4,11 @@ export type CacheImport =
   /** An image with an inline cache, or a cache by itself. */
   | { type: "registry"; ref: string };
 
-/** One `--cache-to`. */
+/** One `--cache-to`. `mounts`: ids of cache mounts to be carried along, `*` for all that the build has used. */
 export type CacheExport = { ignoreError: boolean; mode: CacheMode } & (
   | { type: "inline" }
-  | { type: "local"; dest: string; tag: string }
-  | { type: "registry"; ref: string }
+  | { type: "local"; dest: string; tag: string; mounts: string[] }
+  | { type: "registry"; ref: string; mounts: string[] }
 );
 
 /** `min`: layers of the result alone are carried. `max`: those of every step. */

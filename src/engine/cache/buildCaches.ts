@@ -58,7 +58,15 @@ export function buildCaches(
           await internal(`exporting cache to ${spec.type === "local" ? spec.dest : spec.ref}`, async (status) => {
             const opened = openTarget(engine, spec);
             try {
-              await exportCache(engine, opened, { collected, target, imported, mode: spec.mode, epoch, status });
+              await exportCache(engine, opened, {
+                collected,
+                target,
+                imported,
+                mode: spec.mode,
+                mounts: spec.mounts,
+                epoch,
+                status,
+              });
             } finally {
               opened.close();
             }

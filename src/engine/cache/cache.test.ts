@@ -14,7 +14,7 @@ import { withTempDirectory } from "../../../test/support/tempDirectory.ts";
 import { type TestEngine, withEngine } from "../../../test/support/withEngine.ts";
 import { createLayoutWriter } from "../../archive/layoutWriter.ts";
 import { mediaTypes } from "../../oci/descriptor.ts";
-import { sha256 } from "../../oci/digest.ts";
+import { type Digest, sha256 } from "../../oci/digest.ts";
 import type { Manifest } from "../../oci/manifest.ts";
 import { CACHE_CONFIG, type CacheConfig, cacheManifest } from "../../solve/cacheFormat.ts";
 import { createFileTree } from "../../solve/tree/FileTree.ts";
@@ -279,6 +279,45 @@ test("an inline cache stands in the image's config, and another build takes the 
     });
   }));
 
+test("cache mounts that are asked for travel with the cache, fill those that are not there yet, and leave others alone", () =>
+  withPlace(async ({ context, cache }) => {
+    const mount = "--mount=type=cache,id=log,target=/c,mode=0700,uid=5";
+    const write = (command: string) =>
+      writeFileSync(join(context, "Dockerfile"), `FROM scratch\nCOPY bin /bin\nRUN ${mount} ${command}\n`);
+    const to = [`type=local,dest=${cache},mode=max,mounts=log,mounts=none`];
+    write("echo carried > /c/log; echo hidden > /c/.wh.x");
+    const { said } = await withEngine((test) => run(test, context, { to }));
+    expect(said).toEqual(["there is no cache mount none to be carried along"]);
+    expect(readCache(cache).config.mounts).toMatchObject([{ uid: 5, gid: 0, mode: 0o700 }]);
+
+    const from = [`type=local,src=${cache}`];
+    const shown = async (test: TestEngine, how: { from?: string[] }): Promise<string> => {
+      const { imageID } = await run(test, context, how);
+      const { store } = test.engine;
+      const top = store.images.get(imageID)?.config.rootfs.diff_ids.at(-1);
+      return readFileSync(join(store.layers.require(top as Digest).path, "out"), "utf8");
+    };
+    write("cat /c/log /c/.wh.x > /out; echo own > /c/log");
+    await withEngine(async (test) => {
+      expect(await shown(test, { from })).toBe("carried\nhidden\n");
+      write("cat /c/log > /out");
+      expect(await shown(test, { from })).toBe("own\n");
+    });
+    write("cat /c/log > /out || true");
+    await withEngine(async (test) => expect(await shown(test, {})).toBe(""));
+
+    // Damaged: it begins empty, as it would without.
+    const { manifest, config } = readCache(cache);
+    const blob = manifest.layers[config.mounts[0]?.blob as number]?.digest as string;
+    writeFileSync(join(cache, "blobs", blob.replace(":", "/")), "damaged");
+    await withEngine(async (test) => {
+      expect(await shown(test, { from })).toBe("");
+      expect(
+        test.events.filter((e) => e.type === "warning" && e.message.includes("a cache mount begins empty")),
+      ).toHaveLength(1);
+    });
+  }));
+
 test("--cache-from and --cache-to are read as buildx reads them, and what is not known is refused with a reason", () => {
   expect(parseCacheFrom("alpine")).toEqual({ type: "registry", ref: "docker.io/library/alpine:latest" });
   expect(parseCacheFrom("type=registry,ref=localhost:5000/c")).toEqual({
@@ -288,8 +327,9 @@ test("--cache-from and --cache-to are read as buildx reads them, and what is not
   expect(parseCacheFrom("type=local,src=x")).toEqual({ type: "local", src: "x", tag: "latest" });
   expect(parseCacheTo("type=inline")).toEqual({ type: "inline", mode: "min", ignoreError: false });
   expect(parseCacheTo("type=local,dest=x,mode=max,tag=t,ignore-error=1")).toEqual({
-    ...{ type: "local", dest: "x", tag: "t", mode: "max", ignoreError: true },
+    ...{ type: "local", dest: "x", tag: "t", mode: "max", ignoreError: true, mounts: [] },
   });
+  expect(parseCacheTo('type=registry,ref=a,mounts=x,"mounts=y,z"')).toMatchObject({ mounts: ["x", "y", "z"] });
   for (const [text, why] of [
     ["type=gha", "service's own interface"],
     ["type=local", "dest is required"],

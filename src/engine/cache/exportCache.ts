@@ -3,9 +3,19 @@ import { type Descriptor, mediaTypes } from "../../oci/descriptor.ts";
 import { type Digest, sha256 } from "../../oci/digest.ts";
 import { parseReference } from "../../oci/reference.ts";
 import type { Manifest } from "../../oci/manifest.ts";
-import { type CacheConfig, type CachedLayer, CACHE_CONFIG, cacheManifest } from "../../solve/cacheFormat.ts";
+import {
+  CACHE_CONFIG,
+  CACHE_MOUNT_NAME,
+  type CacheConfig,
+  type CachedLayer,
+  type CachedMount,
+  cacheManifest,
+} from "../../solve/cacheFormat.ts";
 import type { CacheCollector, FoundStep, ImportedCache } from "../../solve/ImportedCache.ts";
-import { storeLayer } from "../../store/storeImage.ts";
+import { compressGzip } from "../../layer/compressGzip.ts";
+import { AT_FDCWD } from "../../linux/constants.ts";
+import type { CacheMountRecord } from "../../store/Store.ts";
+import { packed, storeLayer } from "../../store/storeImage.ts";
 import type { BlobSource } from "../../registry/uploadBlob.ts";
 import { openRegistry } from "../openRegistry.ts";
 import type { Engine } from "../Engine.ts";
@@ -44,6 +54,8 @@ export interface ExportWork {
   target: readonly Digest[];
   imported: ImportedCache | undefined;
   mode: CacheMode;
+  /** Ids of cache mounts. */
+  mounts: readonly string[];
   /** Of the build, in seconds: records are then of that time, and the cache's bytes the same every time. */
   epoch: number | undefined;
   status: Status;
@@ -93,7 +105,14 @@ export async function exportCache(engine: Engine, target: CacheTarget, work: Exp
     work.status(`writing layer ${blob.digest}`);
   }
   const trees = sorted(work.collected.trees).map(([key, value]) => ({ key, value }));
-  const config: CacheConfig = { version: 1, layers, steps, trees };
+  const mounts: CachedMount[] = [];
+  for (const record of chosenMounts(engine, work)) {
+    const { blob, ...mount } = await writeMount(engine, target, record);
+    mounts.push({ ...mount, blob: blobs.length });
+    blobs.push(blob);
+    work.status(`writing cache mount ${record.id} ${blob.digest}`);
+  }
+  const config: CacheConfig = { version: 1, layers, steps, trees, mounts };
   const bytes = Buffer.from(JSON.stringify(config));
   const described = { digest: sha256(bytes), size: bytes.length };
   if (!(await target.has(described))) await target.put({ ...described, open: async () => new Blob([bytes]).stream() });
@@ -112,6 +131,7 @@ export function inlineCache(work: Pick<ExportWork, "collected" | "target" | "epo
     }),
     steps,
     trees: sorted(work.collected.trees).map(([key, value]) => ({ key, value })),
+    mounts: [],
   };
 }
 
@@ -160,4 +180,36 @@ async function layerBlob(
   };
   if (known === undefined) store.layers.addBlob(diffID, written);
   return written;
+}
+
+/** Those of the ids; `*`: those that this build holds. One id has several where steps ask for other owners, modes or contents. */
+function chosenMounts({ store, emit }: Engine, { mounts }: ExportWork): CacheMountRecord[] {
+  if (mounts.length === 0) return [];
+  const all = store.cacheMounts.list().filter(({ name }) => CACHE_MOUNT_NAME.test(name));
+  const chosen = all
+    .filter(({ id, name }) => mounts.includes(id) || (mounts.includes("*") && store.cacheMounts.isHeld(name)))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const id of mounts) {
+    if (id === "*" || chosen.some((each) => each.id === id)) continue;
+    emit({ type: "warning", message: `there is no cache mount ${id} to be carried along` });
+  }
+  return chosen;
+}
+
+/** A step of another build that has it locked is waited for. The same bytes for the same content. */
+async function writeMount(
+  { store }: Engine,
+  target: CacheTarget,
+  { name }: CacheMountRecord,
+): Promise<Omit<CachedMount, "blob"> & { blob: Descriptor }> {
+  const path = store.cacheMounts.path(name);
+  const unlock = await store.lock(`cachemount:${name}`);
+  try {
+    const { uid, gid, mode } = store.linux.statat(AT_FDCWD, path);
+    const open = async (): Promise<ReadableStream<Uint8Array>> => compressGzip(packed(store, path, {}));
+    const blob = { mediaType: mediaTypes.ociLayerGzip, ...(await target.put({ open })) };
+    return { name, uid, gid, mode: mode & 0o7777, blob };
+  } finally {
+    unlock();
+  }
 }

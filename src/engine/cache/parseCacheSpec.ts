@@ -44,23 +44,24 @@ export function parseCacheTo(text: string): CacheExport {
   const common = ["mode", "ignore-error"];
   const { type, keys, need, fail } = read("--cache-to", text, {
     inline: common,
-    local: [...common, "dest", "tag"],
-    registry: [...common, "ref"],
+    local: [...common, "mounts", "dest", "tag"],
+    registry: [...common, "mounts", "ref"],
   });
   const mode = keys.get("mode") ?? "min";
   if (mode !== "min" && mode !== "max") return fail(`mode=${mode} is not known`, "It is min or max.");
   const said = keys.get("ignore-error");
   const ignoreError = said === undefined ? false : parseBool(said);
   if (ignoreError === undefined) return fail(`ignore-error=${said} is not a boolean`);
+  const mounts = (keys.get("mounts") ?? "").split(",").filter((id) => id !== "");
   switch (type) {
     case "inline":
       if (mode === "max")
         return fail("an inline cache is of the image's own layers", "mode=max needs type=local or type=registry.");
       return { type, mode, ignoreError };
     case "local":
-      return { type, mode, ignoreError, dest: need("dest"), tag: keys.get("tag") ?? "latest" };
+      return { type, mode, ignoreError, dest: need("dest"), tag: keys.get("tag") ?? "latest", mounts };
     default:
-      return { type: "registry", mode, ignoreError, ref: reference(need("ref")) };
+      return { type: "registry", mode, ignoreError, ref: reference(need("ref")), mounts };
   }
 }
 
@@ -81,7 +82,9 @@ function read(flag: string, text: string, known: Record<string, string[]>) {
     for (const field of fields) {
       const equals = field.indexOf("=");
       if (equals < 0) fail(`${JSON.stringify(field)} is no key=value`);
-      keys.set(field.slice(0, equals).trim().toLowerCase(), field.slice(equals + 1));
+      const key = field.slice(0, equals).trim().toLowerCase();
+      const earlier = key === "mounts" ? keys.get(key) : undefined; // several: said several times
+      keys.set(key, `${earlier === undefined ? "" : `${earlier},`}${field.slice(equals + 1)}`);
     }
   const type =
     keys.get("type") ??
