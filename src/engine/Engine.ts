@@ -1,3 +1,4 @@
+import type { Patience } from "../registry/retry.ts";
 import type { SshSource } from "../runtime/sshAgents.ts";
 import type { Terminal } from "../runtime/runStep.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
@@ -6,7 +7,9 @@ import type { Digest } from "../oci/digest.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
 import type { CacheExport, CacheImport } from "./cache/CacheSpec.ts";
 import type { CacheSettings } from "./cacheLimits.ts";
+import type { NetworkAttachment } from "./networkRecords.ts";
 import type { Emit } from "./events.ts";
+import type { OutputSpec } from "./outputs/OutputSpec.ts";
 
 /**
  * What a verb works with. Each verb is a function `verb(engine, …)` in a file of its own in this folder; a command imports just that file.
@@ -30,6 +33,8 @@ export interface EngineConfig {
    * `tlsVerify` false: any certificate is taken. `foreignLayers`: layers may come from the `urls` that a manifest names.
    */
   registries: Record<string, { mirrors?: string[]; http?: boolean; tlsVerify?: boolean; foreignLayers?: boolean }>;
+  /** How long a registry is waited for, and how often it is asked again. Not from a file. */
+  patience?: Patience;
   /** Sizes of the build cache, and how many build records are kept. */
   cache?: CacheSettings;
 }
@@ -56,7 +61,8 @@ export interface BuildOptions {
   network?: string;
   addHosts: string[];
   jobs?: number;
-  secrets: { id: string; source?: string; env?: string }[];
+  /** `inKey`: steps that use it run again when its bytes change. */
+  secrets: { id: string; source?: string; env?: string; inKey?: boolean }[];
   ssh?: SshSource[];
   /** Caches beside the store's, the first one's word first; and where this build's cache goes. */
   cacheFrom?: CacheImport[];
@@ -73,6 +79,8 @@ export interface BuildOptions {
   shmSize?: number;
   /** As `--ulimit` says them. */
   ulimits?: string[];
+  /** Where the result goes: the store where nothing is said. */
+  outputs?: OutputSpec[];
 }
 
 export interface BuildResult {
@@ -81,6 +89,12 @@ export interface BuildResult {
   tags: string[];
   /** What the build checks found. */
   warnings: Violation[];
+  /** The image is in the store. */
+  stored: boolean;
+  /** What the outputs say of themselves, by buildx's keys. */
+  metadata: Record<string, unknown>;
+  /** What the image ID is the digest of. */
+  config: ImageConfig;
   /** SOURCE_DATE_EPOCH in seconds, where the build had one: what is exported of it is not later. */
   epoch?: number;
   /** Where `verifyReproducible` was asked. */
@@ -174,7 +188,18 @@ export interface CreateOptions {
   /** Keep stdin open. */
   interactive: boolean;
   autoRemove: boolean;
+  /** `default`, `host`, `none`, `container:ID` or a network: what `networks` does not say. */
   network: string;
+  /** Its networks, by name or ID; the first one may also be one of the words of `network`. */
+  networks?: NetworkAttachment[] | undefined;
+  /** `-p` as given. */
+  publish?: string[];
+  publishAll?: boolean;
+  expose?: string[];
+  dns?: string[];
+  dnsSearch?: string[];
+  dnsOptions?: string[];
+  domainname?: string;
   readOnly: boolean;
   privileged: boolean;
   capAdd: string[];

@@ -89,24 +89,30 @@ async function layoutImage(
   },
   status: Status,
 ): Promise<BaseImage> {
-  const [{ openOciLayout }, { fetchImage }] = await Promise.all([
+  const [{ openArchive }, { readOciLayout }, { fetchImage }] = await Promise.all([
+    import("../archive/openArchive.ts"),
     import("../archive/ociLayout.ts"),
     import("./pull.ts"),
   ]);
   const { layout, lease, platform, reference } = from;
-  const source = openOciLayout(resolve(layout.path));
-  const top = await source.manifest("", layout.digest ?? layout.tag ?? "");
-  const { id, config } = await fetchImage(
-    quiet(engine, status),
-    source,
-    { path: "", canonical: reference },
-    {
-      top,
-      lease,
-      platform: formatFullPlatform(platform),
-    },
-  );
-  return { reference, imageID: id, config, platform: platformOf({ config }) };
+  const path = resolve(layout.path);
+  const files = await openArchive(engine.store.linux, { path }, () => lease.directory());
+  try {
+    const source = await readOciLayout(files);
+    const { id, config } = await fetchImage(
+      quiet(engine, status),
+      source,
+      { path: "", canonical: reference },
+      {
+        top: await source.manifest("", layout.digest ?? layout.tag ?? ""),
+        lease,
+        platform: formatFullPlatform(platform),
+      },
+    );
+    return { reference, imageID: id, config, platform: platformOf({ config }) };
+  } finally {
+    files.close();
+  }
 }
 
 async function pulled(engine: Engine, reference: string, platform: Platform, status: Status): Promise<ImageRecord> {

@@ -15,13 +15,15 @@ import { createSshAgents } from "../runtime/sshAgents.ts";
 import { createSemaphore } from "../solve/semaphore.ts";
 import type { Sandbox, SecretSource, SolveContext, StepResult } from "../solve/SolveContext.ts";
 import { solve } from "../solve/solve.ts";
+import { stepNetwork } from "./networkStep.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
-import { putImage } from "../store/putImage.ts";
 import { createBaseResolver } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
 import { type BuildRecorder, startBuildRecord } from "./buildRecords.ts";
 import { buildViolations } from "./buildViolations.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
+import { exportResult } from "./outputs/exportResult.ts";
+import { defaultForm } from "./outputs/OutputSpec.ts";
 import { planOptions } from "./planOptions.ts";
 import { sourceDateEpoch } from "./sourceDateEpoch.ts";
 import { createVertices, type Vertices } from "./vertices.ts";
@@ -138,7 +140,7 @@ async function buildImage(
       addHosts: options.addHosts,
       project: contexts.project,
       ...(epoch === undefined ? {} : { epoch }),
-      network: networkOf(options.network),
+      network: stepNetwork(engine, options.network),
       machine: {
         rlimits: parseUlimits(options.ulimits ?? []),
         ...(options.shmSize === undefined ? {} : { shmSize: options.shmSize }),
@@ -149,22 +151,26 @@ async function buildImage(
     const solved = await solve(graph, { ...context, ...caches?.context });
     contexts.save();
 
-    const result = await vertices.internal("exporting to image", async (status) => {
-      const config = {
-        ...assembleConfig(graph, solved.target.layers, solved.results, epoch),
-        ...caches?.inline(solved.target.layers),
-      };
-      const { imageID } = store.transaction(() => {
-        const written = putImage(store, { config, lease });
-        for (const tag of tags) store.images.tag(tag, written.imageID);
-        return written;
-      });
-      status(`writing image ${imageID}`);
-      for (const tag of tags) status(`naming to ${tag.replace(/:latest$/, "")}`);
-      return { imageID, tags: tags.map(familiarName), warnings, ...(epoch === undefined ? {} : { epoch }) };
+    const config = {
+      ...assembleConfig(graph, solved.target.layers, solved.results, epoch),
+      ...caches?.inline(solved.target.layers),
+    };
+    const result = { config, platform: graph.target.platform, tags };
+    const { imageID, stored, metadata } = await exportResult(engine, result, {
+      outputs: options.outputs ?? [{ type: "image", names: tags, form: defaultForm() }],
+      vertices,
+      lease,
     });
     await caches?.save(solved.target.layers);
-    return result;
+    return {
+      imageID,
+      tags: stored ? tags.map(familiarName) : [],
+      warnings,
+      stored,
+      metadata,
+      config,
+      ...(epoch === undefined ? {} : { epoch }),
+    };
   } finally {
     ssh.close();
     lease.release();
@@ -185,7 +191,7 @@ async function openCaches(
   const { buildCaches } = await import("./cache/buildCaches.ts");
   return buildCaches(
     engine,
-    { from, to: inline ? [...to, { type: "inline", mode: "min", ignoreError: false }] : to },
+    { from, to: inline ? [...to, { type: "inline", mode: "min", ignoreError: false, form: {} }] : to },
     work,
   );
 }
@@ -296,7 +302,7 @@ const MAX_SECRET = 500 * 1024;
 /** Looks at every source before anything runs. @throws SlipwayError `SECRET_MISSING`, `SECRET_TOO_LARGE` */
 function secretSources(options: BuildOptions): Map<string, SecretSource> {
   const sources = new Map<string, SecretSource>();
-  for (const { id, source = id, env } of options.secrets) {
+  for (const { id, source = id, env, inKey = false } of options.secrets) {
     if (env === undefined) {
       const file = statSync(source, { throwIfNoEntry: false });
       if (file?.isDirectory() !== false)
@@ -305,7 +311,7 @@ function secretSources(options: BuildOptions): Map<string, SecretSource> {
         throw new SlipwayError("SECRET_TOO_LARGE", `secret ${id}: ${source} is larger than 500 KiB`);
     } else if (process.env[env] === undefined)
       throw new SlipwayError("SECRET_MISSING", `secret ${id}: the environment variable ${env} is not set`);
-    sources.set(id, { id, read: () => secretBytes(id, source, env) });
+    sources.set(id, { id, inKey, read: () => secretBytes(id, source, env) });
   }
   return sources;
 }
@@ -317,15 +323,6 @@ function secretBytes(id: string, source: string, env: string | undefined): Uint8
   } catch (error) {
     throw new SlipwayError("SECRET_MISSING", `secret ${id}: cannot read ${source}`, { cause: error });
   }
-}
-
-/** @throws SlipwayError `UNSUPPORTED_NETWORK` */
-function networkOf(network: string | undefined): SolveContext["network"] {
-  if (network === undefined || network === "default" || network === "bridge") return "default";
-  if (network === "none" || network === "host") return network;
-  throw new SlipwayError("UNSUPPORTED_NETWORK", `network ${JSON.stringify(network)} is not known`, {
-    hint: "--network takes default, none or host.",
-  });
 }
 
 function latest(history: readonly HistoryEntry[]): string | undefined {

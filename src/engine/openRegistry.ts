@@ -27,6 +27,7 @@ export function openRegistry(
     ...(authFile === undefined
       ? {}
       : { credentials: (host, repository) => findCredentials(host, repository, process.env, authFile) }),
+    ...(config.patience === undefined ? {} : { patience: config.patience }),
     signal: access.signal ?? signal,
   });
 }

@@ -3,6 +3,8 @@ import { compareLayers } from "../layer/compareLayers.ts";
 import type { ImageConfig } from "../oci/config.ts";
 import { formatFullPlatform } from "../oci/platform.ts";
 import type { BaseImage } from "../plan/graph.ts";
+import { INLINE_CACHE } from "../solve/cacheFormat.ts";
+import type { Store } from "../store/Store.ts";
 import { openScratchStore } from "../store/scratchStore.ts";
 import type { BuildWork } from "./build.ts";
 import type { BuildOptions, BuildResult, Engine, Verification, VerifiedDifference } from "./Engine.ts";
@@ -41,14 +43,14 @@ export async function verifyReproducible(
     const scratch = openScratchStore(engine.store, lease);
     try {
       const aside = { ...engine, store: scratch.store, emit: secondTime(engine) };
-      const { failOnMiss: _, cacheFrom: __, cacheTo: ___, ...again } = given;
+      const { failOnMiss: _, cacheFrom: __, cacheTo: ___, outputs: ____, ...again } = given;
       const second = await builds.again(aside, again, () => async (reference, platform) => {
         const base = await bases.get(`${reference} ${formatFullPlatform(platform)}`);
         if (base === undefined) throw new Error(`the second build asks for another base image: ${reference}`);
         scratch.borrow(base.config.rootfs.diff_ids);
         return base;
       });
-      return { ...result, verification: compare(engine, result, { engine: aside, result: second }) };
+      return { ...result, verification: compare(engine, result, { store: scratch.store, result: second }) };
     } finally {
       scratch.close();
     }
@@ -83,9 +85,9 @@ function secondTime({ emit }: Engine): Engine["emit"] {
   };
 }
 
-function compare(engine: Engine, first: BuildResult, second: { engine: Engine; result: BuildResult }): Verification {
+function compare(engine: Engine, first: BuildResult, second: { store: Store; result: BuildResult }): Verification {
   const times = first.epoch !== undefined;
-  const [a, b] = [configOf(engine, first), configOf(second.engine, second.result)];
+  const [a, b] = [first.config, second.result.config];
   const made = (a.history ?? []).filter((entry) => entry.empty_layer !== true);
   const differences: VerifiedDifference[] = [];
   const count = Math.max(a.rootfs.diff_ids.length, b.rootfs.diff_ids.length);
@@ -96,7 +98,7 @@ function compare(engine: Engine, first: BuildResult, second: { engine: Engine; r
     const paths: VerifiedDifference["paths"] = [];
     let more = false;
     const { path } = engine.store.layers.require(one);
-    const other = second.engine.store.layers.require(two);
+    const other = second.store.layers.require(two);
     for (const found of compareLayers(engine.store.linux, path, other.path, { times })) {
       more = paths.length === SHOWN;
       if (more) break;
@@ -112,17 +114,14 @@ function compare(engine: Engine, first: BuildResult, second: { engine: Engine; r
   return { times, differences };
 }
 
-function configOf({ store }: Engine, { imageID }: BuildResult): ImageConfig {
-  const record = store.images.get(imageID);
-  if (record === undefined) throw new Error(`image ${imageID} went while it was compared`);
-  return record.config;
-}
-
-/** What is compared of a config: layers are compared by what is in them. */
-function plain({ rootfs: _, ...config }: ImageConfig, times: boolean): unknown {
+/** What is compared of a config: layers are compared by what is in them, and an inline cache says what the first build has used. */
+function plain(
+  { rootfs: _, [INLINE_CACHE]: __, ...config }: ImageConfig & { [INLINE_CACHE]?: unknown },
+  times: boolean,
+) {
   if (times) return config;
-  const { created: __, history = [], ...rest } = config;
-  return { ...rest, history: history.map(({ created: ___, ...entry }) => entry) };
+  const { created: ___, history = [], ...rest } = config;
+  return { ...rest, history: history.map(({ created: ____, ...entry }) => entry) };
 }
 
 function* configDifferences(a: unknown, b: unknown, at: string): Generator<string> {

@@ -26,6 +26,8 @@ export interface PackOptions {
    * below with it (image-spec, layer.md: no such file can be in an image).
    */
   leaving?: boolean;
+  /** Directory of the archive that all lies in, without slashes at its ends. */
+  prefix?: string;
 }
 
 const BLOCK = 512;
@@ -40,7 +42,7 @@ const BUFFER = 1024 * 1024;
 export function* packLayer(
   linux: Linux,
   directory: string,
-  { leaving = false }: PackOptions = {},
+  { leaving = false, prefix }: PackOptions = {},
 ): Generator<Uint8Array, { size: number }> {
   const root = linux.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
   const buffer = new Uint8Array(BUFFER);
@@ -48,16 +50,16 @@ export function* packLayer(
   const links = new Map<number, string>();
   let size = 0;
 
-  function* walk(fd: number, prefix: string): Generator<Uint8Array> {
+  function* walk(fd: number, parent: string): Generator<Uint8Array> {
     const names = linux.readdir(fd).map((entry) => entry.name);
     names.sort((a, b) => (a < b ? -1 : 1));
     for (const name of names) {
-      const path = prefix + name;
+      const path = parent + name;
       const stat = linux.statat(fd, name);
       if (leaving && name.startsWith(WHITEOUT_PREFIX)) throw whiteoutName(path);
       const type = stat.mode & S_IFMT;
       if (type === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0) {
-        yield whiteout(`${prefix}${WHITEOUT_PREFIX}${name}`); // overlayfs makes many of them one inode: they are no hard links
+        yield whiteout(`${parent}${WHITEOUT_PREFIX}${name}`); // overlayfs makes many of them one inode: they are no hard links
         continue;
       }
       if (stat.nlink > 1 && type !== S_IFDIR && type !== S_IFSOCK) {
@@ -125,7 +127,11 @@ export function* packLayer(
   }
 
   try {
-    yield* walk(root, "");
+    if (prefix === undefined) yield* walk(root, "");
+    else {
+      yield tarHeader(entryOf(prefix, linux.statat(root, ""), "directory"));
+      yield* walk(root, `${prefix}/`);
+    }
     yield new Uint8Array(2 * BLOCK);
     return { size };
   } finally {

@@ -27,7 +27,11 @@ export interface Registry {
    * The blob's bytes. A connection that breaks or stalls is taken up again where it was. Not verified here: `store.blobs.ingest` does that.
    * A descriptor without the size that the registry knows better is read to the end of what comes.
    */
-  blob(repository: string, blob: Descriptor): Promise<ReadableStream<Uint8Array>>;
+  blob(
+    repository: string,
+    blob: Descriptor,
+    options?: { withoutMirrors?: boolean },
+  ): Promise<ReadableStream<Uint8Array>>;
   /** Whether the repository of the host itself has the blob. */
   hasBlob(repository: string, digest: Digest): Promise<boolean>;
   /**
@@ -67,14 +71,14 @@ export function createRegistry(options: RegistryOptions): Registry {
   const endpoints = [...(options.mirrors ?? []).map((each) => createEndpoint(each, options)), own];
 
   /** Each endpoint in turn: a mirror that fails in whatever way leads to the next, the host's own failure is the one that is told. */
-  async function first<T>(work: (at: Endpoint) => Promise<T>): Promise<T> {
+  async function first<T>(work: (at: Endpoint) => Promise<T>, from: readonly Endpoint[] = endpoints): Promise<T> {
     let answer: unknown;
-    for (const [i, at] of endpoints.entries()) {
+    for (const [i, at] of from.entries()) {
       try {
         return await work(at);
       } catch (error) {
         signal.throwIfAborted();
-        const isLast = i === endpoints.length - 1;
+        const isLast = i === from.length - 1;
         if (!(error instanceof Transient)) {
           if (isLast) throw error;
           answer = error;
@@ -165,16 +169,21 @@ export function createRegistry(options: RegistryOptions): Registry {
           }
         }
       }),
-    blob: (repository, blob) =>
-      first(async (at) =>
-        resumable(await openBlob(at, repository, blob, 0), {
-          size: blob.size,
-          open: (from) => first((other) => openBlob(other, repository, blob, from)),
-          failed: (error) => unreachable(at, error),
-          signal,
-          patience,
-        }),
-      ),
+    blob(repository, blob, { withoutMirrors = false } = {}) {
+      const from = withoutMirrors ? [own] : endpoints;
+      return first(
+        async (at) =>
+          resumable(await openBlob(at, repository, blob, 0), {
+            size: blob.size,
+            // A mirror that has gone in the middle is no reason to stop.
+            open: (position) => first((other) => openBlob(other, repository, blob, position), from),
+            failed: (error) => unreachable(at, error),
+            signal,
+            patience,
+          }),
+        from,
+      );
+    },
     hasBlob: (repository, digest) =>
       here(async () => {
         const response = await own.ask({
@@ -192,22 +201,33 @@ export function createRegistry(options: RegistryOptions): Registry {
       here(() => uploadBlob(own, { repository, named: named(repository), source, ...how, signal, patience })),
     putManifest: (repository, reference, { bytes, mediaType }) =>
       here(async () => {
-        const response = await own.ask({
-          method: "PUT",
-          repository,
-          path: `${repository}/manifests/${reference}`,
-          scope: pushScope(repository),
-          headers: { "Content-Type": mediaType },
-          body: () => bytes,
-        });
-        if (!response.ok) throw await failure(own, response, { repository: named(repository), reference, push: true });
-        await response.body?.cancel();
         const digest = sha256(bytes);
-        const said = response.headers.get("docker-content-digest");
-        if (said !== null && isDigest(said) && said !== digest)
-          throw new SlipwayError("DIGEST_MISMATCH", `${own.host} took ${said} for the manifest ${digest}`);
-        const subject = response.headers.get("oci-subject");
-        return { digest, ...(subject === null ? {} : { subject }) };
+        for (let attempt = 1; ; attempt++) {
+          const response = await own.ask({
+            method: "PUT",
+            repository,
+            path: `${repository}/manifests/${reference}`,
+            scope: pushScope(repository),
+            headers: { "Content-Type": mediaType },
+            body: () => bytes,
+          });
+          // Damaged on the way it is no manifest, as a rule.
+          if (response.status === 400 && attempt < 3) {
+            await response.body?.cancel();
+            continue;
+          }
+          if (!response.ok)
+            throw await failure(own, response, { repository: named(repository), reference, push: true });
+          await response.body?.cancel();
+          const said = response.headers.get("docker-content-digest");
+          if (said === null || !isDigest(said) || said === digest) {
+            const subject = response.headers.get("oci-subject");
+            return { digest, ...(subject === null ? {} : { subject }) };
+          }
+          // Damaged on the way, and the tag names it now: the next one takes its place.
+          if (attempt >= patience.tries)
+            throw new SlipwayError("DIGEST_MISMATCH", `${own.host} took ${said} for the manifest ${digest}`);
+        }
       }),
     tags: (repository) =>
       here(async () => {

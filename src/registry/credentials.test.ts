@@ -47,7 +47,7 @@ test("the longest path-scoped key of the first file that knows the host gives th
     expect(await user("r.example:5000", "x", { REGISTRY_AUTH_FILE: own })).toBe("own");
     expect(await user("podman.example", "x", { DOCKER_CONFIG: join(home, "none") })).toBe("podman");
     expect((await findCredentials("docker.io", "x", env, own))?.username).toBeUndefined();
-    expect(findCredentials("docker.io", "x", env, join(home, "missing"))).rejects.toMatchObject({
+    await expect(findCredentials("docker.io", "x", env, join(home, "missing"))).rejects.toMatchObject({
       code: "INVALID_CREDENTIALS_FILE",
     });
   }));

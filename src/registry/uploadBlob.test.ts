@@ -188,7 +188,7 @@ test("a source that cannot be read ends the upload with its own error, and nothi
       new ReadableStream<Uint8Array>({
         pull: () => Promise.reject(new SlipwayError("BLOB_CORRUPT", "blob in the store is damaged")),
       });
-    expect(registry.upload("a", { digest, size: 10, open })).rejects.toMatchObject({ code: "BLOB_CORRUPT" });
+    await expect(registry.upload("a", { digest, size: 10, open })).rejects.toMatchObject({ code: "BLOB_CORRUPT" });
     await Bun.sleep(50);
     expect(log.filter((line) => line === "POST")).toHaveLength(1);
   }));

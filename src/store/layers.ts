@@ -131,6 +131,17 @@ export function createLayers({ linux, root, records, blobs, doubt, lease: takeLe
         blob.size,
       );
     },
+    form(diffID, key) {
+      const row = records.first<{ value: string }>("SELECT value FROM settings WHERE key = ?", formKey(diffID, key));
+      return row === undefined ? undefined : JSON.parse(row.value);
+    },
+    rememberForm(diffID, key, { digest, size }) {
+      records.run(
+        "INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)",
+        formKey(diffID, key),
+        JSON.stringify({ digest, size }),
+      );
+    },
     shortPath(diffID) {
       const row = records.first<{ n: number }>("SELECT n FROM layers WHERE diff_id = ?", diffID);
       if (row === undefined) throw new SlipwayError("LAYER_NOT_FOUND", `layer ${diffID} is not in the store`);
@@ -157,6 +168,12 @@ export function createLayers({ linux, root, records, blobs, doubt, lease: takeLe
           forms.map(({ digest }) => ({ kind: "blob", digest })),
         );
         records.run("DELETE FROM layer_blobs WHERE diff_id = ?", diffID);
+        // "!" sorts right after a space.
+        records.run(
+          "DELETE FROM settings WHERE key > ? AND key < ?",
+          formKey(diffID, ""),
+          formKey(diffID, "").replace(/ $/, "!"),
+        );
         records.run("DELETE FROM layers WHERE diff_id = ?", diffID);
         records.afterCommit(() => {
           try {
@@ -215,6 +232,11 @@ export function createLayers({ linux, root, records, blobs, doubt, lease: takeLe
       records.all<LayerRow>("SELECT * FROM layers WHERE tar_size = ? ORDER BY n DESC", tarSize).map(toRecord),
     list: () => records.all<LayerRow>("SELECT * FROM layers ORDER BY n").map(toRecord),
   };
+}
+
+/** A form is a pure function of the layer: it is kept among the small facts, and goes with its layer. */
+function formKey(diffID: Digest, key: string): string {
+  return `layer form ${diffID} ${key}`;
 }
 
 export function moveAside(linux: Linux, from: string, to: string): void {

@@ -169,6 +169,7 @@ e2e(
     expect((await slipway.run(["system", "prune", "-a", "--filter", "label=keep"])).stdout).toBe(
       `WARNING! This will remove:
   - all stopped containers
+  - all networks not used by at least one container
   - all images without at least one container associated to them
   - all build cache
 

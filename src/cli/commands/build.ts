@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { csvFields } from "../../dockerfile/csvFields.ts";
 import type { BuildOptions } from "../../engine/Engine.ts";
+import type { OutputSpec } from "../../engine/outputs/OutputSpec.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Call, type Command, flag, given, keyValue, list, number, text } from "../Command.ts";
 import { buildProgress } from "../buildProgress.ts";
@@ -32,9 +33,15 @@ export const command: Command = {
     "no-cache-filter": { type: "list", help: "Stages whose steps run anew" },
     pull: { type: "bool", help: "Ask the registry for base images even if they are here" },
     platform: { type: "string", help: "Platform of the result, os/architecture" },
-    network: { type: "string", help: "Network of RUN steps: default (the host's for now), host, none" },
+    network: {
+      type: "string",
+      help: "Network of RUN steps: default (the host's), host, none, container:NAME or a network",
+    },
     "add-host": { type: "list", help: "Line of /etc/hosts in RUN steps, name:address" },
-    secret: { type: "list", help: "Secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=VARIABLE]" },
+    secret: {
+      type: "list",
+      help: "Secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=VARIABLE][,cache=content]",
+    },
     ssh: { type: "list", help: "Agent for RUN --mount=type=ssh: default, ID=SOCKET, or ID=KEY[,KEY]" },
     allow: { type: "list", help: "Lets the Dockerfile ask for network.host or security.insecure" },
     "shm-size": { type: "string", help: "Size of /dev/shm in RUN steps" },
@@ -57,11 +64,15 @@ export const command: Command = {
     },
     "fail-on-miss": { type: "bool", help: "Fail, and say why, where a step is not in the cache" },
     "on-error": { type: "string", help: "shell: open a shell in the step that fails, as it left things" },
-    load: { type: "bool", help: "Accepted: the image is in the store in any case" },
+    load: { type: "bool", help: "The image goes to the store, beside what --output says" },
     rm: { type: "bool", help: "Accepted: temporary containers are always removed" },
     "force-rm": { type: "bool", help: "Accepted: temporary containers are always removed" },
-    push: { type: "bool", help: "Push every name of the image when it is built" },
-    output: { ...later("other outputs than an image in the store come in a later version"), short: "o" },
+    push: { type: "bool", help: "The same as --output type=registry" },
+    output: {
+      type: "list",
+      short: "o",
+      help: "Where the result goes: a directory, or type=image|oci|docker|local|tar|cacheonly,dest=PATH (may be repeated)",
+    },
     "cache-from": {
       type: "list",
       help: "Cache of another build: IMAGE, type=registry,ref=IMAGE or type=local,src=DIRECTORY[,tag=TAG]",
@@ -73,9 +84,9 @@ export const command: Command = {
     attest: later("attestations come in a later version"),
     sbom: later("attestations come in a later version"),
     provenance: later("attestations come in a later version"),
-    "metadata-file": later("it comes in a later version"),
+    "metadata-file": { type: "string", help: "File that gets what is known of the result, as JSON" },
     squash: { type: "bool", help: "", unsupported: "it comes in a later version" },
-    annotation: later("annotations come in a later version"),
+    annotation: { type: "list", help: "Annotation of the image, [LEVEL:]KEY=VALUE" },
     policy: later("source policies come in a later version"),
     builder: later("there is one builder, this program"),
     resource: later("build steps run without a cgroup of their own"),
@@ -115,6 +126,7 @@ export const command: Command = {
       ...given("shellOnError", shellOnError(text(call, "on-error"))),
       allow: list(call, "allow")
         .flatMap((each) => each.split(","))
+        .filter((each) => each !== "buildx.local.delete")
         .map(entitlement),
       ulimits: list(call, "ulimit"),
       ...given("shmSize", await shmSize(text(call, "shm-size"))),
@@ -126,35 +138,82 @@ export const command: Command = {
       buildContexts: Object.fromEntries(list(call, "build-context").map(namedContext)),
       stdin: () => Bun.stdin.stream(),
     };
-    if (flag(call, "push") && options.tags.length === 0)
-      throw new SlipwayError("USAGE", "tag is needed when pushing to registry", { hint: "Name the image by -t." });
     const request = callOf(call);
     if (request !== undefined) return describe(call, options, request);
+    const outputs = await buildOutputs(call);
     const progress = await buildProgress(call);
     const engine = await call.engine((event) => progress.event(event));
     const { build } = await import("../../engine/build.ts");
     let result: Awaited<ReturnType<typeof build>>;
     try {
-      result = await build(engine, options);
-      if (flag(call, "push")) await (await import("../../engine/push.ts")).pushBuilt(engine, result.tags);
+      result = await build(engine, { ...options, ...given("outputs", outputs) });
     } finally {
       progress.finish();
     }
     const iidfile = text(call, "iidfile");
     if (iidfile !== undefined) writeFileSync(iidfile, result.imageID);
+    const metadata = text(call, "metadata-file");
+    if (metadata !== undefined) writeFileSync(metadata, metadataText(result.metadata));
     if (result.warnings.length > 0 && !flag(call, "quiet")) {
       const { violationText } = await import("../../dockerfile/checks/violations.ts");
       const { humanCount } = await import("../render/humanCount.ts");
       call.err(`\n ${humanCount(result.warnings.length, "warning", "warnings")} found (--check shows more):\n`);
       for (const warning of result.warnings) call.err(` - ${violationText(warning)}\n`);
     }
-    call.out(`${result.imageID}\n`);
+    if (isImage(outputs)) call.out(`${result.imageID}\n`);
     if (result.verification === undefined) return 0;
     const { verificationText } = await import("../render/verificationText.ts");
     call.err(verificationText(result.verification));
     return result.verification.differences.length === 0 ? 0 : 1;
   },
 };
+
+/** What `-o`, `--load` and `--push` ask for; undefined where none is there. */
+async function buildOutputs(call: Call): Promise<OutputSpec[] | undefined> {
+  const texts = list(call, "output");
+  if (flag(call, "load")) texts.push("type=docker");
+  if (flag(call, "push")) texts.push("type=registry");
+  const annotated = list(call, "annotation");
+  if (texts.length === 0 && annotated.length === 0) return undefined;
+  const [{ parseOutput }, { parseAnnotations }, { parseReference }] = await Promise.all([
+    import("../../engine/outputs/parseOutput.ts"),
+    import("../../engine/outputs/annotations.ts"),
+    import("../../oci/reference.ts"),
+  ]);
+  const shared = {
+    tags: list(call, "tag").map((tag) => parseReference(tag).canonical),
+    annotations: parseAnnotations(annotated),
+  };
+  if (texts.length === 0) texts.push("type=image");
+  const outputs = texts.map((each) => parseOutput(each, shared));
+  const { checkDeletion } = await import("../../engine/outputs/checkDeletion.ts");
+  const allowed = list(call, "allow").some((each) => each.split(",").includes("buildx.local.delete"));
+  if (!allowed) for (const output of outputs) checkDeletion(output, process.cwd());
+  const streams = outputs.filter((output) => "dest" in output && output.dest === "-");
+  if (streams.length > 1)
+    throw new SlipwayError("INVALID_OUTPUT", "two outputs cannot both be written to standard output");
+  if (streams.length === 1 && process.stdout.isTTY === true) {
+    const [{ type }] = streams as [OutputSpec];
+    throw new SlipwayError(
+      "INVALID_OUTPUT",
+      `dest file is required for ${type} exporter. refusing to write to console`,
+      { hint: `For example -o type=${type},dest=result.tar` },
+    );
+  }
+  return outputs;
+}
+
+/** Whether the ID says something about the outputs, and standard output is free for it. */
+function isImage(outputs: readonly OutputSpec[] | undefined): boolean {
+  if (outputs === undefined) return true;
+  if (outputs.some((output) => "dest" in output && output.dest === "-")) return false;
+  return outputs.some(({ type }) => type === "image" || type === "oci" || type === "docker");
+}
+
+/** By name, as buildx writes it. */
+function metadataText(metadata: Record<string, unknown>): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1))), null, 2);
+}
 
 interface Request {
   what: "check" | "outline" | "targets" | "context";
@@ -225,20 +284,23 @@ function buildArg(argument: string): [string, string | undefined] {
   return equals < 0 ? [argument, process.env[argument]] : [argument.slice(0, equals), argument.slice(equals + 1)];
 }
 
-/** buildx: `id=NAME,src=FILE`, `id=NAME,env=VARIABLE`, `type=env,…`; `id=NAME` is the variable of that name, else the file. */
-function secret(argument: string): { id: string; source?: string; env?: string } {
+/**
+ * buildx: `id=NAME,src=FILE`, `id=NAME,env=VARIABLE`, `type=env,…`; `id=NAME` is the variable of that name, else the file. Ours:
+ * `cache=content`.
+ */
+function secret(argument: string): { id: string; source?: string; env?: string; inKey?: boolean } {
   const fields: Record<string, string> = {};
   for (const field of csvFields(argument)) {
     const [key, value] = keyValue(field);
     const name = key.toLowerCase();
-    if (!["id", "src", "source", "env", "type"].includes(name) || !field.includes("=")) {
+    if (!["id", "src", "source", "env", "type", "cache"].includes(name) || !field.includes("=")) {
       throw new SlipwayError("USAGE", `--secret ${argument}: unexpected ${JSON.stringify(field)}`, {
-        hint: "It takes id, src, env and type.",
+        hint: "It takes id, src, env, type and cache.",
       });
     }
     fields[name === "src" ? "source" : name] = value;
   }
-  const { id = "", source = "", env = "", type = "" } = fields;
+  const { id = "", source = "", env = "", type = "", cache } = fields;
   if (id === "") {
     throw new SlipwayError("USAGE", `--secret ${argument}: it must say id=NAME`, {
       hint: "For example --secret id=token,src=token.txt",
@@ -246,10 +308,15 @@ function secret(argument: string): { id: string; source?: string; env?: string }
   }
   if (type !== "" && type !== "env" && type !== "file")
     throw new SlipwayError("USAGE", `--secret ${argument}: unsupported type ${JSON.stringify(type)}`);
-  if (env !== "") return { id, env };
-  if (type === "env" && source !== "") return { id, env: source };
-  if (source !== "") return { id, source };
-  return process.env[id] === undefined ? { id, source: id } : { id, env: id };
+  if (cache !== undefined && cache !== "content")
+    throw new SlipwayError("USAGE", `--secret ${argument}: cache=${cache} is not known`, {
+      hint: "cache=content runs the steps that use the secret again when it changes; without it they stay cached.",
+    });
+  const about = { id, ...(cache === undefined ? {} : { inKey: true }) };
+  if (env !== "") return { ...about, env };
+  if (type === "env" && source !== "") return { ...about, env: source };
+  if (source !== "") return { ...about, source };
+  return process.env[id] === undefined ? { ...about, source: id } : { ...about, env: id };
 }
 
 /** buildx: `ID`, `ID=SOCKET`, `ID=KEY[,KEY…]`. */

@@ -1,4 +1,5 @@
 import type { Engine } from "../../engine/Engine.ts";
+import { pruneNetworks } from "../../engine/networks.ts";
 import { pruneCache } from "../../engine/prune/pruneCache.ts";
 import { pruneContainers, type Pruned } from "../../engine/prune/pruneContainers.ts";
 import { pruneFilters } from "../../engine/prune/pruneFilters.ts";
@@ -40,6 +41,11 @@ export const command: Command = {
         warning: "all stopped containers",
         title: "Deleted Containers:",
         prune: (engine) => pruneContainers(engine, wanted),
+      },
+      {
+        warning: "all networks not used by at least one container",
+        title: "Deleted Networks:",
+        prune: (engine) => ({ deleted: pruneNetworks(engine, wanted), freed: 0 }),
       },
       ...(volumes
         ? [

@@ -1,3 +1,5 @@
+import type { StoreForm } from "../../store/storeImage.ts";
+
 /** One `--cache-from`. */
 export type CacheImport =
   | { type: "local"; src: string; tag: string; digest?: string }
@@ -5,7 +7,7 @@ export type CacheImport =
   | { type: "registry"; ref: string };
 
 /** One `--cache-to`. `mounts`: ids of cache mounts to be carried along, `*` for all that the build has used. */
-export type CacheExport = { ignoreError: boolean; mode: CacheMode } & (
+export type CacheExport = { ignoreError: boolean; mode: CacheMode; form: Pick<StoreForm, "compression" | "force"> } & (
   | { type: "inline" }
   | { type: "local"; dest: string; tag: string; mounts: string[] }
   | { type: "registry"; ref: string; mounts: string[] }

@@ -63,6 +63,7 @@ export function buildCaches(
                 target,
                 imported,
                 mode: spec.mode,
+                form: spec.form,
                 mounts: spec.mounts,
                 epoch,
                 status,

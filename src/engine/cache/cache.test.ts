@@ -158,7 +158,7 @@ test("a damaged or hostile cache makes a build slower and never another: what it
         const { store } = test.engine;
         const writer = createLayoutWriter(store.linux, cache);
         const put = await writer.put(new Blob([JSON.stringify(c)]).stream());
-        writer.finish(cacheManifest({ mediaType: CACHE_CONFIG, ...put }, m.layers), "attack");
+        await writer.finish(cacheManifest({ mediaType: CACHE_CONFIG, ...put }, m.layers), "attack");
         writer.close();
         const built = await run(test, context, { from: [`${from[0]},tag=attack`] });
         expect(built.files).toBe(first.files);
@@ -256,7 +256,7 @@ test("an inline cache stands in the image's config, and another build takes the 
       const writer = createLayoutWriter(store.linux, cache);
       for (const layer of await image.layers()) await writer.put(await layer.compressed());
       await writer.put(new Blob([(await image.rawConfig()) as Uint8Array<ArrayBuffer>]).stream());
-      writer.finish({ mediaType: mediaTypes.ociManifest, ...(await image.manifest()) }, "app");
+      await writer.finish({ mediaType: mediaTypes.ociManifest, ...(await image.manifest()) }, "app");
       writer.close();
       return built;
     });
@@ -270,7 +270,7 @@ test("an inline cache stands in the image's config, and another build takes the 
       const none = createLayoutWriter(test.engine.store.linux, cache);
       const image = storeImage(test.engine.store, plain.imageID);
       await none.put(new Blob([(await image.rawConfig()) as Uint8Array<ArrayBuffer>]).stream());
-      none.finish(await image.manifest(), "app");
+      await none.finish(await image.manifest(), "app");
       none.close();
     });
     await withEngine(async (test) => {
@@ -325,12 +325,17 @@ test("--cache-from and --cache-to are read as buildx reads them, and what is not
     ref: "localhost:5000/c:latest",
   });
   expect(parseCacheFrom("type=local,src=x")).toEqual({ type: "local", src: "x", tag: "latest" });
-  expect(parseCacheTo("type=inline")).toEqual({ type: "inline", mode: "min", ignoreError: false });
+  expect(parseCacheTo("type=inline")).toEqual({ type: "inline", mode: "min", ignoreError: false, form: {} });
   expect(parseCacheTo("type=local,dest=x,mode=max,tag=t,ignore-error=1")).toEqual({
-    ...{ type: "local", dest: "x", tag: "t", mode: "max", ignoreError: true, mounts: [] },
+    ...{ type: "local", dest: "x", tag: "t", mode: "max", ignoreError: true, mounts: [], form: {} },
   });
   expect(parseCacheTo('type=registry,ref=a,mounts=x,"mounts=y,z"')).toMatchObject({ mounts: ["x", "y", "z"] });
+  expect(parseCacheTo("type=local,dest=x,compression=zstd,compression-level=3,force-compression=true").form).toEqual({
+    ...{ compression: { format: "zstd", level: 3 }, force: true },
+  });
   for (const [text, why] of [
+    ["type=local,dest=x,compression=estargz", "lazy pulling"],
+    ["type=local,dest=x,image-manifest=false", "OCI artifact"],
     ["type=gha", "service's own interface"],
     ["type=local", "dest is required"],
     ["dest=x", "type is required"],

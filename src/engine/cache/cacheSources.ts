@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { openOciLayout } from "../../archive/ociLayout.ts";
+import { openDirectoryFiles } from "../../archive/directoryFiles.ts";
+import { readOciLayout } from "../../archive/ociLayout.ts";
 import { formatFullPlatform, type Platform } from "../../oci/platform.ts";
 import { sha256 } from "../../oci/digest.ts";
 import { parseReference } from "../../oci/reference.ts";
@@ -17,7 +18,7 @@ export function cacheSource(engine: Engine, spec: CacheImport, platform: Platfor
     return {
       name: `local:${spec.src}`,
       load: async () => {
-        const layout = openOciLayout(resolve(spec.src));
+        const layout = await readOciLayout(openDirectoryFiles(engine.store.linux, resolve(spec.src)));
         return loadCache(layout, { path: "", canonical: spec.src }, spec.digest ?? spec.tag, platform);
       },
     };

@@ -12,10 +12,11 @@ import {
   cacheManifest,
 } from "../../solve/cacheFormat.ts";
 import type { CacheCollector, FoundStep, ImportedCache } from "../../solve/ImportedCache.ts";
-import { compressGzip } from "../../layer/compressGzip.ts";
+import { compressLayer } from "../../layer/compressLayer.ts";
+import { packLayer } from "../../layer/packLayer.ts";
 import { AT_FDCWD } from "../../linux/constants.ts";
 import type { CacheMountRecord } from "../../store/Store.ts";
-import { packed, storeLayer } from "../../store/storeImage.ts";
+import { type StoreForm, storeLayer } from "../../store/storeImage.ts";
 import type { BlobSource } from "../../registry/uploadBlob.ts";
 import { openRegistry } from "../openRegistry.ts";
 import type { Engine } from "../Engine.ts";
@@ -54,6 +55,8 @@ export interface ExportWork {
   target: readonly Digest[];
   imported: ImportedCache | undefined;
   mode: CacheMode;
+  /** How layers are compressed. */
+  form: Pick<StoreForm, "compression" | "force">;
   /** Ids of cache mounts. */
   mounts: readonly string[];
   /** Of the build, in seconds: records are then of that time, and the cache's bytes the same every time. */
@@ -67,7 +70,7 @@ export function localTarget(engine: Engine, dest: string, tag: string): CacheTar
   return {
     has: async (blob) => writer.has(blob),
     put: async ({ open }) => writer.put(await open()),
-    finish: async (manifest) => writer.finish(manifest, tag),
+    finish: (manifest) => writer.finish(manifest, tag),
     close: writer.close,
   };
 }
@@ -155,7 +158,7 @@ function sorted<V>(map: ReadonlyMap<string, V>): [string, V][] {
 async function layerBlob(
   { store }: Engine,
   target: CacheTarget,
-  { imported }: ExportWork,
+  { imported, form }: ExportWork,
   diffID: Digest,
 ): Promise<Descriptor | undefined> {
   if (store.layers.get(diffID) === undefined) {
@@ -163,7 +166,7 @@ async function layerBlob(
     const promised = await imported?.blob(diffID);
     if (promised === undefined) return undefined;
     const { mediaType, digest, size } = promised;
-    if (await target.has({ digest, size })) return { mediaType, digest, size };
+    if (form.force !== true && (await target.has({ digest, size }))) return { mediaType, digest, size };
     try {
       await imported?.bring([diffID]);
     } catch (error) {
@@ -171,15 +174,12 @@ async function layerBlob(
       throw error;
     }
   }
-  const layer = storeLayer(store, diffID);
-  const known = store.layers.blobs(diffID).find(({ mediaType }) => mediaType === layer.mediaType);
-  if (known !== undefined && (await target.has(known))) return known;
-  const written = {
-    mediaType: layer.mediaType,
-    ...(await target.put({ ...(known && { digest: known.digest, size: known.size }), open: layer.compressed })),
-  };
-  if (known === undefined) store.layers.addBlob(diffID, written);
-  return written;
+  const layer = storeLayer(store, diffID, form);
+  const found = layer.known?.();
+  const known = found && { digest: found.digest, size: found.size };
+  const there = known !== undefined && (await target.has(known));
+  const blob = there ? known : await target.put({ ...known, open: layer.compressed });
+  return { mediaType: layer.mediaType, ...blob };
 }
 
 /** Those of the ids; `*`: those that this build holds. One id has several where steps ask for other owners, modes or contents. */
@@ -206,7 +206,8 @@ async function writeMount(
   const unlock = await store.lock(`cachemount:${name}`);
   try {
     const { uid, gid, mode } = store.linux.statat(AT_FDCWD, path);
-    const open = async (): Promise<ReadableStream<Uint8Array>> => compressGzip(packed(store, path, {}));
+    const open = async (): Promise<ReadableStream<Uint8Array>> =>
+      compressLayer(packLayer(store.linux, path), { format: "gzip" });
     const blob = { mediaType: mediaTypes.ociLayerGzip, ...(await target.put({ open })) };
     return { name, uid, gid, mode: mode & 0o7777, blob };
   } finally {

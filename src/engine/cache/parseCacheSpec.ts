@@ -1,6 +1,7 @@
 import { csvFields } from "../../dockerfile/csvFields.ts";
 import { nearest } from "../../dockerfile/nearest.ts";
 import { parseBool } from "../../dockerfile/parseBool.ts";
+import { parseCompression } from "../../layer/compressLayer.ts";
 import { parseReference } from "../../oci/reference.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { CacheExport, CacheImport } from "./CacheSpec.ts";
@@ -42,26 +43,38 @@ export function parseCacheFrom(text: string): CacheImport {
  */
 export function parseCacheTo(text: string): CacheExport {
   const common = ["mode", "ignore-error"];
+  const compression = ["compression", "compression-level", "force-compression", "oci-mediatypes", "image-manifest"];
   const { type, keys, need, fail } = read("--cache-to", text, {
     inline: common,
-    local: [...common, "mounts", "dest", "tag"],
-    registry: [...common, "mounts", "ref"],
+    local: [...common, ...compression, "mounts", "dest", "tag"],
+    registry: [...common, ...compression, "mounts", "ref"],
   });
   const mode = keys.get("mode") ?? "min";
   if (mode !== "min" && mode !== "max") return fail(`mode=${mode} is not known`, "It is min or max.");
-  const said = keys.get("ignore-error");
-  const ignoreError = said === undefined ? false : parseBool(said);
-  if (ignoreError === undefined) return fail(`ignore-error=${said} is not a boolean`);
+  const bool = (key: string, fallback: boolean): boolean => {
+    const said = keys.get(key);
+    return said === undefined ? fallback : (parseBool(said) ?? fail(`${key}=${said} is not a boolean`));
+  };
+  const ignoreError = bool("ignore-error", false);
+  // A cache is an artifact of the OCI: a manifest, as BuildKit writes one where it is told to.
+  for (const key of ["oci-mediatypes", "image-manifest"])
+    if (!bool(key, true)) return fail(`${key}=false: a cache is an OCI artifact`);
+  const format = keys.get("compression");
+  const level = keys.get("compression-level");
+  const form = {
+    ...(format === undefined && level === undefined ? {} : { compression: parseCompression(format ?? "gzip", level) }),
+    ...(bool("force-compression", false) ? { force: true } : {}),
+  };
   const mounts = (keys.get("mounts") ?? "").split(",").filter((id) => id !== "");
   switch (type) {
     case "inline":
       if (mode === "max")
         return fail("an inline cache is of the image's own layers", "mode=max needs type=local or type=registry.");
-      return { type, mode, ignoreError };
+      return { type, mode, ignoreError, form };
     case "local":
-      return { type, mode, ignoreError, dest: need("dest"), tag: keys.get("tag") ?? "latest", mounts };
+      return { type, mode, ignoreError, form, dest: need("dest"), tag: keys.get("tag") ?? "latest", mounts };
     default:
-      return { type: "registry", mode, ignoreError, ref: reference(need("ref")), mounts };
+      return { type: "registry", mode, ignoreError, form, ref: reference(need("ref")), mounts };
   }
 }
 
