@@ -155,7 +155,8 @@ async function buildImage(
       ...assembleConfig(graph, solved.target.layers, solved.results, epoch),
       ...caches?.inline(solved.target.layers),
     };
-    const result = { config, platform: graph.target.platform, tags };
+    const dated = epoch === undefined ? {} : { epoch };
+    const result = { config, platform: graph.target.platform, tags, ...dated };
     const { imageID, stored, metadata } = await exportResult(engine, result, {
       outputs: options.outputs ?? [{ type: "image", names: tags, form: defaultForm() }],
       vertices,
@@ -169,7 +170,7 @@ async function buildImage(
       stored,
       metadata,
       config,
-      ...(epoch === undefined ? {} : { epoch }),
+      ...dated,
     };
   } finally {
     ssh.close();

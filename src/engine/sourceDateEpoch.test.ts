@@ -58,7 +58,7 @@ function context({ directory }: TestEngine, name: string, time: number): string 
   return path;
 }
 
-function run(test: TestEngine, path: string, epoch?: string): Promise<BuildResult> {
+function run(test: TestEngine, path: string, epoch?: string, outputs?: BuildOptions["outputs"]): Promise<BuildResult> {
   const options: BuildOptions = {
     context: path,
     tags: [],
@@ -69,6 +69,7 @@ function run(test: TestEngine, path: string, epoch?: string): Promise<BuildResul
     pull: false,
     addHosts: [],
     secrets: [],
+    ...(outputs === undefined ? {} : { outputs }),
   };
   test.events.length = 0;
   return build(test.engine, options);
@@ -122,6 +123,18 @@ test("with an epoch, the same inputs give the same image digest in two fresh sto
 
     await run(test, path, String(EPOCH));
     expect(uncached(test)).toBe(0);
+
+    // In a directory or tar of files every one is of that time (BuildKit).
+    const dest = join(test.directory, "out");
+    const shown = (...args: string[]) => new Set(Bun.spawnSync(args).stdout.toString().trim().split("\n"));
+    const outputs: BuildOptions["outputs"] = [
+      { type: "local", dest, mode: "copy" },
+      { type: "tar", dest: `${dest}.tar` },
+    ];
+    await run(test, path, String(EPOCH), outputs);
+    expect(shown("find", dest, "-mindepth", "1", "-printf", "%T@\n")).toEqual(new Set([`${EPOCH}.0000000000`]));
+    const listed = [...shown("tar", "--utc", "-tvf", `${dest}.tar`)];
+    expect(listed.filter((line) => !line.includes("2023-11-14 22:13"))).toEqual([]);
   });
 });
 
