@@ -232,6 +232,17 @@ test("with an epoch a cache is the same bytes every time; an export replaces wha
     });
     expect([read(), blobs()]).toEqual(before);
 
+    // Compressed in another way, it is the same.
+    const small = join(context, "../small");
+    await withEngine((test) =>
+      run(test, context, { to: [`type=local,dest=${small},compression=zstd`], epoch: 86_400 }),
+    );
+    expect(readCache(small).manifest.layers.map(({ mediaType }) => mediaType)).toEqual([mediaTypes.ociLayerZstd]);
+    await withEngine(async (test) => {
+      const again = await run(test, context, { from: [`type=local,src=${small}`], epoch: 86_400 });
+      expect([again.ran, again.imageID]).toEqual([[], first.imageID]);
+    });
+
     writeFileSync(join(context, "app.txt"), "other");
     await withEngine((test) => run(test, context, { to: [`${to[0]},tag=two`] }));
     expect(JSON.parse(read()).manifests).toHaveLength(2);
