@@ -300,6 +300,7 @@ async function holdPorts(
   };
   try {
     for (const request of portRequests(options)) {
+      checkHostAddress(request, network);
       const any = network?.options[DRIVER_OPTION.hostAddress] ?? "0.0.0.0";
       const addresses = request.hostAddress === "" ? (network?.ipv6 ? [any, "::"] : [any]) : [request.hostAddress];
       for (const end = Date.now() + PATIENCE_MS; ; await Bun.sleep(20)) {
@@ -329,6 +330,22 @@ async function holdPorts(
     for (const fd of fds) linux.close(fd);
     throw error;
   }
+}
+
+/** @throws SlipwayError `INVALID_ADDRESS` */
+function checkHostAddress({ hostAddress, port }: PortRequest, network: NetworkRecord | undefined): void {
+  const parsed = parseAddress(hostAddress);
+  if (parsed?.family !== 6) return;
+  const why =
+    parsed.address === 1n
+      ? "the kernel leads nothing from IPv6's loopback to a container: publish at 127.0.0.1"
+      : network?.ipv6 === true
+        ? undefined
+        : `the network ${network?.name} has no IPv6 addresses to lead it to: create one with --ipv6`;
+  if (why === undefined) return;
+  throw new SlipwayError("INVALID_ADDRESS", `port ${port} cannot be published at [${hostAddress}]: ${why}`, {
+    exitCode: 125,
+  });
 }
 
 /** The first port of the request's that `take` gets. */

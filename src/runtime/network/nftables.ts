@@ -258,6 +258,11 @@ export function toLocalAddress(): Expression[] {
   ];
 }
 
+/** The destination is not `::1`. */
+export function notToLoopback6(): Expression[] {
+  return [payload(NETWORK_HEADER, 24, 16), compare(Uint8Array.of(...new Uint8Array(15), 1), "ne")];
+}
+
 /** The packet is of a connection that is known already. */
 export function ofKnownConnection(): Expression[] {
   const [STATE, ESTABLISHED, RELATED] = [0, 2, 4];
