@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { CLONE_NEWNS } from "../linux/constants.ts";
 import { createLinux } from "../linux/createLinux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
+import { inUserNamespace, USER_VARIABLE, userId } from "../linux/userNamespace.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { defaultRoot, openStore } from "../store/openStore.ts";
 import { type CacheSettings, cacheSettingNames, readCacheSetting } from "./cacheLimits.ts";
@@ -21,8 +23,11 @@ export interface OpenEngineOptions {
  * cost. The caller closes `engine.store`.
  */
 export async function openEngine({ emit, signal, flags }: OpenEngineOptions): Promise<Engine> {
-  const config = loadConfig(process.env, process.getuid?.() ?? 0, flags);
-  const store = openStore({ root: config.root, linux: createLinux() });
+  const config = loadConfig(process.env, userId(), flags);
+  const linux = createLinux();
+  // The machine's mounts are not the user's to add to. All that is started from here on is in this namespace of mounts, or in one made from it.
+  if (process.env[USER_VARIABLE] !== undefined && inUserNamespace()) linux.unshare(CLONE_NEWNS);
+  const store = openStore({ root: config.root, linux });
   store.sweep();
   if (store.layers.unsettled().length > 0 || store.doubt.ofEarlierBoot() !== undefined) await recover(store, emit);
   return { store, config, emit, signal };

@@ -15,7 +15,7 @@ import {
 import type { Linux, Stat } from "../linux/Linux.ts";
 import { createHasher, type Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import { isPrivateAttribute, OPAQUE_ATTRIBUTE, OPAQUE_NAME, WHITEOUT_PREFIX } from "./overlayForm.ts";
+import { isPrivateAttribute, opaqueAttribute, OPAQUE_NAME, WHITEOUT_PREFIX } from "./overlayForm.ts";
 import { tarHeader } from "./tarHeader.ts";
 import type { TarEntry } from "./tarReader.ts";
 import type { UnpackedLayer } from "./unpackLayer.ts";
@@ -79,7 +79,8 @@ export function* packLayer(
           const child = linux.openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
           try {
             yield tarHeader({ ...entry(path, stat, "directory"), xattrs: attributes(child) });
-            if (linux.getxattr(child, "", OPAQUE_ATTRIBUTE) !== undefined) yield whiteout(`${path}/${OPAQUE_NAME}`);
+            if (linux.getxattr(child, "", opaqueAttribute(linux)) !== undefined)
+              yield whiteout(`${path}/${OPAQUE_NAME}`);
             yield* walk(child, `${path}/`);
           } finally {
             linux.close(child);

@@ -135,6 +135,7 @@ function mountByFsconfig(
       linux.fsconfigString(fsfd, "workdir", parameter(writable.work));
       if (writable.volatile) linux.fsconfigFlag(fsfd, "volatile");
     }
+    if (linux.overlayAttributes() === "user.overlay.") linux.fsconfigFlag(fsfd, "userxattr");
     for (const [key, value] of off) linux.fsconfigString(fsfd, key, value);
     linux.fsconfigCreate(fsfd);
     return linux.fsmount(fsfd, writable === undefined ? MOUNT_ATTR_RDONLY : 0);
@@ -161,6 +162,7 @@ function mountByMount(store: Store, stack: StackedLayer[], writable: Writable | 
     );
     if (writable.volatile) options.push("volatile");
   }
+  if (linux.overlayAttributes() === "user.overlay.") options.push("userxattr");
   for (const [key, value] of off) options.push(`${key}=${value}`);
   const lease = store.lease("mount");
   const target = lease.directory();
