@@ -100,7 +100,12 @@ async function mapIds(pid: number): Promise<void> {
     });
     const said = (await new Response(child.stderr).text()).trim();
     if ((await child.exited) !== 0)
-      throw refused(said, `${program} needs its setuid bit or file capability: reinstall the package uidmap.`);
+      throw refused(
+        said,
+        /not permitted/i.test(said)
+          ? `${program} needs its setuid bit or file capability: reinstall the package uidmap.`
+          : undefined,
+      );
   };
   await Promise.all([map("newuidmap", users), map("newgidmap", groups)]);
 }

@@ -1,0 +1,122 @@
+import { expect, test } from "bun:test";
+import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import type { ImageConfig } from "../../src/oci/config.ts";
+import { type BuiltFile, filesOf } from "../support/builtImage.ts";
+import { type Rung, rungs } from "../support/rungs.ts";
+import { type Slipway, withSlipway } from "../support/withSlipway.ts";
+
+/** Everything of a layer on which a rung could stumble: owners, modes, whiteouts, opaque directories, links, attributes, mounts, users. */
+const DOCKERFILE = `
+FROM alpine AS tools
+RUN mkdir -p /out/dir /gone/deep && echo one >/out/a && ln /out/a /out/hard && ln -s a /out/soft && mkfifo /out/pipe \\
+ && chown 1000:1001 /out/dir && chown 65534:65535 /out/a && chmod 4755 /out/a && chmod 1770 /out/dir && echo x >/gone/deep/f && echo x >/gone/g
+
+FROM tools
+RUN rm /gone/g /out/pipe && rm -r /out/dir && mkdir /out/dir && echo new >/out/dir/new && mv /gone/deep /gone/moved
+RUN rm -rf /gone && echo changed >>/out/dir/new && chmod 2711 /out/dir
+COPY --chown=12:34 --chmod=640 file made/
+COPY link /made/
+COPY --from=tools /out /copied
+ADD files.tar /added/
+RUN --mount=type=cache,target=/cache,uid=7 --mount=type=tmpfs,target=/scratch --mount=type=bind,from=tools,source=/out,target=/bound \\
+    --mount=type=secret,id=s,uid=405 stat -c %u /cache >/seen && echo c >/cache/c && echo t >/scratch/t && cat /bound/a /run/secrets/s >>/seen
+RUN --network=none ls /sys/class/net >/links && id -u >>/links
+USER guest
+WORKDIR /home/guest
+RUN id -u >/tmp/user && id -g >>/tmp/user && ! touch /etc/mine && echo $HOME >>/tmp/user
+`;
+
+const built = new Map<string, unknown>();
+
+for (const rung of rungs) {
+  onRung(rung, "makes the image that every other rung makes, and its second build runs nothing", async (slipway) => {
+    contextIn(slipway);
+    const args = ["--secret", "id=s,src=file"];
+    const build = () =>
+      slipway.run(["build", "--progress=plain", "-t", "built", ...args, "-f", "-", "."], { input: DOCKERFILE });
+    await build();
+    const image = await savedImage(slipway, "built");
+    built.set(rung.name, seenOf(image));
+    expect(built.get(rung.name)).toEqual(built.get("root"));
+    expect((await build()).stderr.match(/CACHED/g)?.length).toBeGreaterThan(9);
+    expect((await savedImage(slipway, "built")).config).toEqual(image.config);
+  });
+
+  onRung(rung, "runs containers, keeps volumes, and leaves nothing that it cannot remove", async (slipway) => {
+    const run = (...args: string[]) => slipway.text("run", "--rm", "--network=host", ...args);
+    expect(await run("alpine", "sh", "-c", "id -u; touch /x; chown 9:9 /x; stat -c %u:%g /x")).toBe("0\n9:9");
+    expect(await run("-u", "guest", "alpine", "id", "-u")).toBe("405");
+    await run("-v", "kept:/v", "alpine", "sh", "-c", "echo in >/v/f; chown 405:100 /v/f; chmod 600 /v/f");
+    expect(await run("-v", "kept:/v", "-u", "guest", "alpine", "cat", "/v/f")).toBe("in");
+    await slipway.run(["run", "-d", "--network=host", "--name=cc", "alpine", "sh", "-c", "echo begun; exec sleep 300"]);
+    expect(await slipway.text("exec", "cc", "sh", "-c", "echo $$ >/pid; chown 12:12 /pid; cat /proc/1/comm")).toBe(
+      "sleep",
+    );
+    expect(await slipway.text("exec", "-u", "guest", "cc", "id", "-u")).toBe("405");
+    expect(await slipway.text("logs", "cc")).toBe("begun");
+    expect(await slipway.text("diff", "cc")).toContain("A /pid");
+    await slipway.run(["commit", "cc", "committed"]);
+    await slipway.run(["stop", "-t", "0", "cc"]);
+    expect(await slipway.text("ps", "-a", "--format", "{{.Names}} {{.Status}}")).toStartWith("cc Exited (137)");
+    await slipway.run(["rm", "cc"]);
+    expect(await run("committed", "stat", "-c", "%u:%g", "/pid")).toBe("12:12");
+    await slipway.run(["system", "prune", "-af", "--volumes"]);
+    await slipway.run(["volume", "prune", "-af"]);
+    for (const place of ["layers", "containers", "volumes", "tmp"])
+      expect([place, readdirSync(join(slipway.root, place))]).toEqual([place, []]);
+    for (const place of [slipway.root, ...readdirSync(slipway.root).map((name) => join(slipway.root, name))]) {
+      const { mode } = statSync(place);
+      if (statSync(place).isDirectory()) expect([place, mode & 0o077]).toEqual([place, 0]);
+    }
+  });
+}
+
+function onRung(rung: Rung, does: string, work: (slipway: Slipway) => Promise<void>): void {
+  const caller = process.getuid?.() === 0 ? rung.caller() : { missing: "only root may drop into others" };
+  const name = `${rung.name}: ${does}`;
+  if (caller !== undefined && "missing" in caller) test.skip(`${name} (skipped: ${caller.missing})`, () => {});
+  else test(name, () => withSlipway(work, caller === undefined ? {} : { caller }), 120_000);
+}
+
+function contextIn({ directory }: Slipway): void {
+  writeFileSync(join(directory, "file"), "text\n");
+  symlinkSync("file", join(directory, "link"));
+  mkdirSync(join(directory, "tar/sub"), { recursive: true });
+  writeFileSync(join(directory, "tar/sub/f"), "from a tar\n");
+  chownSync(join(directory, "tar/sub/f"), 501, 20);
+  const { success } = Bun.spawnSync(["tar", "-C", join(directory, "tar"), "-cf", join(directory, "files.tar"), "sub"]);
+  if (!success) throw new Error("no tar");
+}
+
+interface SavedImage {
+  config: ImageConfig;
+  layers: Map<string, BuiltFile>[];
+}
+
+/** As an archive tells it: what lies in the store has other owners where it is looked at from outside. */
+async function savedImage(slipway: Slipway, name: string): Promise<SavedImage> {
+  const folder = join(slipway.directory, crypto.randomUUID());
+  mkdirSync(folder);
+  await slipway.run(["save", "-o", join(slipway.directory, "saved.tar"), name]);
+  if (!Bun.spawnSync(["tar", "-C", folder, "-xf", join(slipway.directory, "saved.tar")]).success)
+    throw new Error("no tar");
+  const read = (path: string): Buffer => readFileSync(join(folder, path));
+  const [manifest] = JSON.parse(read("manifest.json").toString()) as [{ Config: string; Layers: string[] }];
+  const layers = manifest.Layers.map(read).map((bytes) => filesOf(bytes[0] === 0x1f ? gunzipSync(bytes) : bytes));
+  const config = JSON.parse(read(manifest.Config).toString()) as ImageConfig;
+  rmSync(folder, { recursive: true });
+  return { config, layers };
+}
+
+/** All but times, which differ from one build to the next. */
+function seenOf({ config, layers }: SavedImage): unknown {
+  const files = layers.map((layer) =>
+    [...layer].map(
+      ([path, { type, mode, uid, gid, text, linkname, xattrs }]) =>
+        `${path}: ${type} ${mode.toString(8)} ${uid}:${gid} ${text.length > 99 ? Bun.hash(text) : text}${linkname} ${JSON.stringify(xattrs)}`,
+    ),
+  );
+  return { config: config.config, files, history: config.history?.map((entry) => entry.created_by) };
+}
