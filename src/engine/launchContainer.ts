@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { unmappedOwner } from "../layer/unmappedOwner.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { containerCapabilities, ownCapabilities } from "../runtime/capabilities.ts";
 import { compiledSeccomp, keepCompiledSeccomp } from "../runtime/compiledSeccomp.ts";
@@ -15,7 +16,7 @@ import { resolveUser } from "../runtime/resolveUser.ts";
 import type { Runtime } from "../runtime/Runtime.ts";
 import { runtimeGlobals, runtimeStateDirectory } from "../runtime/runtimeCommand.ts";
 import { defaultSeccomp, type SeccompOptions } from "../runtime/seccomp.ts";
-import { DEFAULT_SHM_SIZE, runtimeSpec, type SpecMount } from "../runtime/spec.ts";
+import { DEFAULT_SHM_SIZE, rootlessSpec, runtimeSpec, type SpecMount } from "../runtime/spec.ts";
 import { startByFifo } from "../runtime/startByFifo.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
 import type { ContainerRecord } from "../store/Store.ts";
@@ -126,6 +127,8 @@ function writeBundle(
   const mountfd = createOverlaySnapshotter(store).prepare(layers, directory, { volatile: record.autoRemove }).mount();
   try {
     const user = resolveUser(linux, mountfd, config.User ?? "");
+    const unmapped = unmappedOwner(user.uid, user.gid);
+    if (unmapped !== undefined) throw unmapped;
     const cwd = config.WorkingDir || "/";
     makeDirectories(linux, mountfd, cwd);
 
@@ -189,6 +192,7 @@ function writeBundle(
       shmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
       cgroups: runtime.cgroups,
       cgroupMount: true,
+      ...rootlessSpec(),
     });
     if (options.domainname !== undefined) spec.domainname = options.domainname;
     if (options.init) addInit(spec);

@@ -204,7 +204,9 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
             error,
           );
         }
-        if (!isErrno(error, "EOPNOTSUPP")) throw error; // the store's file system keeps none of this kind
+        // The store's file system keeps none of this kind; or only the machine's root may write it, as it would be the only one to read it.
+        const rootsOwn = name.startsWith("trusted.") && linux.overlayAttributes() === "user.overlay.";
+        if (!isErrno(error, "EOPNOTSUPP") && !(rootsOwn && isErrno(error, "EPERM"))) throw error;
       }
     }
   }

@@ -2,6 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statS
 import { basename } from "node:path";
 import { AT_FDCWD, CLONE_FS, CLONE_NEWNS, O_RDONLY } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
+import { inUserNamespace, mappedIds } from "../linux/userNamespace.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Settings } from "../store/Store.ts";
 import { containerCapabilities, ownCapabilities } from "./capabilities.ts";
@@ -12,7 +13,7 @@ import { enterMountNamespace } from "./MountNamespace.ts";
 import type { Runtime } from "./Runtime.ts";
 import { runDirectory, runtimeGlobals, runtimeStateDirectory } from "./runtimeCommand.ts";
 import { runtimeMessage } from "./runtimeFailure.ts";
-import { DEFAULT_SHM_SIZE, runtimeSpec } from "./spec.ts";
+import { DEFAULT_SHM_SIZE, rootlessSpec, runtimeSpec } from "./spec.ts";
 import { findProgram } from "./findProgram.ts";
 import { ownedName } from "./ownedName.ts";
 import { sealedProgram } from "./sealedProgram.ts";
@@ -85,7 +86,8 @@ function probeKey(candidates: string[]): string {
     return `${path} ${stat.mtimeMs} ${stat.size}`;
   });
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  return `runtime 2 ${boot} ${process.getuid?.()} ${programs.join(" ")}`; // 2: form of the record
+  const user = inUserNamespace() ? mappedIds().map(({ outside, length }) => `${outside}+${length}`) : [];
+  return ["runtime 2", boot, String(process.getuid?.()), ...user, ...programs].join(" "); // 2: form of the record
 }
 
 function waysOf(path: string): Pick<Runtime, "cgroups" | "cgroupView">[] {
@@ -189,6 +191,7 @@ function probeSpec(runtime: Runtime, rootfs: string, capabilities: string[], sec
     shmSize: DEFAULT_SHM_SIZE,
     cgroups: runtime.cgroups,
     cgroupMount: true,
+    ...rootlessSpec(),
   });
 }
 

@@ -1,5 +1,15 @@
 import { expect, test } from "bun:test";
-import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import type { ImageConfig } from "../../src/oci/config.ts";
@@ -30,7 +40,7 @@ RUN id -u >/tmp/user && id -g >>/tmp/user && ! touch /etc/mine && echo $HOME >>/
 
 const built = new Map<string, unknown>();
 
-for (const rung of rungs) {
+for (const rung of [rungs.root, rungs.namespace]) {
   onRung(rung, "makes the image that every other rung makes, and its second build runs nothing", async (slipway) => {
     contextIn(slipway);
     const args = ["--secret", "id=s,src=file"];
@@ -72,6 +82,65 @@ for (const rung of rungs) {
     }
   });
 }
+
+onRung(
+  rungs.singleId,
+  "builds and runs what needs no other id, refuses the rest by name, and says which command gives more",
+  async (slipway) => {
+    const build = (dockerfile: string, exit = 0) =>
+      slipway.run(["build", "--progress=plain", "-t", "built", "-f", "-", "."], { input: dockerfile, exit });
+    contextIn(slipway);
+    await build("FROM alpine\nRUN rm -r /opt && mkdir /opt && id -u >/opt/id\nCOPY file /opt/\n");
+    expect(await slipway.text("run", "--rm", "--network=host", "built", "cat", "/opt/id", "/opt/file")).toBe("0\ntext");
+    const refusals = [
+      ["FROM alpine\nCOPY --chown=1:2 file /\n", "COPY --chown"],
+      ["FROM alpine\nUSER guest\nRUN true\n", "RUN true"],
+      ["FROM alpine\nADD files.tar /\n", "sub/f"],
+    ] as const;
+    for (const [dockerfile, place] of refusals) {
+      const { stderr } = await build(dockerfile, 1);
+      expect(stderr).toContain(place);
+      expect(stderr).toMatch(/none of the ids that this user has here \(0\)\nRoot has all ids/);
+    }
+    const { Isolation } = JSON.parse(await slipway.text("info", "--format", "json"));
+    expect(Isolation).toMatchObject({
+      name: "single-id",
+      missing: expect.stringMatching(/usermod --add-subuids|apt-get/),
+    });
+    await slipway.run(["run", "--rm", "--network=host", "-u", "405", "alpine", "true"], { exit: 125 });
+  },
+);
+
+onRung(
+  rungs.namespace,
+  "unshare shows the store as containers see it, and ends as its command did; nothing of it is root outside",
+  async (slipway) => {
+    await slipway.run([
+      "run",
+      "--rm",
+      "--network=host",
+      "-v",
+      "kept:/v",
+      "alpine",
+      "sh",
+      "-c",
+      "touch /v/f; chown 405:100 /v/f; chmod 4755 /v/f",
+    ]);
+    const file = readdirSync(join(slipway.root, "volumes"), { recursive: true }).find((path) =>
+      `${path}`.endsWith("/f"),
+    );
+    const path = join(slipway.root, "volumes", String(file));
+    expect(await slipway.text("unshare", "stat", "-c", "%u:%g", path)).toBe("405:100");
+    expect(statSync(path).uid).toBeGreaterThan(65535);
+    await slipway.run(["unshare", "sh", "-c", "exit 42"], { exit: 42 });
+    await slipway.run(["unshare", "sh", "-c", "kill -KILL $$"], { exit: 137 });
+    await slipway.run(["unshare", "no-such-program"], { exit: 127 });
+    await slipway.run(["unshare", "sh", "-c", "echo >/etc/slipway-test-file"], { exit: "any" });
+    expect(existsSync("/etc/slipway-test-file")).toBe(false);
+    const { Isolation } = JSON.parse(await slipway.text("info", "--format", "json"));
+    expect(Isolation).toEqual({ name: "namespace", how: expect.stringContaining("65537 ids") });
+  },
+);
 
 function onRung(rung: Rung, does: string, work: (slipway: Slipway) => Promise<void>): void {
   const caller = process.getuid?.() === 0 ? rung.caller() : { missing: "only root may drop into others" };

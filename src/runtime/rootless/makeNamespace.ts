@@ -11,7 +11,7 @@ import { subordinateIds, userName } from "./subordinateIds.ts";
 const PATIENCE_MS = 5000; // the kernel makes a namespace in far less than a millisecond
 
 /**
- * The user's namespace, made where there is none: of several processes that come at once, one makes it. What it lacks of ids is said to `warn`.
+ * The user's namespace, made where there is none: of several processes that come at once, one makes it.
  * @throws SlipwayError `NAMESPACE_REFUSED`, `RUN_DIRECTORY_UNSAFE`
  */
 export async function makeNamespace(): Promise<NamespaceRecord> {
@@ -33,8 +33,8 @@ export async function makeNamespace(): Promise<NamespaceRecord> {
 }
 
 /** What keeps this user from having all ids, and the command that gives them; undefined where nothing does. */
-export function missingIds(): { reason: string; remedy: string } | undefined {
-  const user = whoWeAre();
+export function missingIds(id = process.getuid?.() ?? 0): { reason: string; remedy: string } | undefined {
+  const user = { id, group: process.getgid?.() ?? 0, name: userName(id) };
   const helpers = ["newuidmap", "newgidmap"].filter((name) => findProgram(name) === undefined);
   if (helpers.length > 0)
     return { reason: `${helpers.join(" and ")} are not installed`, remedy: "apt-get install uidmap" };
