@@ -9,6 +9,8 @@ import { nearest } from "../dockerfile/nearest.ts";
 export interface Terminal {
   /** How the process is to end, once the store is open. */
   exit?: (code: number) => never;
+  /** `Engine.beginAnew` */
+  beginAnew?: () => never;
   out(text: string): void;
   err(text: string): void;
 }
@@ -105,6 +107,7 @@ async function withCall(
           emit: withWarnings(emit, terminal, globals.debug === true || values.debug === true),
           signal: abort.signal,
           flags,
+          beginAnew: terminal.beginAnew,
         });
         terminal.exit = engine.store.linux.exit;
         return engine;

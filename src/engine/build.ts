@@ -55,6 +55,7 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Buil
       recorder.finish({ imageID: result.imageID });
       return result;
     } catch (error) {
+      if (!engine.signal.aborted) engine.beginAnew?.(); // perhaps it fails for want of the namespace alone
       recorder.finish({ error, canceled: engine.signal.aborted });
       throw error;
     }

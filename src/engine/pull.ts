@@ -31,6 +31,7 @@ interface LayerWork {
  * @throws SlipwayError those of `Registry.manifest`, `NO_MATCHING_PLATFORM`, `DIGEST_MISMATCH`, `DIFF_ID_MISMATCH`
  */
 export async function pull(engine: Engine, name: string, options: PullOptions = {}): Promise<PullResult> {
+  engine.beginAnew?.();
   const { store, emit } = engine;
   const reference = parseReference(name);
   const stop = new AbortController();

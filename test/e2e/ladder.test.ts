@@ -51,6 +51,16 @@ for (const rung of [rungs.root, rungs.namespace]) {
     built.set(rung.name, seenOf(image));
     expect(built.get(rung.name)).toEqual(built.get("root"));
     expect((await build()).stderr.match(/CACHED/g)?.length).toBeGreaterThan(9);
+    // From a file, so that a user's build may be tried outside the namespace, and begun anew in the midst of it; it is shown once.
+    writeFileSync(join(slipway.directory, "Dockerfile"), `${DOCKERFILE}\nRUN echo more >/tmp/more`);
+    for (const cached of [false, true]) {
+      const { stderr } = await slipway.run(["build", "--progress=plain", ...args, "."]);
+      expect(stderr.match(/load build definition/g)?.length).toBe(1);
+      expect(stderr.match(/CACHED/g)?.length).toBe(cached ? 13 : 12);
+    }
+    expect(
+      await slipway.text("builds", "--format", "{{.Status}}").then((all) => new Set(all.split("\n"))),
+    ).toEqual(new Set(["done"]));
     expect((await savedImage(slipway, "built")).config).toEqual(image.config);
   });
 
