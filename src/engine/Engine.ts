@@ -4,6 +4,7 @@ import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
 import type { Emit } from "./events.ts";
+import type { RunSettings } from "./RunSettings.ts";
 
 /**
  * What a verb works with. Each verb is a function `verb(engine, …)` in a file of its own in this folder; a command imports just that file.
@@ -119,7 +120,7 @@ export type { ContainerRecord, ImageConfig, ImageRecord };
 
 // containers ------------------------------------------------------------------------------------------------------------
 
-export interface CreateOptions {
+export interface CreateOptions extends RunSettings {
   image: string;
   name?: string;
   /** Replaces the image's Cmd. */
@@ -172,6 +173,8 @@ export interface ExecOptions {
   interactive: boolean;
   privileged: boolean;
   detach: boolean;
+  /** Milliseconds after which it is ended, with the error `EXEC_TIMEOUT`. */
+  timeoutMs?: number;
 }
 
 export interface ContainerSummary extends ContainerRecord {

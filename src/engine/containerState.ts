@@ -1,8 +1,10 @@
 import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { isAlive, processStart } from "../linux/processStart.ts";
-import { endProcesses, isUnstarted, removeRuntimeState, runtimePids } from "../runtime/runtimeState.ts";
+import { endProcesses, isUnstarted, killVerified, removeRuntimeState, runtimePids } from "../runtime/runtimeState.ts";
 import type { ContainerRecord } from "../store/Store.ts";
+import { removeContainerCgroups } from "./containerCgroup.ts";
 import { containerFiles } from "./containerFiles.ts";
+import { recordContainerEvent } from "./eventLog.ts";
 import type { Engine } from "./Engine.ts";
 
 /** What the start of a container holds, so that nobody takes its half-started state for a dead one's. */
@@ -21,7 +23,11 @@ export function attachLock(id: string): string {
  */
 export function refreshContainer(engine: Engine, record: ContainerRecord): ContainerRecord {
   const files = containerFiles(engine.store.containers.directory(record.id), record.id);
-  if (record.status === "running" || record.status === "paused") {
+  if (record.status === "restarting") {
+    if (isAlive(record.restarter?.pid, record.restarter?.start)) return record;
+    return engine.store.containers.update(record.id, { status: "exited" });
+  }
+  if (isUp(record)) {
     if (!isAlive(record.pid, record.pidStart)) return recordExit(engine, record);
     if (!isUnstarted(record.id)) return record;
   } else if (record.status !== "created" && record.status !== "exited") return record;
@@ -33,8 +39,7 @@ export function refreshContainer(engine: Engine, record: ContainerRecord): Conta
   try {
     const current = engine.store.containers.get(record.id) ?? record;
     if (current.status === "running" && !isUnstarted(current.id)) return current;
-    const status =
-      current.started === undefined ? "created" : current.status === "running" ? "created" : current.status;
+    const status = current.started === undefined || isUp(current) ? "created" : current.status;
     clearContainer(record.id, files.directory);
     return engine.store.containers.update(record.id, { status, pid: 0, pidStart: 0, conmonPid: 0 });
   } finally {
@@ -42,9 +47,15 @@ export function refreshContainer(engine: Engine, record: ContainerRecord): Conta
   }
 }
 
-/** Takes the exit into the record. */
+/** Its process lives, at work or stopped. */
+export function isUp(record: ContainerRecord): boolean {
+  return record.status === "running" || record.status === "paused";
+}
+
+/** Takes the exit into the record; the first one who does so writes down that it has ended. */
 export function recordExit(engine: Engine, record: ContainerRecord): ContainerRecord {
-  const files = containerFiles(engine.store.containers.directory(record.id), record.id);
+  const { store } = engine;
+  const files = containerFiles(store.containers.directory(record.id), record.id);
   const exit = awaitExitFile(files.exit, record.conmonPid);
   const changes: Partial<ContainerRecord> = exit ?? {
     finished: Date.now(),
@@ -52,8 +63,53 @@ export function recordExit(engine: Engine, record: ContainerRecord): ContainerRe
     error: "its monitor was killed: the exit code is not known",
   };
   removeRuntimeState(record.id);
+  removeContainerCgroups(files.directory);
+  endWatchers(record);
   rmSync(files.conmonPid, { force: true });
-  return engine.store.containers.update(record.id, { ...changes, status: "exited", pid: 0, pidStart: 0, conmonPid: 0 });
+  let isFirst = false;
+  const ended = store.transaction(() => {
+    const current = store.containers.get(record.id);
+    // Started anew by now, or gone.
+    if (current === undefined) return { ...record, ...changes, status: "exited" as const };
+    if (!isUp(current) || current.pid !== record.pid || current.pidStart !== record.pidStart) return current;
+    isFirst = true;
+    return store.containers.update(record.id, {
+      ...changes,
+      status: "exited",
+      pid: 0,
+      pidStart: 0,
+      conmonPid: 0,
+      watchers: [],
+    });
+  });
+  if (isFirst) recordDeath(engine, ended);
+  return ended;
+}
+
+/** For `events`. */
+export function recordDeath(engine: Engine, record: ContainerRecord): void {
+  const seconds = Math.max(0, Math.round(((record.finished ?? 0) - (record.started ?? 0)) / 1000));
+  recordContainerEvent(engine, record, "die", {
+    attributes: { execDuration: String(seconds), exitCode: String(record.exitCode ?? 0) },
+    at: record.finished ?? Date.now(),
+  });
+}
+
+/** Whoever waits to start it again does so no more. */
+export function endRestart(record: ContainerRecord): void {
+  if (record.status === "restarting") killVerified(record.restarter?.pid, record.restarter?.start);
+}
+
+/** Ends the processes of ours that look after it. */
+export function endWatchers(record: ContainerRecord): void {
+  for (const { pid, start } of record.watchers ?? []) {
+    if (!isAlive(pid, start)) continue;
+    try {
+      process.kill(-pid, "SIGKILL");
+    } catch {
+      // just ended
+    }
+  }
 }
 
 /** The exit file appears when conmon has drained the output; while conmon lives, it will. */
@@ -92,6 +148,7 @@ export function clearContainer(id: string, directory: string): void {
 
 /** The same, the files left alone. */
 export function endContainer(id: string, directory: string): void {
+  removeContainerCgroups(directory);
   if (existsSync(containerFiles(directory, id).conmonPid) || runtimePids(id).length > 0) endProcesses(id);
   removeRuntimeState(id);
 }

@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readSync, watch } from "node:fs";
 import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { containerFiles } from "./containerFiles.ts";
-import { refreshContainer } from "./containerState.ts";
+import { isUp, refreshContainer } from "./containerState.ts";
 import type { Engine, Streams } from "./Engine.ts";
 import { type LogEntry, createLogParser } from "./logEntries.ts";
 
@@ -30,7 +30,7 @@ export async function logs(
   const path = containerFiles(engine.store.containers.directory(record.id), record.id).log;
   const isRunning = (): boolean => {
     const current = engine.store.containers.get(record.id);
-    return current !== undefined && refreshContainer(engine, current).status === "running";
+    return current !== undefined && isUp(refreshContainer(engine, current));
   };
   let fd: number;
   try {

@@ -1,11 +1,14 @@
-import { killVerified, removeRuntimeState } from "../runtime/runtimeState.ts";
-import { rmSync } from "node:fs";
+import { removeRuntimeState } from "../runtime/runtimeState.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { ContainerRecord } from "../store/Store.ts";
+import { removeContainerCgroups } from "./containerCgroup.ts";
 import { containerOptions } from "./ContainerOptions.ts";
-import { endContainer, refreshContainer } from "./containerState.ts";
+import { endContainer, endRestart, endWatchers, isUp, refreshContainer } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
+import { recordContainerEvent } from "./eventLog.ts";
+import { SIGKILL, sendSignal } from "./killContainer.ts";
 import { untilEnded } from "./untilEnded.ts";
+import { dropVolume, usedVolumes } from "./volumeRecords.ts";
 
 /**
  * Takes a container away: its processes (only with `force`), its mounts, its files and its record; with `volumes`, its anonymous volumes too.
@@ -18,16 +21,20 @@ export async function removeContainer(
 ): Promise<void> {
   const { store } = engine;
   const record = refreshContainer(engine, store.containers.find(nameOrId));
-  if (record.status === "running") {
+  if (isUp(record) || record.status === "restarting") {
     if (options.force !== true) {
       throw new SlipwayError(
         "CONTAINER_RUNNING",
-        `cannot remove container "${record.name}": container is running: stop the container before removing or force remove`,
+        `cannot remove container "${record.name}": container is ${record.status}: stop the container before removing or force remove`,
         { hint: `slipway rm -f ${record.name}` },
       );
     }
-    killVerified(record.pid, record.pidStart);
-    await untilEnded(engine, record, { patienceMs: 10_000 });
+    endRestart(record);
+    store.containers.update(record.id, { stopped: true });
+    if (isUp(record)) {
+      sendSignal(engine, record, SIGKILL);
+      await untilEnded(engine, record, { patienceMs: 10_000 });
+    }
   }
   dropContainer(engine, record, options);
 }
@@ -41,12 +48,17 @@ export function dropContainer(
   const { store } = engine;
   if (store.containers.get(record.id) === undefined) return; // `--rm` and `rm` at the same time
   // Where conmon has said that it has ended there is nobody to look for.
-  if (options.hasEnded === true) removeRuntimeState(record.id);
-  else endContainer(record.id, store.containers.directory(record.id));
-  if (options.volumes === true) {
-    for (const name of containerOptions(record).anonymousVolumes) {
-      rmSync(`${store.root}/volumes/${name}`, { recursive: true, force: true });
-    }
-  }
+  const directory = store.containers.directory(record.id);
+  endWatchers(store.containers.get(record.id) ?? record);
+  if (options.hasEnded === true) {
+    removeRuntimeState(record.id);
+    removeContainerCgroups(directory);
+  } else endContainer(record.id, directory);
   store.containers.remove(record.id);
+  if (options.volumes === true) {
+    const used = containerOptions(record).anonymousVolumes.length > 0 ? usedVolumes(engine) : undefined;
+    for (const name of containerOptions(record).anonymousVolumes)
+      if (used?.has(name) === false) dropVolume(engine, name);
+  }
+  recordContainerEvent(engine, record, "destroy");
 }

@@ -6,8 +6,9 @@ import { runtimeGlobals } from "../runtime/runtimeCommand.ts";
 import { runtimeFailure } from "../runtime/runtimeFailure.ts";
 import type { ContainerRecord } from "../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
-import { containerOptions } from "./ContainerOptions.ts";
+import { type ContainerOptions, containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "./Engine.ts";
+import { logBytes } from "./logFiles.ts";
 import { selfCommand } from "./selfCommand.ts";
 
 export interface Monitor {
@@ -45,7 +46,7 @@ export function spawnConmon(
     `--conmon-pidfile=${files.conmonPid}`,
     `--exit-dir=${files.exitDirectory}`,
     "--full-attach",
-    `--log-path=k8s-file:${files.log}`,
+    ...logArguments(settings, files.log),
     "--log-level=error",
     "--no-sync-log",
     ...runtimeArgs.map((argument) => `--runtime-arg=${argument}`),
@@ -54,8 +55,9 @@ export function spawnConmon(
   if (settings.interactive) command.push("--stdin");
   // Without it, conmon ends the container's input with the first client's: right for a pipe, but one detaches from a terminal to come back.
   if (settings.interactive && (options.detached || settings.tty)) command.push("--leave-stdin-open");
-  if (record.autoRemove && options.detached) {
-    const [program, ...args] = selfCommand(["rm", "--force", "--volumes", record.id]);
+  const isKept = settings.restart !== undefined && settings.restart.name !== "no";
+  if ((record.autoRemove && options.detached) || isKept) {
+    const [program, ...args] = selfCommand(["container", "ended", record.id]);
     command.push(`--exit-command=${program}`, ...args.map((argument) => `--exit-command-arg=${argument}`));
   }
   const [syncRead, syncWrite] = linux.pipe();
@@ -101,6 +103,15 @@ export function spawnConmon(
       linux.close(startWrite);
     },
   };
+}
+
+function logArguments({ log }: ContainerOptions, path: string): string[] {
+  if (log?.driver === "none") return ["--log-path=none"];
+  const size = log?.options["max-size"];
+  // Several files are kept by a watcher of ours; one alone conmon begins anew by itself.
+  const isOurs = Number(log?.options["max-file"] ?? 1) > 1;
+  const limit = size === undefined || size === "-1" || isOurs ? [] : [`--log-size-max=${logBytes(size)}`];
+  return [`--log-path=k8s-file:${path}`, ...limit];
 }
 
 /** One line from a pipe, without holding up the event loop; what there is at the pipe's end. */

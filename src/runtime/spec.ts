@@ -1,4 +1,4 @@
-import type { OciMount, OciSpec, Seccomp } from "./OciSpec.ts";
+import type { OciMount, OciProcess, OciSpec, Seccomp } from "./OciSpec.ts";
 import { SECCOMP_ANNOTATION } from "./compiledSeccomp.ts";
 import { type Rlimit, UNLIMITED } from "./rlimits.ts";
 
@@ -21,6 +21,8 @@ export interface SpecMount {
   readOnly: boolean;
   /** Further options as the runtime-spec takes them (`size=64m`, `mode=700`, `noexec`). */
   options?: string[];
+  /** Of a `bind`: how it is bound and what spreads, in place of rbind and rprivate. */
+  binding?: string[];
 }
 
 export interface SpecOptions {
@@ -125,8 +127,8 @@ export function runtimeSpec(options: SpecOptions): OciSpec {
   return spec;
 }
 
-/** The document's JSON. No limit is 2^64-1 there, which no JavaScript number is. */
-export function specText(spec: OciSpec): string {
+/** The document's JSON, or that of a process alone. No limit is 2^64-1 there, which no JavaScript number is. */
+export function specText(spec: OciSpec | OciProcess): string {
   return JSON.stringify(spec).replaceAll(unlimited, '"$1":18446744073709551615');
 }
 
@@ -182,6 +184,11 @@ function ociMount(mount: SpecMount, devices: boolean): OciMount {
     destination: mount.target,
     type: "bind",
     source: mount.source as string,
-    options: ["rbind", "rprivate", access, ...(devices ? [] : ["nodev"]), ...(mount.options ?? [])],
+    options: [
+      ...(mount.binding ?? ["rbind", "rprivate"]),
+      access,
+      ...(devices ? [] : ["nodev"]),
+      ...(mount.options ?? []),
+    ],
   };
 }

@@ -1,0 +1,81 @@
+import { appendFileSync, existsSync, readFileSync, renameSync, statSync } from "node:fs";
+import type { ContainerRecord } from "../store/Store.ts";
+import { containerOptions } from "./ContainerOptions.ts";
+import type { Engine } from "./Engine.ts";
+
+/** One thing that happened, in Docker's shape; times are nanoseconds since the epoch in `timeNano`, seconds in `time`. */
+export interface StoreEvent {
+  Type: string;
+  Action: string;
+  Actor: { ID: string; Attributes: Record<string, string> };
+  scope: "local";
+  time: number;
+  timeNano: number;
+}
+
+/** Bytes of a log that is full: it becomes the older one, and the one before that goes. */
+const MAX_LOG = 4 * 1024 * 1024;
+
+/** The files of the log, the older first. */
+export function eventLogs(root: string): [older: string, current: string] {
+  return [`${root}/events.old`, `${root}/events`];
+}
+
+/** Writes down what happened, for `events`. A line is written at once, so that many processes can. Never fails: what happened has happened. */
+export function recordEvent(
+  engine: Engine,
+  event: { Type: string; Action: string; id: string; attributes?: Record<string, string>; at?: number },
+): void {
+  const at = event.at ?? Date.now();
+  const entry: StoreEvent = {
+    Type: event.Type,
+    Action: event.Action,
+    Actor: { ID: event.id, Attributes: event.attributes ?? {} },
+    scope: "local",
+    time: Math.floor(at / 1000),
+    timeNano: Math.round(at * 1e6),
+  };
+  const [older, current] = eventLogs(engine.store.root);
+  try {
+    appendFileSync(current, `${JSON.stringify(entry)}\n`, { mode: 0o600 });
+    if (statSync(current).size > MAX_LOG) renameSync(current, older);
+  } catch {
+    // a full disk
+  }
+}
+
+/** Of a container: its image, its name and its labels come along. */
+export function recordContainerEvent(
+  engine: Engine,
+  record: ContainerRecord,
+  action: string,
+  more: { attributes?: Record<string, string>; at?: number } = {},
+): void {
+  const { labels } = containerOptions(record);
+  const attributes = { ...labels, image: record.imageReference, name: record.name, ...more.attributes };
+  recordEvent(engine, {
+    Type: "container",
+    Action: action,
+    id: record.id,
+    attributes,
+    ...(more.at === undefined ? {} : { at: more.at }),
+  });
+}
+
+/** What is in the log, oldest first. */
+export function readEvents(engine: Engine): StoreEvent[] {
+  return eventLogs(engine.store.root)
+    .filter((path) => existsSync(path))
+    .flatMap((path) => parseEvents(readFileSync(path, "utf8")))
+    .sort((a, b) => a.timeNano - b.timeNano);
+}
+
+export function parseEvents(text: string): StoreEvent[] {
+  return text.split("\n").flatMap((line) => {
+    try {
+      return [JSON.parse(line) as StoreEvent];
+    } catch {
+      return []; // the end, or a line that a full disk cut short
+    }
+  });
+}
