@@ -100,6 +100,7 @@ export function settingsOf(call: Call): RunSettings {
     ...given("log", logOf(call)),
     ...given("seccompProfile", profile === undefined || profile === "unconfined" ? undefined : profileOf(profile)),
     ...given("runtime", text(call, "runtime")),
+    ...given("cidFile", text(call, "cidfile")),
   };
 }
 

@@ -79,4 +79,6 @@ export interface RunSettings {
   /** What `--security-opt seccomp=FILE` holds. */
   seccompProfile?: string;
   runtime?: string;
+  /** Where its ID was written to. */
+  cidFile?: string;
 }

@@ -106,7 +106,6 @@ function applyNamespaces(engine: Engine, record: ContainerRecord, spec: OciSpec,
   if (ipcMode === "host") {
     drop("ipc");
     rebind(spec, "/dev/shm", "/dev/shm");
-    rebind(spec, "/dev/mqueue", "/dev/mqueue");
   } else if (ipcOf !== undefined) {
     join("ipc", ipcOf.pid as number);
     const tree = treeOf(linux, ipcOf.pid as number, "/dev/shm");

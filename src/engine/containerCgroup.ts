@@ -53,3 +53,13 @@ export function removeContainerCgroups(directory: string): void {
   if (!existsSync(cgroupFile(directory))) return;
   if (removeCgroup(containerCgroups(directory))) rmSync(cgroupFile(directory), { force: true });
 }
+
+/** Whether the kernel has ended one of its processes for want of memory, as far as a group of ours says so. */
+export function memoryRanOut(directory: string): boolean {
+  return containerCgroups(directory).some((group) =>
+    ["memory.events", "memory.oom_control"].some((file) => {
+      const path = `${group}/${file}`;
+      return existsSync(path) && /^oom_kill [1-9]/m.test(readFileSync(path, "utf8"));
+    }),
+  );
+}

@@ -22,10 +22,13 @@ export function containerProcesses(engine: Engine, record: ContainerRecord): num
     .map(Number);
 }
 
-/** Nested namespaces count as part of the container: their processes are in a namespace of their own. */
 function namespaceOf(pid: number): string | undefined {
+  return linkOf(`/proc/${pid}/ns/pid`);
+}
+
+function linkOf(path: string): string | undefined {
   try {
-    return readlinkSync(`/proc/${pid}/ns/pid`);
+    return readlinkSync(path);
   } catch {
     return undefined; // ended just now
   }
@@ -60,6 +63,8 @@ export function usageOf(engine: Engine, record: ContainerRecord): Usage {
     usage.blockIn += Number(/^read_bytes: (\d+)/m.exec(io)?.[1] ?? 0);
     usage.blockOut += Number(/^write_bytes: (\d+)/m.exec(io)?.[1] ?? 0);
   }
+  // Of the host's own network, as docker, nothing is counted as the container's.
+  if (linkOf(`/proc/${record.pid}/ns/net`) === linkOf("/proc/self/ns/net")) return usage;
   for (const line of readOr(`/proc/${record.pid}/net/dev`).split("\n").slice(2)) {
     const [name = "", rest = ""] = line.split(":");
     if (name.trim() === "lo" || rest === "") continue;

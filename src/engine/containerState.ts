@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { isAlive, processStart } from "../linux/processStart.ts";
 import { endProcesses, isUnstarted, killVerified, removeRuntimeState, runtimePids } from "../runtime/runtimeState.ts";
 import type { ContainerRecord } from "../store/Store.ts";
-import { removeContainerCgroups } from "./containerCgroup.ts";
+import { memoryRanOut, removeContainerCgroups } from "./containerCgroup.ts";
 import { containerFiles } from "./containerFiles.ts";
 import { recordContainerEvent } from "./eventLog.ts";
 import type { Engine } from "./Engine.ts";
@@ -62,6 +62,7 @@ export function recordExit(engine: Engine, record: ContainerRecord): ContainerRe
     exitCode: 137,
     error: "its monitor was killed: the exit code is not known",
   };
+  if (memoryRanOut(files.directory)) changes.oomKilled = true;
   removeRuntimeState(record.id);
   removeContainerCgroups(files.directory);
   endWatchers(record);
@@ -82,6 +83,8 @@ export function recordExit(engine: Engine, record: ContainerRecord): ContainerRe
       watchers: [],
     });
   });
+  if (isFirst && ended.oomKilled === true)
+    recordContainerEvent(engine, ended, "oom", { at: ended.finished ?? Date.now() });
   if (isFirst) recordDeath(engine, ended);
   return ended;
 }

@@ -3,14 +3,13 @@ import type { ContainerRecord } from "../store/Store.ts";
 import { containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "./Engine.ts";
 
-/** One thing that happened, in Docker's shape; times are nanoseconds since the epoch in `timeNano`, seconds in `time`. */
+/** One thing that happened, in Docker's shape but for its time: milliseconds since the epoch, which nanoseconds are too many for a number. */
 export interface StoreEvent {
   Type: string;
   Action: string;
   Actor: { ID: string; Attributes: Record<string, string> };
   scope: "local";
-  time: number;
-  timeNano: number;
+  at: number;
 }
 
 /** Bytes of a log that is full: it becomes the older one, and the one before that goes. */
@@ -26,14 +25,13 @@ export function recordEvent(
   engine: Engine,
   event: { Type: string; Action: string; id: string; attributes?: Record<string, string>; at?: number },
 ): void {
-  const at = event.at ?? Date.now();
+  const at = Math.round(event.at ?? Date.now());
   const entry: StoreEvent = {
     Type: event.Type,
     Action: event.Action,
     Actor: { ID: event.id, Attributes: event.attributes ?? {} },
     scope: "local",
-    time: Math.floor(at / 1000),
-    timeNano: Math.round(at * 1e6),
+    at,
   };
   const [older, current] = eventLogs(engine.store.root);
   try {
@@ -67,7 +65,7 @@ export function readEvents(engine: Engine): StoreEvent[] {
   return eventLogs(engine.store.root)
     .filter((path) => existsSync(path))
     .flatMap((path) => parseEvents(readFileSync(path, "utf8")))
-    .sort((a, b) => a.timeNano - b.timeNano);
+    .sort((a, b) => a.at - b.at);
 }
 
 export function parseEvents(text: string): StoreEvent[] {

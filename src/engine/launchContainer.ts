@@ -102,6 +102,7 @@ export async function launchContainer(
         exitCode: 0,
         error: "",
         stopped: false,
+        oomKilled: false,
         restartCount: options.restart?.count ?? 0,
         restartDelayMs: options.restart?.delayMs ?? 0,
       });
@@ -248,7 +249,10 @@ function tmpfsMount(text: string): SpecMount {
     target,
     type: "tmpfs",
     readOnly: given.includes("ro"),
-    options: ["noexec", ...given.filter((option) => option !== "ro" && option !== "rw")],
+    options: [
+      ...(given.includes("exec") ? [] : ["noexec"]),
+      ...given.filter((option) => option !== "ro" && option !== "rw"),
+    ],
   };
 }
 

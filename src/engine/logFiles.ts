@@ -7,6 +7,25 @@ export function logBytes(text: string): number {
   return Number(number) * 1000 ** ["", "k", "m", "g"].indexOf(unit.toLowerCase());
 }
 
+/** Docker's `--details`: what the log's options name, by key. */
+export function logDetails({ log, config }: ContainerOptions): string {
+  const names = (option: string): string[] => (log?.options[option] ?? "").split(",").filter((name) => name !== "");
+  const found: Record<string, string> = {};
+  for (const name of names("labels")) {
+    const value = config.Labels?.[name];
+    if (value !== undefined) found[name] = value;
+  }
+  for (const entry of config.Env ?? []) {
+    const equals = entry.indexOf("=");
+    if (names("env").includes(entry.slice(0, equals))) found[entry.slice(0, equals)] = entry.slice(equals + 1);
+  }
+  if (log?.options.tag !== undefined) found.tag = log.options.tag;
+  return Object.keys(found)
+    .sort()
+    .map((name) => `${encodeURIComponent(name)}=${encodeURIComponent(found[name] as string)}`)
+    .join(",");
+}
+
 /** The log and those that it was before, oldest first. */
 export function logFiles(log: string): string[] {
   const older: string[] = [];

@@ -14,6 +14,7 @@ import { createRegistry, type Registry, type ResolvedManifest } from "../registr
 import { createSemaphore } from "../solve/semaphore.ts";
 import type { Lease } from "../store/Store.ts";
 import type { Engine, PullOptions, PullResult } from "./Engine.ts";
+import { recordEvent } from "./eventLog.ts";
 
 /** Downloads at a time: more do not make a line faster, and a registry may mind. */
 const DOWNLOADS = 4;
@@ -49,6 +50,12 @@ export async function pull(engine: Engine, name: string, options: PullOptions = 
       store.images.addRepoDigest(repository, top.digest, id);
     });
     const updated = fetched || earlier?.id !== id;
+    recordEvent(engine, {
+      Type: "image",
+      Action: "pull",
+      id: reference.canonical,
+      attributes: { name: reference.path },
+    });
     emit({ type: "pull.done", reference: reference.canonical, digest: top.digest, updated });
     return { reference: reference.canonical, digest: top.digest, imageID: id, updated };
   } finally {

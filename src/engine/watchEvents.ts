@@ -25,14 +25,13 @@ export async function watchEvents(
 ): Promise<void> {
   const [, path] = eventLogs(engine.store.root);
   const print = (event: StoreEvent): void => {
-    const at = event.timeNano / 1e6;
-    if (options.until !== undefined && at > options.until) return;
+    if (options.until !== undefined && event.at > options.until) return;
     if (containerMatches(event, options.filters)) emit(event);
   };
   look(engine);
   let { offset, inode } = endOf(path);
   if (options.since !== undefined) {
-    for (const event of readEvents(engine)) if (event.timeNano / 1e6 >= options.since) print(event);
+    for (const event of readEvents(engine)) if (event.at >= options.since) print(event);
   }
   const buffer = new Uint8Array(256 * 1024);
   let rest = "";

@@ -173,12 +173,10 @@ function defaultMounts(options: SpecOptions): OciMount[] {
 function ociMount(mount: SpecMount, devices: boolean): OciMount {
   const access = mount.readOnly ? "ro" : "rw";
   if (mount.type === "tmpfs") {
-    return {
-      destination: mount.target,
-      type: "tmpfs",
-      source: "tmpfs",
-      options: ["nosuid", "nodev", access, ...(mount.options ?? [])],
-    };
+    const given = mount.options ?? [];
+    // Not both of a pair: which one wins is the runtime's choice.
+    const defaults = ["nosuid", "nodev"].filter((each) => !given.includes(each.slice(2)) && !given.includes(each));
+    return { destination: mount.target, type: "tmpfs", source: "tmpfs", options: [...defaults, access, ...given] };
   }
   return {
     destination: mount.target,

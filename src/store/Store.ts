@@ -185,6 +185,8 @@ export interface ContainerRecord {
   /** How often its policy has started it again since somebody did, and how long it waited last. */
   restartCount?: number;
   restartDelayMs?: number;
+  /** The kernel has ended one of its processes for want of memory. */
+  oomKilled?: boolean;
   /** Somebody has asked for its end: its policy leaves it alone. */
   stopped?: boolean;
   /** Options of `create`, in the engine's own shape. The store does not look inside. */

@@ -25,7 +25,8 @@ export const command: Command = {
       format === undefined
         ? line
         : format === "json" || format === "{{json .}}"
-          ? (event: StoreEvent) => JSON.stringify(docker(event))
+          ? (event: StoreEvent) =>
+              `${JSON.stringify(docker(event)).slice(0, -1)},"time":${Math.floor(event.at / 1000)},"timeNano":${event.at}000000}`
           : await templated(format);
     const options = {
       filters: filters(list(call, "filter")),
@@ -40,7 +41,16 @@ export const command: Command = {
 async function templated(format: string): Promise<(event: StoreEvent) => string> {
   const { compileTemplate } = await import("../render/template.ts");
   const template = compileTemplate(format);
-  return (event) => template({ ...docker(event), Time: event.time, TimeNano: event.timeNano, Scope: event.scope });
+  return (event) =>
+    template({
+      ...docker(event),
+      Time: Math.floor(event.at / 1000),
+      TimeNano: `${event.at}000000`,
+      Scope: event.scope,
+      ID: event.Actor.ID,
+      From: event.Actor.Attributes.image ?? "",
+      Status: event.Action,
+    });
 }
 
 /** With the fields that Docker has had since before `Type` and `Actor`. */
@@ -48,14 +58,14 @@ function docker(event: StoreEvent): Record<string, unknown> {
   const { Type, Action, Actor } = event;
   const old = Type === "container" || Type === "image" ? { status: Action, id: Actor.ID } : {};
   const from = Type === "container" ? { from: Actor.Attributes.image } : {};
-  return { ...old, ...from, ...event };
+  return { ...old, ...from, Type, Action, Actor, scope: event.scope };
 }
 
 function line(event: StoreEvent): string {
-  const { Type, Action, Actor, timeNano } = event;
+  const { Type, Action, Actor, at } = event;
   const attributes = Object.entries(Actor.Attributes)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, value]) => `${key}=${value}`)
     .join(", ");
-  return `${rfc3339Nano(timeNano)} ${Type} ${Action} ${Actor.ID} (${attributes})`;
+  return `${rfc3339Nano(at)} ${Type} ${Action} ${Actor.ID} (${attributes})`;
 }

@@ -1,13 +1,9 @@
-/** Nanoseconds since the epoch as Go writes them: local time with its offset, nine digits. */
-export function rfc3339Nano(nanoseconds: number): string {
-  const milliseconds = Math.floor(nanoseconds / 1e6);
-  const time = new Date(milliseconds);
-  const offset = -time.getTimezoneOffset();
+/** A time as Go writes it with nanoseconds: local, with its offset. */
+export function rfc3339Nano(milliseconds: number): string {
+  const offset = -new Date(milliseconds).getTimezoneOffset();
   const two = (value: number): string => String(Math.trunc(Math.abs(value))).padStart(2, "0");
   const zone = offset === 0 ? "Z" : `${offset < 0 ? "-" : "+"}${two(offset / 60)}:${two(offset % 60)}`;
-  const local = new Date(milliseconds + offset * 60_000).toISOString().slice(0, 19);
-  const fraction = String(Math.round(nanoseconds - Math.floor(nanoseconds / 1e9) * 1e9)).padStart(9, "0");
-  return `${local}.${fraction.slice(0, 9)}${zone}`;
+  return `${new Date(milliseconds + offset * 60_000).toISOString().slice(0, 23)}000000${zone}`;
 }
 
 /** Docker's `CreatedAt` of lists: `2026-01-02 15:04:05 +0000 UTC`. */
