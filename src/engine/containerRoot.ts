@@ -1,5 +1,14 @@
 import { mkdirSync } from "node:fs";
-import { AT_FDCWD, MS_BIND, MS_RDONLY, MS_REMOUNT, O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT } from "../linux/constants.ts";
+import {
+  AT_FDCWD,
+  MS_BIND,
+  MS_RDONLY,
+  MS_REC,
+  MS_REMOUNT,
+  O_DIRECTORY,
+  O_PATH,
+  RESOLVE_IN_ROOT,
+} from "../linux/constants.ts";
 import { isAlive } from "../linux/processStart.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { enterMountNamespace } from "../runtime/MountNamespace.ts";
@@ -68,20 +77,14 @@ async function withMounted<T>(engine: Engine, record: ContainerRecord, work: (ro
     namespace.attach(mountfd, rootfs);
     places.push(rootfs);
     for (const mount of mounts) {
-      const tree = linux.openTree(AT_FDCWD, mount.source as string, true);
+      inside(mountfd, mount.target, (path) => linux.mount(mount.source as string, path, "", MS_BIND | MS_REC));
+      if (!mount.readOnly) continue;
+      // Its name leads to what was mounted now.
+      const top = linux.openat(AT_FDCWD, rootfs, O_PATH | O_DIRECTORY);
       try {
-        inside(mountfd, mount.target, (path) => linux.moveMount(tree, path));
-        if (mount.readOnly) {
-          // Its name leads to what was mounted now.
-          const top = linux.openat(AT_FDCWD, rootfs, O_PATH | O_DIRECTORY);
-          try {
-            inside(top, mount.target, (path) => linux.mount("none", path, "", MS_REMOUNT | MS_BIND | MS_RDONLY));
-          } finally {
-            linux.close(top);
-          }
-        }
+        inside(top, mount.target, (path) => linux.mount("none", path, "", MS_REMOUNT | MS_BIND | MS_RDONLY));
       } finally {
-        linux.close(tree);
+        linux.close(top);
       }
     }
     const root = linux.openat(AT_FDCWD, rootfs, O_PATH | O_DIRECTORY);

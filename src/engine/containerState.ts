@@ -25,7 +25,7 @@ export function refreshContainer(engine: Engine, record: ContainerRecord): Conta
   const files = containerFiles(engine.store.containers.directory(record.id), record.id);
   if (record.status === "restarting") {
     if (isAlive(record.restarter?.pid, record.restarter?.start)) return record;
-    return engine.store.containers.update(record.id, { status: "exited" });
+    return refreshContainer(engine, engine.store.containers.update(record.id, { status: "exited" }));
   }
   if (isUp(record)) {
     if (!isAlive(record.pid, record.pidStart)) return recordExit(engine, record);

@@ -14,7 +14,7 @@ import type { Runtime } from "../runtime/Runtime.ts";
 import { runtimeGlobals, runtimeStateDirectory } from "../runtime/runtimeCommand.ts";
 import { defaultSeccomp, type SeccompOptions } from "../runtime/seccomp.ts";
 import { seccompProfile } from "../runtime/seccompProfile.ts";
-import { DEFAULT_SHM_SIZE, runtimeSpec, type SpecMount, specText } from "../runtime/spec.ts";
+import { addMount, DEFAULT_SHM_SIZE, runtimeSpec, type SpecMount, specText } from "../runtime/spec.ts";
 import { startByFifo } from "../runtime/startByFifo.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
 import type { ContainerRecord } from "../store/Store.ts";
@@ -34,7 +34,7 @@ export interface LaunchOptions {
   detached: boolean;
   /** Called when all is made and before the process is let go: attach here, and nothing of its output is missed. */
   beforeStart?: (attachSocket: string) => Promise<void>;
-  /** Its policy starts it, for the so manieth time, after this pause; otherwise somebody does. */
+  /** Its policy starts it, for the so manieth time, after this pause, unless somebody has stopped it meanwhile; otherwise somebody does. */
   restart?: { count: number; delayMs: number };
 }
 
@@ -52,6 +52,7 @@ export async function launchContainer(
   const unlock = await store.lock(startLock(record.id));
   try {
     const current = store.containers.find(record.id);
+    if (options.restart !== undefined && (current.stopped === true || isUp(current))) return current;
     if (isUp(current)) {
       throw new SlipwayError("CONTAINER_RUNNING", `container ${current.name} is already running`);
     }
@@ -101,7 +102,7 @@ export async function launchContainer(
         finished: 0,
         exitCode: 0,
         error: "",
-        stopped: false,
+        ...(options.restart === undefined ? { stopped: false } : {}),
         oomKilled: false,
         restartCount: options.restart?.count ?? 0,
         restartDelayMs: options.restart?.delayMs ?? 0,
@@ -230,7 +231,7 @@ function addInit(spec: ReturnType<typeof runtimeSpec>): void {
       exitCode: 125,
     });
   }
-  spec.mounts.push({ destination: "/sbin/docker-init", type: "bind", source: init, options: ["bind", "ro"] });
+  addMount(spec, { destination: "/sbin/docker-init", type: "bind", source: init, options: ["bind", "ro"] });
   spec.process.args = ["/sbin/docker-init", "--", ...spec.process.args];
 }
 

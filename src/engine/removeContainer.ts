@@ -3,7 +3,7 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { ContainerRecord } from "../store/Store.ts";
 import { removeContainerCgroups } from "./containerCgroup.ts";
 import { containerOptions } from "./ContainerOptions.ts";
-import { endContainer, endRestart, endWatchers, isUp, refreshContainer } from "./containerState.ts";
+import { endContainer, endRestart, endWatchers, isUp, refreshContainer, startLock } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
 import { recordContainerEvent } from "./eventLog.ts";
 import { SIGKILL, sendSignal } from "./killContainer.ts";
@@ -29,15 +29,39 @@ export async function removeContainer(
         { hint: `slipway rm -f ${record.name}` },
       );
     }
-    endRestart(record);
-    store.containers.update(record.id, { stopped: true });
-    if (isUp(record)) {
-      sendSignal(engine, record, SIGKILL);
-      await untilEnded(engine, record, { patienceMs: 10_000 });
-    }
   }
-  dropContainer(engine, record, options);
+  if (options.force === true) {
+    store.containers.update(record.id, { stopped: true });
+    endRestart(record);
+  }
+  const unlock = await lockedSoon(engine, startLock(record.id));
+  try {
+    // Its policy may have started it meanwhile; nobody does from here on.
+    const stored = store.containers.get(record.id);
+    const current = stored === undefined ? record : refreshContainer(engine, stored);
+    if (stored !== undefined && isUp(current)) {
+      if (options.force !== true)
+        throw new SlipwayError("CONTAINER_RUNNING", `container ${record.name} was started meanwhile`);
+      sendSignal(engine, current, SIGKILL);
+      await untilEnded(engine, current, { patienceMs: 10_000 });
+    }
+    dropContainer(engine, current, options);
+  } finally {
+    unlock?.();
+  }
 }
+
+/** Undefined where somebody holds it for longer than any start takes: what hangs there is ended. */
+async function lockedSoon(engine: Engine, key: string): Promise<(() => void) | undefined> {
+  for (let waited = 0; waited < START_MS; waited += 20) {
+    const unlock = engine.store.tryLock(key);
+    if (unlock !== undefined) return unlock;
+    await Bun.sleep(20);
+  }
+  return undefined;
+}
+
+const START_MS = 10_000;
 
 /** The same for one that does not run, at once. */
 export function dropContainer(

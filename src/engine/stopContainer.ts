@@ -1,4 +1,5 @@
-import { endRestart, isUp, recordExit, refreshContainer } from "./containerState.ts";
+import type { ContainerRecord } from "../store/Store.ts";
+import { endRestart, isUp, recordExit, refreshContainer, startLock } from "./containerState.ts";
 import { containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "./Engine.ts";
 import { recordContainerEvent } from "./eventLog.ts";
@@ -18,14 +19,8 @@ export interface StopOptions {
 /** Asks the container to end and makes it end when it does not; resolves when it has. One that does not run is left as it is. */
 export async function stopContainer(engine: Engine, nameOrId: string, options: StopOptions = {}): Promise<void> {
   const { containers } = engine.store;
-  const record = refreshContainer(engine, containers.find(nameOrId));
-  if (record.status === "restarting") {
-    endRestart(record);
-    containers.update(record.id, { status: "exited", stopped: true });
-    return;
-  }
+  const record = await forStopping(engine, refreshContainer(engine, containers.find(nameOrId)));
   if (!isUp(record)) return;
-  containers.update(record.id, { stopped: true });
   const { config } = containerOptions(record);
   const signal = parseSignal(options.signal ?? (config.StopSignal || "SIGTERM"));
   const seconds = options.timeout ?? config.StopTimeout ?? PATIENCE_SECONDS;
@@ -40,4 +35,20 @@ export async function stopContainer(engine: Engine, nameOrId: string, options: S
   const current = containers.get(record.id);
   if (current !== undefined && isUp(current)) recordExit(engine, current);
   recordContainerEvent(engine, record, "stop");
+}
+
+/** From now on its policy leaves it alone: the record as it is when nobody is at its start any more, up where that came first. */
+async function forStopping(engine: Engine, record: ContainerRecord): Promise<ContainerRecord> {
+  const { store } = engine;
+  const isKept = !["no", undefined].includes(containerOptions(record).restart?.name);
+  if (!isUp(record) && !isKept) return record;
+  const stopped = store.containers.update(record.id, { stopped: true });
+  if (isUp(stopped)) return stopped;
+  endRestart(stopped);
+  const unlock = await store.lock(startLock(record.id));
+  try {
+    return refreshContainer(engine, store.containers.find(record.id));
+  } finally {
+    unlock();
+  }
 }

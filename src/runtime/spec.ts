@@ -94,11 +94,12 @@ export function runtimeSpec(options: SpecOptions): OciSpec {
       noNewPrivileges: options.noNewPrivileges,
       ...(options.rlimits === undefined || options.rlimits.length === 0 ? {} : { rlimits: options.rlimits }),
     },
-    root: { path: options.rootfs, readonly: options.readOnlyRoot },
+    root: { path: options.rootfs, readonly: options.readOnlyRoot && !forbidsDevices(options) },
     hostname: options.hostname,
     mounts: [
       ...defaultMounts(options),
-      ...options.mounts.map((mount) => ociMount(mount, privileged || options.cgroups)),
+      ...options.mounts.map((mount) => ociMount(mount, !forbidsDevices(options))),
+      ...(forbidsDevices(options) ? [rootWithoutDevices(options.readOnlyRoot)] : []),
     ],
     linux: {
       namespaces: [{ type: "mount" }, { type: "pid" }, { type: "ipc" }, { type: "uts" }],
@@ -125,6 +126,29 @@ export function runtimeSpec(options: SpecOptions): OciSpec {
   if (typeof options.seccomp === "string") spec.annotations = { [SECCOMP_ANNOTATION]: options.seccomp };
   else if (options.seccomp !== undefined) spec.linux.seccomp = options.seccomp;
   return spec;
+}
+
+/** Where no device cgroup stands guard, no node of a device in an image, a volume or a directory of the host may be opened. */
+function forbidsDevices({ cgroups, privileged }: SpecOptions): boolean {
+  return !cgroups && !privileged;
+}
+
+/** Not "/", which runtimes take for a mistake. */
+const ROOT = "/.";
+
+/**
+ * The runtime binds the root file system to itself and so forgets that it was mounted `nodev`: this mounts it so again, when everything else has its
+ * place. It makes it read-only as well, because the runtime's own way to do so would forget once more.
+ */
+function rootWithoutDevices(readOnly: boolean): OciMount {
+  const options = ["remount", "bind", "nodev", ...(readOnly ? ["ro"] : [])];
+  return { destination: ROOT, type: "none", source: "/", options };
+}
+
+/** Adds a mount after all others. */
+export function addMount(spec: OciSpec, mount: OciMount): void {
+  const at = spec.mounts.findIndex((each) => each.destination === ROOT);
+  spec.mounts.splice(at < 0 ? spec.mounts.length : at, 0, mount);
 }
 
 /** The document's JSON, or that of a process alone. No limit is 2^64-1 there, which no JavaScript number is. */
