@@ -12,7 +12,7 @@ import type { CreateOptions, Engine } from "./Engine.ts";
 import { recordContainerEvent } from "./eventLog.ts";
 import { resolveImage } from "./resolveImage.ts";
 import { parseSignal } from "./signals.ts";
-import { dropVolume } from "./volumeRecords.ts";
+import { dropVolume, keepVolumes } from "./volumeRecords.ts";
 import { prepareMounts } from "./volumes.ts";
 
 /**
@@ -51,7 +51,10 @@ export async function createContainer(engine: Engine, options: CreateOptions): P
       ...(mountedLayers.length === 0 ? {} : { mountedLayers }),
     };
     try {
-      store.containers.create(record);
+      store.transaction(() => {
+        store.containers.create(record);
+        keepVolumes(engine, anonymousVolumes);
+      });
       mkdirSync(`${store.containers.directory(id)}/exit`, { recursive: true });
       recordContainerEvent(engine, record, "create");
       return record;

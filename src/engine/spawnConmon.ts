@@ -1,9 +1,10 @@
-import { mkdirSync, read, rmSync } from "node:fs";
+import { mkdirSync, read, readFileSync, rmSync } from "node:fs";
 import { promisify } from "node:util";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Runtime } from "../runtime/Runtime.ts";
 import { runtimeGlobals } from "../runtime/runtimeCommand.ts";
 import { runtimeFailure } from "../runtime/runtimeFailure.ts";
+import { endProcesses, runtimePids } from "../runtime/runtimeState.ts";
 import type { ContainerRecord } from "../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
 import { type ContainerOptions, containerOptions } from "./ContainerOptions.ts";
@@ -78,7 +79,8 @@ export function spawnConmon(
     async createContainer() {
       try {
         linux.write(startWrite, new Uint8Array(1));
-        const reported = await readLine(syncRead);
+        const watchdog = setInterval(() => endIfRuntimeDied(record.id, files.conmonPid), WATCHDOG_MS);
+        const reported = await readLine(syncRead).finally(() => clearInterval(watchdog));
         const answer = /\{.*\}/.exec(reported)?.[0];
         const report = answer === undefined ? undefined : (JSON.parse(answer) as { data: number; message?: string });
         if (report !== undefined && report.data > 0) return report.data;
@@ -103,6 +105,30 @@ export function spawnConmon(
       linux.close(startWrite);
     },
   };
+}
+
+const WATCHDOG_MS = 300;
+
+/**
+ * A runtime that is killed when it has made the first process, and before it said so, leaves that waiting for it, and conmon for the end of what both
+ * hold open: they are ended. The process is conmon's child then, and not the runtime's.
+ */
+function endIfRuntimeDied(id: string, conmonPidFile: string): void {
+  const conmon = Number(readOr(conmonPidFile));
+  if (conmon > 0 && runtimePids(id).some(({ pid }) => parentOf(pid) === conmon)) endProcesses(id);
+}
+
+function parentOf(pid: number): number {
+  const stat = readOr(`/proc/${pid}/stat`);
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? 0);
+}
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // not that far
+  }
 }
 
 function logArguments({ log }: ContainerOptions, path: string): string[] {

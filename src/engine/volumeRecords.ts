@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import { isAlive, processStart } from "../linux/processStart.ts";
 import { removeTree } from "../store/removeTree.ts";
 import { AT_FDCWD } from "../linux/constants.ts";
 import { containerOptions } from "./ContainerOptions.ts";
@@ -17,6 +18,8 @@ export interface Volume {
   options: Record<string, string>;
   /** Made for one container, without a name of its own. */
   anonymous: boolean;
+  /** Of an anonymous one whose container is not there yet: who makes that. */
+  maker?: { pid: number; start: number };
 }
 
 const settingOf = (name: string): string => `volume ${name}`;
@@ -24,7 +27,7 @@ const settingOf = (name: string): string => `volume ${name}`;
 /** Makes a volume; one that is there already is returned as it is. @throws SlipwayError `INVALID_VOLUME` */
 export function createVolume(
   engine: Engine,
-  given: { name?: string; labels?: Record<string, string>; anonymous?: boolean },
+  given: { name?: string; labels?: Record<string, string>; anonymous?: boolean; forContainer?: boolean },
 ): Volume {
   const name = given.name ?? Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
   if (!VOLUME_NAME.test(name)) {
@@ -37,7 +40,8 @@ export function createVolume(
   if (known !== undefined) return known;
   const anonymous = given.anonymous === true;
   const labels = { ...given.labels, ...(anonymous ? { "com.docker.volume.anonymous": "" } : {}) };
-  const record = { created: Date.now(), labels, anonymous };
+  const maker = { pid: process.pid, start: processStart(process.pid) ?? 0 };
+  const record = { created: Date.now(), labels, anonymous, ...(given.forContainer === true ? { maker } : {}) };
   engine.store.settings.set(settingOf(name), JSON.stringify(record));
   mkdirSync(volumePath(engine, name), { recursive: true });
   recordEvent(engine, { Type: "volume", Action: "create", id: name, attributes: { driver: "local" } });
@@ -60,14 +64,28 @@ export function getVolume(engine: Engine, name: string): Volume | undefined {
     labels: known.labels ?? {},
     options: known.options ?? {},
     anonymous: known.anonymous ?? false,
+    ...(known.maker === undefined ? {} : { maker: known.maker }),
   };
 }
 
-/** By name. */
+/** By name. Those that were made for a container that was never recorded, as its slipway was killed, are removed. */
 export function listVolumes(engine: Engine): Volume[] {
   return readdirSync(`${engine.store.root}/volumes`)
     .sort()
-    .flatMap((name) => getVolume(engine, name) ?? []);
+    .flatMap((name) => getVolume(engine, name) ?? [])
+    .filter(({ name, maker }) => {
+      if (maker === undefined || isAlive(maker.pid, maker.start)) return true;
+      dropVolume(engine, name);
+      return false;
+    });
+}
+
+/** The container that they were made for is recorded, in this transaction. */
+export function keepVolumes(engine: Engine, names: readonly string[]): void {
+  for (const name of names) {
+    const { maker: _, ...known } = JSON.parse(engine.store.settings.get(settingOf(name)) ?? "{}") as Partial<Volume>;
+    engine.store.settings.set(settingOf(name), JSON.stringify(known));
+  }
 }
 
 /** Names of the volumes that containers have, with the IDs of those. */

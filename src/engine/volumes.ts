@@ -89,6 +89,7 @@ export function prepareMounts(
     const anonymous = request.source === undefined;
     const volume = createVolume(engine, {
       anonymous,
+      forContainer: anonymous,
       ...(anonymous ? {} : { name: request.source as string }),
       ...(request.labels === undefined ? {} : { labels: request.labels }),
     });
