@@ -5,6 +5,7 @@ import { readEntries } from "./envFile.ts";
 import type { Flag } from "./flags.ts";
 import { settingFlags, settingsOf } from "./settingFlags.ts";
 import { bytes } from "./sizes.ts";
+import { networkFlags, networkOptions } from "./networkFlags.ts";
 
 const later = (what = "it comes in a later version"): Flag => ({ type: "string", help: "", unsupported: what });
 
@@ -20,11 +21,7 @@ export const createFlags: Record<string, Flag> = {
   workdir: { type: "string", short: "w", help: "Working directory" },
   user: { type: "string", short: "u", help: "User, name or number, with :group" },
   entrypoint: { type: "string", help: "Replaces the image's ENTRYPOINT" },
-  network: { type: "string", help: "host, none, or default (the host's for now)" },
-  net: { type: "string", help: "The same as --network" },
-  hostname: { type: "string", short: "h", help: "Host name of the container" },
   label: { type: "list", short: "l", help: "Label, KEY=VALUE" },
-  "add-host": { type: "list", help: "Line of /etc/hosts, name:address" },
   "read-only": { type: "bool", help: "Mount the container's root read-only" },
   privileged: { type: "bool", help: "All capabilities, all devices, no seccomp" },
   "cap-add": { type: "list", help: "Capability to add" },
@@ -38,12 +35,7 @@ export const createFlags: Record<string, Flag> = {
   "stop-signal": { type: "string", help: "Signal that stop sends" },
   "stop-timeout": { type: "int", help: "Seconds until stop kills" },
   cidfile: { type: "string", help: "File that gets the container ID" },
-  publish: {
-    ...later("bridge networks come in a later version; with --network host the ports are the host's"),
-    short: "p",
-  },
-  "publish-all": { type: "bool", short: "P", help: "", unsupported: "bridge networks come in a later version" },
-  dns: later(),
+  ...networkFlags,
   ...settingFlags,
 };
 
@@ -68,7 +60,7 @@ export function createOptions(call: Call): CreateOptions {
     tty: flag(call, "tty"),
     interactive: flag(call, "interactive"),
     autoRemove: flag(call, "rm"),
-    network: text(call, "network") ?? text(call, "net") ?? "default",
+    ...networkOptions(call),
     readOnly: flag(call, "read-only"),
     privileged: flag(call, "privileged"),
     capAdd: list(call, "cap-add"),
@@ -79,7 +71,6 @@ export function createOptions(call: Call): CreateOptions {
         keyValue,
       ),
     ),
-    addHosts: list(call, "add-host"),
     init: flag(call, "init"),
     pull,
     securityOpt: list(call, "security-opt"),
@@ -88,7 +79,6 @@ export function createOptions(call: Call): CreateOptions {
     ...given("name", text(call, "name")),
     ...given("workdir", text(call, "workdir")),
     ...given("user", text(call, "user")),
-    ...given("hostname", text(call, "hostname")),
     ...given("platform", text(call, "platform")),
     ...given("stopSignal", text(call, "stop-signal")),
     ...given("stopTimeout", number(call, "stop-timeout")),

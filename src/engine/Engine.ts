@@ -1,10 +1,16 @@
+import type { Patience } from "../registry/retry.ts";
 import type { SshSource } from "../runtime/sshAgents.ts";
+import type { Terminal } from "../runtime/runStep.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
+import type { CacheExport, CacheImport } from "./cache/CacheSpec.ts";
+import type { CacheSettings } from "./cacheLimits.ts";
+import type { NetworkAttachment } from "./networkRecords.ts";
 import type { Emit } from "./events.ts";
 import type { RunSettings } from "./RunSettings.ts";
+import type { OutputSpec } from "./outputs/OutputSpec.ts";
 
 /**
  * What a verb works with. Each verb is a function `verb(engine, …)` in a file of its own in this folder; a command imports just that file.
@@ -23,8 +29,15 @@ export interface EngineConfig {
   root: string;
   /** `crun`, `runc` or a path; undefined: the probe chooses. */
   runtime?: string;
-  /** Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway). */
-  registries: Record<string, { mirrors?: string[]; http?: boolean }>;
+  /**
+   * Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway).
+   * `tlsVerify` false: any certificate is taken. `foreignLayers`: layers may come from the `urls` that a manifest names.
+   */
+  registries: Record<string, { mirrors?: string[]; http?: boolean; tlsVerify?: boolean; foreignLayers?: boolean }>;
+  /** How long a registry is waited for, and how often it is asked again. Not from a file. */
+  patience?: Patience;
+  /** Sizes of the build cache, and how many build records are kept. */
+  cache?: CacheSettings;
 }
 
 // build.ts --------------------------------------------------------------------------------------------------------------
@@ -49,16 +62,26 @@ export interface BuildOptions {
   network?: string;
   addHosts: string[];
   jobs?: number;
-  secrets: { id: string; source?: string; env?: string }[];
+  /** `inKey`: steps that use it run again when its bytes change. */
+  secrets: { id: string; source?: string; env?: string; inKey?: boolean }[];
   ssh?: SshSource[];
+  /** Caches beside the store's, the first one's word first; and where this build's cache goes. */
+  cacheFrom?: CacheImport[];
+  cacheTo?: CacheExport[];
+  /** Builds a second time, without the cache and aside of the store, and compares. */
+  verifyReproducible?: boolean;
   /** A step that is not in the cache fails the build. */
   failOnMiss?: boolean;
+  /** The step that fails opens a shell on this terminal; the build fails when it is left. */
+  shellOnError?: Terminal;
   /** `network.host`, `security.insecure`: what the Dockerfile may ask for beyond the sandbox. */
   allow?: string[];
   /** Bytes of /dev/shm in RUN steps. */
   shmSize?: number;
   /** As `--ulimit` says them. */
   ulimits?: string[];
+  /** Where the result goes: the store where nothing is said. */
+  outputs?: OutputSpec[];
 }
 
 export interface BuildResult {
@@ -67,12 +90,40 @@ export interface BuildResult {
   tags: string[];
   /** What the build checks found. */
   warnings: Violation[];
+  /** The image is in the store. */
+  stored: boolean;
+  /** What the outputs say of themselves, by buildx's keys. */
+  metadata: Record<string, unknown>;
+  /** What the image ID is the digest of. */
+  config: ImageConfig;
+  /** SOURCE_DATE_EPOCH in seconds, where the build had one: what is exported of it is not later. */
+  epoch?: number;
+  /** Where `verifyReproducible` was asked. */
+  verification?: Verification;
+}
+
+/** How a second build compares with the first. */
+export interface Verification {
+  /** Times were compared: the build had an epoch. Without one, those of any two builds differ. */
+  times: boolean;
+  /** Paths in the layers that differ, by layer; and what differs in the config. None: it came out the same. */
+  differences: VerifiedDifference[];
+}
+export interface VerifiedDifference {
+  /** The history's text of the layer, "config" for what is not in one. */
+  where: string;
+  /** The first ones: `path` with a leading `/`, a config's key with dots. */
+  paths: { path: string; what: string[] }[];
+  /** There are more than those in `paths`. */
+  more: boolean;
 }
 /** build(engine, options): Promise<BuildResult> */
 
 // pull.ts ---------------------------------------------------------------------------------------------------------------
 
 export interface PullOptions {
+  authFile?: string;
+  tlsVerify?: boolean;
   platform?: string;
 }
 export interface PullResult {
@@ -84,7 +135,10 @@ export interface PullResult {
   /** False when the store had it all. */
   updated: boolean;
 }
-/** pull(engine, reference, options): Promise<PullResult> */
+/**
+ * pull(engine, reference, options): Promise<PullResult>
+ * push(engine, reference, options): Promise<Pushed[]>                   one for each tag (push.ts)
+ */
 
 // images.ts -------------------------------------------------------------------------------------------------------------
 
@@ -135,7 +189,18 @@ export interface CreateOptions extends RunSettings {
   /** Keep stdin open. */
   interactive: boolean;
   autoRemove: boolean;
+  /** `default`, `host`, `none`, `container:ID` or a network: what `networks` does not say. */
   network: string;
+  /** Its networks, by name or ID; the first one may also be one of the words of `network`. */
+  networks?: NetworkAttachment[] | undefined;
+  /** `-p` as given. */
+  publish?: string[];
+  publishAll?: boolean;
+  expose?: string[];
+  dns?: string[];
+  dnsSearch?: string[];
+  dnsOptions?: string[];
+  domainname?: string;
   readOnly: boolean;
   privileged: boolean;
   capAdd: string[];

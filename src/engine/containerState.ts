@@ -5,6 +5,7 @@ import type { ContainerRecord } from "../store/Store.ts";
 import { memoryRanOut, removeContainerCgroups } from "./containerCgroup.ts";
 import { containerFiles } from "./containerFiles.ts";
 import { recordContainerEvent } from "./eventLog.ts";
+import { releaseNetworkOf } from "./networkRelease.ts";
 import type { Engine } from "./Engine.ts";
 
 /** What the start of a container holds, so that nobody takes its half-started state for a dead one's. */
@@ -41,7 +42,8 @@ export function refreshContainer(engine: Engine, record: ContainerRecord): Conta
     if (current.status === "running" && !isUnstarted(current.id)) return current;
     const status = current.started === undefined || isUp(current) ? "created" : current.status;
     clearContainer(record.id, files.directory);
-    return engine.store.containers.update(record.id, { status, pid: 0, pidStart: 0, conmonPid: 0 });
+    releaseNetworkOf(engine, current);
+    return engine.store.containers.update(record.id, { status, pid: 0, pidStart: 0, conmonPid: 0, network: undefined });
   } finally {
     unlock();
   }
@@ -67,6 +69,7 @@ export function recordExit(engine: Engine, record: ContainerRecord): ContainerRe
   removeContainerCgroups(files.directory);
   endWatchers(record);
   rmSync(files.conmonPid, { force: true });
+  releaseNetworkOf(engine, record);
   let isFirst = false;
   const ended = store.transaction(() => {
     const current = store.containers.get(record.id);
@@ -81,6 +84,7 @@ export function recordExit(engine: Engine, record: ContainerRecord): ContainerRe
       pidStart: 0,
       conmonPid: 0,
       watchers: [],
+      network: undefined,
     });
   });
   if (isFirst && ended.oomKilled === true)

@@ -7,6 +7,7 @@ import { isUp, refreshContainer } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
 import { healthOf } from "./health.ts";
 import { hostSettings } from "./inspectSettings.ts";
+import { networkSettings, portBindings } from "./networkSettings.ts";
 
 const NEVER = "0001-01-01T00:00:00Z"; // Go's zero time, which Docker writes for what has not happened
 
@@ -46,11 +47,18 @@ export function inspectContainer(
       ...hostSettings(options),
       Binds: options.volumes.length === 0 ? null : options.volumes,
       NetworkMode: options.network,
-      PortBindings: {},
+      PortBindings: portBindings(record),
+      PublishAllPorts: options.publishAll ?? false,
+      Dns: options.dns ?? [],
+      DnsOptions: options.dnsOptions ?? [],
+      DnsSearch: options.dnsSearch ?? [],
       AutoRemove: options.autoRemove,
       CapAdd: options.capAdd.length === 0 ? null : options.capAdd,
       CapDrop: options.capDrop.length === 0 ? null : options.capDrop,
-      ExtraHosts: options.addHosts.length === 0 ? null : options.addHosts.map((entry) => parseAddHost(entry).join(":")),
+      ExtraHosts:
+        options.addHosts.length === 0
+          ? null
+          : options.addHosts.map((entry) => parseAddHost(entry, "host-gateway").join(":")),
       Init: options.init,
       Privileged: options.privileged,
       ReadonlyRootfs: options.readOnly,
@@ -106,7 +114,7 @@ export function inspectContainer(
       ...(config.StopTimeout === undefined ? {} : { StopTimeout: config.StopTimeout }),
       ...(config.Shell === undefined ? {} : { Shell: config.Shell }),
     },
-    NetworkSettings: { Ports: {}, Networks: { [options.network]: {} } },
+    NetworkSettings: networkSettings(engine, record),
   };
 }
 

@@ -6,6 +6,8 @@ import { containerEnvironment } from "../runtime/containerEnvironment.ts";
 import { enterMountNamespace, type MountNamespace } from "../runtime/MountNamespace.ts";
 import { findProgram } from "../runtime/findProgram.ts";
 import { makeDirectories, makeMountStubs, mountTargets } from "../runtime/mountStubs.ts";
+import { type ContainerNetwork, openContainerNetwork } from "./networkAttach.ts";
+import { releaseNetworkOf } from "./networkRelease.ts";
 import { networkFiles } from "../runtime/networkFiles.ts";
 import { probeRuntime } from "../runtime/probe.ts";
 import { processStart } from "../linux/processStart.ts";
@@ -69,6 +71,7 @@ export async function launchContainer(
     });
     const directory = store.containers.directory(current.id);
     clearContainer(current.id, directory);
+    const network = await openContainerNetwork(engine, current);
     let namespace: MountNamespace | undefined;
     const staged: string[] = [];
     const limits = ownLimits(current, runtime);
@@ -77,10 +80,10 @@ export async function launchContainer(
       const cgroup = limits === undefined ? undefined : containerCgroup(engine, current, limits);
       namespace = enterMountNamespace(store.linux, { ...runtime, keepCgroups: cgroup !== undefined });
       // It takes as long to come up as the bundle takes to be written.
-      const monitor = spawnConmon(engine, current, { conmon, runtime, detached: options.detached });
+      const monitor = spawnConmon(engine, current, { conmon, runtime, detached: options.detached, network });
       let uncompiled: SeccompOptions | undefined;
       try {
-        uncompiled = writeBundle(engine, current, { runtime, namespace, staged });
+        uncompiled = writeBundle(engine, current, { runtime, namespace, staged, network });
       } catch (error) {
         monitor.cancel();
         throw error;
@@ -106,18 +109,21 @@ export async function launchContainer(
         oomKilled: false,
         restartCount: options.restart?.count ?? 0,
         restartDelayMs: options.restart?.delayMs ?? 0,
+        network: network.running,
       });
       if (!(runtime.startByFifo && startByFifo(state))) await startByRuntime(runtime, current.id);
       recordContainerEvent(engine, started, "start");
       return startWatchers(engine, started);
     } catch (error) {
       clearContainer(current.id, directory);
+      releaseNetworkOf(engine, current);
       const message = error instanceof Error ? error.message : String(error);
       const exitCode = error instanceof SlipwayError && error.exitCode > 1 ? error.exitCode : 125;
       const status = options.restart === undefined ? "created" : "exited";
       store.containers.update(current.id, { status, error: message, exitCode, pid: 0, pidStart: 0 });
       throw error;
     } finally {
+      network.close();
       // What the container needs of it is in its own namespace by now; here it would only keep the directory busy.
       for (const place of [containerFiles(directory, current.id).rootfs, ...staged]) namespace?.detach(place);
     }
@@ -130,8 +136,9 @@ export async function launchContainer(
 function writeBundle(
   engine: Engine,
   record: ContainerRecord,
-  { runtime, namespace, staged }: { runtime: Runtime; namespace: MountNamespace; staged: string[] },
+  context: { runtime: Runtime; namespace: MountNamespace; staged: string[]; network: ContainerNetwork },
 ): SeccompOptions | undefined {
+  const { runtime, namespace, staged, network } = context;
   const { store } = engine;
   const { linux } = store;
   const options = containerOptions(record);
@@ -147,16 +154,21 @@ function writeBundle(
     makeDirectories(linux, mountfd, cwd);
 
     const hostname = containerHostname(record, options);
-    const network = networkFiles({ hostname, addHosts: options.addHosts, ownHosts: options.network === "host" });
-    writeFileSync(`${directory}/hosts`, network.hosts);
-    writeFileSync(`${directory}/hostname`, network.hostname);
-    writeFileSync(`${directory}/resolv.conf`, network.resolvConf);
+    const filesFrom = network.filesFrom ?? directory;
+    if (filesFrom === directory) {
+      const { domainname } = options;
+      const names = { hostname, ...(domainname === undefined ? {} : { domainname }), addHosts: options.addHosts };
+      const content = networkFiles({ ...names, ...network.files });
+      writeFileSync(`${directory}/hosts`, content.hosts);
+      writeFileSync(`${directory}/hostname`, content.hostname);
+      writeFileSync(`${directory}/resolv.conf`, content.resolvConf);
+    }
     const mounts: SpecMount[] = [
       ...["resolv.conf", "hostname", "hosts"].map(
         (name): SpecMount => ({
           target: `/etc/${name}`,
           type: "bind",
-          source: `${directory}/${name}`,
+          source: `${filesFrom}/${name}`,
           readOnly: false,
         }),
       ),
@@ -192,7 +204,7 @@ function writeBundle(
       readOnlyRoot: options.readOnly,
       hostname,
       mounts,
-      network: options.network === "none" ? "none" : "host",
+      network: network.spec,
       capabilities,
       privileged,
       seccomp:
@@ -206,6 +218,7 @@ function writeBundle(
       cgroups: runtime.cgroups,
       cgroupMount: true,
     });
+    if (options.domainname !== undefined) spec.domainname = options.domainname;
     if (options.init) addInit(spec);
     applySettings(engine, record, spec, { runtime, namespace, root: mountfd, directory, staged });
     writeFileSync(`${directory}/config.json`, specText(spec));

@@ -7,6 +7,7 @@ import { endContainer, endRestart, endWatchers, isUp, refreshContainer, startLoc
 import type { Engine } from "./Engine.ts";
 import { recordContainerEvent } from "./eventLog.ts";
 import { SIGKILL, sendSignal } from "./killContainer.ts";
+import { releaseNetworkOf } from "./networkRelease.ts";
 import { untilEnded } from "./untilEnded.ts";
 import { dropVolume, usedVolumes } from "./volumeRecords.ts";
 
@@ -78,6 +79,7 @@ export function dropContainer(
     removeRuntimeState(record.id);
     removeContainerCgroups(directory);
   } else endContainer(record.id, directory);
+  releaseNetworkOf(engine, record);
   store.containers.remove(record.id);
   if (options.volumes === true) {
     const used = containerOptions(record).anonymousVolumes.length > 0 ? usedVolumes(engine) : undefined;

@@ -10,6 +10,8 @@ import { containerFiles } from "./containerFiles.ts";
 import { type ContainerOptions, containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "./Engine.ts";
 import { logBytes } from "./logFiles.ts";
+import type { ContainerNetwork } from "./networkAttach.ts";
+import { hasToBeReleased } from "./networkRelease.ts";
 import { selfCommand } from "./selfCommand.ts";
 
 export interface Monitor {
@@ -26,7 +28,7 @@ export interface Monitor {
 export function spawnConmon(
   engine: Engine,
   record: ContainerRecord,
-  options: { conmon: string; runtime: Runtime; detached: boolean },
+  options: { conmon: string; runtime: Runtime; detached: boolean; network: ContainerNetwork },
 ): Monitor {
   const { linux, containers, root } = engine.store;
   const settings = containerOptions(record);
@@ -60,6 +62,10 @@ export function spawnConmon(
   if ((record.autoRemove && options.detached) || isKept) {
     const [program, ...args] = selfCommand(["container", "ended", record.id]);
     command.push(`--exit-command=${program}`, ...args.map((argument) => `--exit-command-arg=${argument}`));
+  } else if (hasToBeReleased(record) && !record.autoRemove) {
+    // Nobody may look for long, and its ports must not lead to nowhere meanwhile.
+    const [program, ...args] = selfCommand(["network", "release", record.id]);
+    command.push(`--exit-command=${program}`, ...args.map((argument) => `--exit-command-arg=${argument}`));
   }
   const [syncRead, syncWrite] = linux.pipe();
   const [startRead, startWrite] = linux.pipe();
@@ -71,7 +77,7 @@ export function spawnConmon(
       _OCI_SYNCPIPE: "3",
       _OCI_STARTPIPE: "4",
     },
-    stdio: ["ignore", "ignore", "pipe", syncWrite, startRead],
+    stdio: ["ignore", "ignore", "pipe", syncWrite, startRead, ...options.network.fds],
   });
   linux.close(syncWrite);
   linux.close(startRead);

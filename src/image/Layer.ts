@@ -1,7 +1,7 @@
 import type { Digest } from "../oci/digest.ts";
 
 /**
- * One layer of an image, wherever it lies. A source gives the least it can; the rest is derived in `partial.ts`.
+ * One layer of an image, wherever it lies.
  * Every stream may be taken any number of times and is verified while it is read: a reader that came to the end without
  * an error has seen the bytes that the digest names.
  */
@@ -13,6 +13,11 @@ export interface Layer {
   /** Digest and size (bytes) of the compressed form, as a manifest names it. */
   digest(): Promise<Digest>;
   size(): Promise<number>;
+  /**
+   * Digest and size, where they can be had without reading the layer. Where they cannot, one reading of `compressed` to its end makes
+   * them known: a sink need not compress twice.
+   */
+  known?(): { digest: Digest; size: number } | undefined;
   compressed(): Promise<ReadableStream<Uint8Array>>;
   uncompressed(): Promise<ReadableStream<Uint8Array>>;
 }

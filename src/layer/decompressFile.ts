@@ -37,15 +37,19 @@ export async function decompressFile(
     stream.on("end", resolve);
     source.on("error", fail);
     if (stream !== source) {
-      stream.on("error", (error) =>
-        fail(new SlipwayError("BAD_COMPRESSION", `the ${format} data is damaged: ${error.message}`, { cause: error })),
-      );
+      stream.on("error", (error) => fail(badCompression(format, error)));
       source.pipe(stream as Transform);
     }
   });
 }
 
-async function decompressor(format: CompressionFormat): Promise<Transform> {
+export function badCompression(format: CompressionFormat, error: unknown): SlipwayError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new SlipwayError("BAD_COMPRESSION", `the ${format} data is damaged: ${why}`, { cause: error });
+}
+
+/** Takes compressed bytes and gives the others. */
+export async function decompressor(format: CompressionFormat): Promise<Transform> {
   const zlib = await import("node:zlib");
   if (format === "gzip") return zlib.createGunzip({ chunkSize: CHUNK });
   if (format === "zstd") return zlib.createZstdDecompress({ chunkSize: CHUNK });

@@ -54,6 +54,33 @@ export function tarHeader(entry: TarEntry): Uint8Array {
   return Buffer.concat([extended, padded, main]);
 }
 
+/**
+ * The one block that stands before a file of any size, so that it can be written after the file. A size that octal digits cannot say is a
+ * binary number (GNU's form, which every reader knows). `path`: at most 100 bytes of ASCII.
+ */
+export function fileBlock(path: string, size: number): Uint8Array {
+  const block = ustar(encodePath(path), new Uint8Array(0), {
+    path,
+    type: "file",
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    size,
+    mtime: { sec: 0, nsec: 0 },
+    linkname: "",
+    major: 0,
+    minor: 0,
+    xattrs: [],
+  });
+  if (size > MAX_SIZE) {
+    block.fill(0, 124, 136);
+    block[124] = 0x80;
+    new DataView(block.buffer, block.byteOffset).setBigUint64(128, BigInt(size));
+    writeCheckSum(block);
+  }
+  return block;
+}
+
 function ustar(name: Uint8Array, link: Uint8Array, entry: TarEntry): Uint8Array {
   const header = new Uint8Array(BLOCK);
   header.set(name.subarray(0, 100), 0);

@@ -2,6 +2,7 @@
 
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
+export const AT_SYMLINK_FOLLOW = 0x400;
 export const AT_REMOVEDIR = 0x200;
 export const AT_EMPTY_PATH = 0x1000;
 export const AT_RECURSIVE = 0x8000;
@@ -18,6 +19,8 @@ const arm = process.arch === "arm64";
 export const O_DIRECTORY = arm ? 0o40000 : 0o200000;
 export const O_NOFOLLOW = arm ? 0o100000 : 0o400000;
 export const O_PATH = 0o10000000;
+/** A file without a name in the directory that is opened. */
+export const O_TMPFILE = 0o20000000 | O_DIRECTORY;
 
 export const RESOLVE_NO_MAGICLINKS = 0x02;
 export const RESOLVE_NO_SYMLINKS = 0x04;
@@ -71,9 +74,15 @@ export const F_ALL_SEALS = 0xf;
 
 export const FICLONE = 0x40049409;
 export const TIOCGWINSZ = 0x5413;
+export const FS_IOC_GETFLAGS = 0x80086601;
+export const FS_IOC_SETFLAGS = 0x40086602;
+export const FS_TOPDIR_FL = 0x00020000;
 
 export const SEEK_SET = 0;
 export const SEEK_CUR = 1;
 export const SEEK_END = 2;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
+
+export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;

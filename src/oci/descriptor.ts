@@ -29,3 +29,22 @@ export const mediaTypes = {
   dockerLayerZstd: "application/vnd.docker.image.rootfs.diff.tar.zstd",
   dockerForeignLayerGzip: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
 } as const;
+
+const twins: [oci: string, docker: string][] = [
+  [mediaTypes.ociIndex, mediaTypes.dockerList],
+  [mediaTypes.ociManifest, mediaTypes.dockerManifest],
+  [mediaTypes.ociConfig, mediaTypes.dockerConfig],
+  [mediaTypes.ociLayer, mediaTypes.dockerLayer],
+  [mediaTypes.ociLayerGzip, mediaTypes.dockerLayerGzip],
+  [mediaTypes.ociLayerZstd, mediaTypes.dockerLayerZstd],
+];
+
+/** The OCI's name of a media type; others stay. */
+export function ociTypeOf(mediaType: string): string {
+  return twins.find(([, docker]) => docker === mediaType)?.[0] ?? mediaType;
+}
+
+/** Docker's name of a media type; others stay. */
+export function dockerTypeOf(mediaType: string): string {
+  return twins.find(([oci]) => oci === mediaType)?.[1] ?? mediaType;
+}

@@ -7,7 +7,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import { type Digest, digestHex } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Records } from "./database.ts";
-import { markFreed } from "./disposal.ts";
+import { forget, markFreed } from "./disposal.ts";
 import type { Doubt } from "./doubt.ts";
 import type { Blobs, LayerRecord, Layers, Lease } from "./Store.ts";
 import { storeFailure } from "./storeFailure.ts";
@@ -131,6 +131,17 @@ export function createLayers({ linux, root, records, blobs, doubt, lease: takeLe
         blob.size,
       );
     },
+    form(diffID, key) {
+      const row = records.first<{ value: string }>("SELECT value FROM settings WHERE key = ?", formKey(diffID, key));
+      return row === undefined ? undefined : JSON.parse(row.value);
+    },
+    rememberForm(diffID, key, { digest, size }) {
+      records.run(
+        "INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)",
+        formKey(diffID, key),
+        JSON.stringify({ digest, size }),
+      );
+    },
     shortPath(diffID) {
       const row = records.first<{ n: number }>("SELECT n FROM layers WHERE diff_id = ?", diffID);
       if (row === undefined) throw new SlipwayError("LAYER_NOT_FOUND", `layer ${diffID} is not in the store`);
@@ -149,10 +160,7 @@ export function createLayers({ linux, root, records, blobs, doubt, lease: takeLe
       records.transaction(() => {
         const lease = takeLease("remove layer");
         const keys = records.all<{ key: string }>("SELECT key FROM cache_layers WHERE diff_id = ?", diffID);
-        for (const { key } of keys) {
-          records.run("DELETE FROM cache WHERE key = ?", key);
-          records.run("DELETE FROM cache_layers WHERE key = ?", key);
-        }
+        for (const { key } of keys) markFreed(records, lease.id, forget(records, key));
         const forms = records.all<BlobRow>("SELECT digest FROM layer_blobs WHERE diff_id = ?", diffID);
         markFreed(
           records,
@@ -160,6 +168,12 @@ export function createLayers({ linux, root, records, blobs, doubt, lease: takeLe
           forms.map(({ digest }) => ({ kind: "blob", digest })),
         );
         records.run("DELETE FROM layer_blobs WHERE diff_id = ?", diffID);
+        // "!" sorts right after a space.
+        records.run(
+          "DELETE FROM settings WHERE key > ? AND key < ?",
+          formKey(diffID, ""),
+          formKey(diffID, "").replace(/ $/, "!"),
+        );
         records.run("DELETE FROM layers WHERE diff_id = ?", diffID);
         records.afterCommit(() => {
           try {
@@ -211,13 +225,18 @@ export function createLayers({ linux, root, records, blobs, doubt, lease: takeLe
         moveAside(linux, path, join(lease.directory(), "fs"));
         linux.renameat2(AT_FDCWD, directory, AT_FDCWD, path);
         // It is as new as any.
-        records.run("UPDATE layers SET unsynced_boot = ? WHERE diff_id = ?", readBootId(), diffID);
+        records.run("UPDATE layers SET unsynced_boot = ?, disk = NULL WHERE diff_id = ?", readBootId(), diffID);
       });
     },
     ofTarSize: (tarSize) =>
       records.all<LayerRow>("SELECT * FROM layers WHERE tar_size = ? ORDER BY n DESC", tarSize).map(toRecord),
     list: () => records.all<LayerRow>("SELECT * FROM layers ORDER BY n").map(toRecord),
   };
+}
+
+/** A form is a pure function of the layer: it is kept among the small facts, and goes with its layer. */
+function formKey(diffID: Digest, key: string): string {
+  return `layer form ${diffID} ${key}`;
 }
 
 export function moveAside(linux: Linux, from: string, to: string): void {
@@ -228,7 +247,7 @@ export function moveAside(linux: Linux, from: string, to: string): void {
   }
 }
 
-function unlinkIfThere(linux: Linux, path: string): void {
+export function unlinkIfThere(linux: Linux, path: string): void {
   try {
     linux.unlinkat(AT_FDCWD, path);
   } catch (error) {

@@ -1,13 +1,29 @@
 import type { Image } from "../image/Image.ts";
 import type { Layer } from "../image/Layer.ts";
-import { compressGzip } from "../layer/compressGzip.ts";
+import { hashed, verified } from "../image/verified.ts";
+import { type Compression, compressionKey, compressLayer, layerMediaType, streamOf } from "../layer/compressLayer.ts";
+import type { Pieces } from "../layer/compressMembers.ts";
+import { decompressStream } from "../layer/decompressStream.ts";
 import { packLayer } from "../layer/packLayer.ts";
 import type { ImageConfig } from "../oci/config.ts";
-import { type Descriptor, mediaTypes } from "../oci/descriptor.ts";
-import { createHasher, type Digest, sha256 } from "../oci/digest.ts";
+import { type Descriptor, dockerTypeOf, mediaTypes, ociTypeOf } from "../oci/descriptor.ts";
+import { createHasher, type Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import { madeImage } from "../image/madeImage.ts";
 import type { Store } from "./Store.ts";
+
+/** How the manifest of an image is made that has none, and the layers that have no compressed form yet. */
+export interface StoreForm {
+  /** gzip where not said. */
+  compression?: Compression;
+  /** What the store has in another compression is compressed anew. */
+  force?: boolean;
+  /** Docker's media types instead of the OCI's. */
+  dockerTypes?: boolean;
+  /** Annotations of the manifest. */
+  annotations?: Record<string, string>;
+}
 
 /**
  * An image of the store. A pulled image gives its manifest and blobs as they came; the layers of a built one are packed from their
@@ -17,102 +33,118 @@ import type { Store } from "./Store.ts";
 export function storeImage(store: Store, id: Digest): Image {
   const record = store.images.get(id);
   if (record === undefined) throw new SlipwayError("IMAGE_NOT_FOUND", `no such image: ${id}`);
+  const made = layersImage(store, { config: record.config, rawConfig: () => store.blobs.read(id) });
   const kept = record.manifest !== undefined && store.blobs.has(record.manifest) ? record.manifest : undefined;
-  const rawConfig = async (): Promise<Uint8Array> => store.blobs.read(id);
-  const layers = async (): Promise<Layer[]> => record.config.rootfs.diff_ids.map((diffID) => storeLayer(store, diffID));
-  let made: Promise<Uint8Array> | undefined;
-
-  async function makeManifest(): Promise<Uint8Array> {
-    const descriptors: Descriptor[] = [];
-    for (const layer of await layers()) {
-      descriptors.push({ mediaType: layer.mediaType, digest: await layer.digest(), size: await layer.size() });
-    }
-    const config = await rawConfig();
-    const manifest: Manifest = {
-      schemaVersion: 2,
-      mediaType: mediaTypes.ociManifest,
-      config: { mediaType: mediaTypes.ociConfig, digest: id, size: config.length },
-      layers: descriptors,
-    };
-    return Buffer.from(JSON.stringify(manifest));
-  }
-
-  const rawManifest = async (): Promise<Uint8Array> => {
-    if (kept !== undefined) return store.blobs.read(kept);
-    made ??= makeManifest();
-    return made;
-  };
-  const manifest = async (): Promise<Manifest> =>
-    JSON.parse(Buffer.from(await rawManifest()).toString("utf8")) as Manifest;
+  if (kept === undefined) return made;
+  const rawManifest = store.blobs.read(kept);
+  const manifest = JSON.parse(Buffer.from(rawManifest).toString("utf8")) as Manifest;
   return {
-    mediaType: kept === undefined ? mediaTypes.ociManifest : (keptMediaType(store, kept) ?? mediaTypes.ociManifest),
+    mediaType: manifest.mediaType ?? mediaTypes.ociManifest,
     id: async () => id,
-    digest: async () => sha256(await rawManifest()),
-    manifest,
-    rawManifest,
-    config: async () => record.config as ImageConfig,
+    digest: async () => kept,
+    manifest: async () => manifest,
+    rawManifest: async () => rawManifest,
+    config: made.config,
+    rawConfig: made.rawConfig,
+    layers: async () =>
+      record.config.rootfs.diff_ids.map((diffID, i) => blobOf(store, diffID, manifest.layers[i] as Descriptor)),
+  };
+}
+
+/** An image of layers of the store under a config, in the form that is asked for; the store need not know it. */
+export function layersImage(
+  store: Store,
+  { config, rawConfig }: { config: ImageConfig; rawConfig: () => Uint8Array },
+  form: StoreForm = {},
+): Image {
+  return madeImage({
+    config,
     rawConfig,
-    layers,
-  };
+    layers: config.rootfs.diff_ids.map((diffID) => storeLayer(store, diffID, form)),
+    dockerTypes: form.dockerTypes ?? false,
+    annotations: form.annotations ?? {},
+  });
 }
 
-function keptMediaType(store: Store, manifest: Digest): string | undefined {
-  const parsed = JSON.parse(Buffer.from(store.blobs.read(manifest)).toString("utf8")) as Manifest;
-  return parsed.mediaType;
-}
-
-function storeLayer(store: Store, diffID: Digest): Layer {
+/** A layer of the store in the form that is asked for. */
+export function storeLayer(store: Store, diffID: Digest, form: StoreForm = {}): Layer {
   const record = store.layers.require(diffID);
-  const blob = store.layers.blobs(diffID).find((each) => store.blobs.has(each.digest));
-  let described: Promise<Descriptor> | undefined;
+  const compression = form.compression ?? { format: "gzip" };
+  const wanted = layerMediaType(compression);
+  const named = form.dockerTypes === true ? dockerTypeOf : ociTypeOf;
+  const blobs = store.layers.blobs(diffID).filter((each) => store.blobs.has(each.digest));
+  const same = blobs.find((each) => ociTypeOf(each.mediaType) === wanted);
+  // What is not compressed is no form to leave in, unless it is the one that is wanted.
+  const any = blobs.find((each) => ociTypeOf(each.mediaType) !== mediaTypes.ociLayer);
+  const blob = same ?? (form.force === true ? undefined : any);
+  if (blob !== undefined) return { ...blobOf(store, diffID, blob), mediaType: named(blob.mediaType) };
 
-  const uncompressed = async (): Promise<ReadableStream<Uint8Array>> => packed(store, record.path);
+  // Only the tar that it came from has the diffID: packing gives another one for a layer that slipway did not write.
+  const source = blobs[0];
+  const tar = (): Pieces => (source === undefined ? packed(store, diffID) : tarOf(store, diffID, source.digest));
+  const key = compressionKey(compression);
   const compressed = async (): Promise<ReadableStream<Uint8Array>> =>
-    blob === undefined ? compressGzip(packed(store, record.path)) : Bun.file(store.blobs.path(blob.digest)).stream();
+    hashed(compressLayer(tar(), compression), (found) => store.layers.rememberForm(diffID, key, found));
 
-  async function describe(): Promise<Descriptor> {
-    if (blob !== undefined) return blob;
-    const remembered = store.layers.blobs(diffID).find((each) => each.mediaType === mediaTypes.ociLayerGzip);
-    if (remembered !== undefined) return remembered;
-    const hasher = createHasher();
-    let size = 0;
-    for await (const chunk of await compressed()) {
-      hasher.update(chunk);
-      size += chunk.length;
-    }
-    const descriptor: Descriptor = { mediaType: mediaTypes.ociLayerGzip, digest: hasher.digest(), size };
-    store.layers.addBlob(diffID, descriptor);
-    return descriptor;
+  let measured: Promise<void> | undefined;
+  async function measure(): Promise<void> {
+    for await (const _ of await compressed());
   }
-  const descriptor = (): Promise<Descriptor> => {
-    described ??= describe();
-    return described;
-  };
-
+  const known = (): { digest: Digest; size: number } | undefined =>
+    compression.format === "uncompressed" ? { digest: diffID, size: record.tarSize } : store.layers.form(diffID, key);
+  async function described(): Promise<{ digest: Digest; size: number }> {
+    if (known() === undefined) {
+      measured ??= measure();
+      await measured;
+    }
+    const found = known();
+    if (found === undefined) throw new Error(`the compressed form of ${diffID} was not remembered`);
+    return found;
+  }
   return {
-    mediaType: blob?.mediaType ?? mediaTypes.ociLayerGzip,
+    mediaType: named(wanted),
     diffID: async () => diffID,
-    digest: async () => (await descriptor()).digest,
-    size: async () => (await descriptor()).size,
-    compressed,
-    uncompressed,
+    digest: async () => (await described()).digest,
+    size: async () => (await described()).size,
+    known,
+    compressed: compression.format === "uncompressed" ? async () => streamOf(tar()) : compressed,
+    uncompressed: async () => streamOf(tar()),
   };
 }
 
-/** The layer's tar, packed as it is read. */
-function packed(store: Store, directory: string): ReadableStream<Uint8Array> {
-  const pieces = packLayer(store.linux, directory, { leaving: true });
-  return new ReadableStream<Uint8Array>(
-    {
-      pull(controller) {
-        const { done, value } = pieces.next();
-        if (done === true) controller.close();
-        else controller.enqueue(value.slice()); // a piece is only valid until the next one
-      },
-      cancel() {
-        pieces.return({ size: 0 });
-      },
-    },
-    { highWaterMark: 0 },
-  );
+/** A layer that the store has a blob of, as it came. */
+function blobOf(store: Store, diffID: Digest, blob: { digest: Digest; size: number; mediaType: string }): Layer {
+  const compressed = async (): Promise<ReadableStream<Uint8Array>> => verified(open(store, blob.digest), blob);
+  return {
+    mediaType: blob.mediaType,
+    diffID: async () => diffID,
+    digest: async () => blob.digest,
+    size: async () => blob.size,
+    known: () => blob,
+    compressed,
+    uncompressed: async () =>
+      store.blobs.has(blob.digest) ? tarOf(store, diffID, blob.digest) : streamOf(packed(store, diffID)),
+  };
+}
+
+function open(store: Store, digest: Digest): ReadableStream<Uint8Array> {
+  return Bun.file(store.blobs.path(digest)).stream();
+}
+
+function tarOf(store: Store, diffID: Digest, blob: Digest): ReadableStream<Uint8Array> {
+  return verified(decompressStream(open(store, blob)), { digest: diffID });
+}
+
+/** The layer's tar, packed as it is read, and verified; a piece is only valid until the next one. */
+function* packed(store: Store, diffID: Digest): Generator<Uint8Array, void> {
+  const hasher = createHasher();
+  for (const piece of packLayer(store.linux, store.layers.require(diffID).path, { leaving: true })) {
+    hasher.update(piece);
+    yield piece;
+  }
+  const found = hasher.digest();
+  if (found !== diffID)
+    throw new SlipwayError("DIGEST_MISMATCH", `the store's layer ${diffID} is damaged: it packs to ${found}`, {
+      hint: "Remove the image and build it again.",
+    });
 }

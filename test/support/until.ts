@@ -1,8 +1,6 @@
-/** Resolves when it holds; throws after `seconds`. */
-export async function until(holds: () => Promise<boolean> | boolean, seconds = 20): Promise<void> {
-  const deadline = Date.now() + seconds * 1000;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`waited ${seconds} s in vain`);
-    await Bun.sleep(30);
+/** Resolves when it holds; throws after ten seconds. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 10_000; !(await holds()); await Bun.sleep(20)) {
+    if (Date.now() > end) throw new Error(`it does not come true: ${holds}`);
   }
 }

@@ -1,9 +1,11 @@
 import { writeFileSync } from "node:fs";
 import { csvFields } from "../../dockerfile/csvFields.ts";
 import type { BuildOptions } from "../../engine/Engine.ts";
+import type { OutputSpec } from "../../engine/outputs/OutputSpec.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Call, type Command, flag, given, keyValue, list, number, text } from "../Command.ts";
-import type { Progress } from "../render/plainProgress.ts";
+import { buildProgress } from "../buildProgress.ts";
+import { ownTerminal } from "../ownTerminal.ts";
 
 const later = (what: string) => ({ type: "string" as const, help: "", unsupported: what });
 
@@ -23,13 +25,23 @@ export const command: Command = {
     "build-arg": { type: "list", help: "Value of an ARG, NAME=VALUE; NAME alone takes it from the environment" },
     target: { type: "string", help: "Stage to build (default: the last)" },
     label: { type: "list", help: "Label of the image, KEY=VALUE" },
+    "source-date-epoch": {
+      type: "string",
+      help: "SOURCE_DATE_EPOCH: seconds since 1970 that no time in the image is later than, or context (default: the environment's)",
+    },
     "no-cache": { type: "bool", help: "Run every step anew" },
     "no-cache-filter": { type: "list", help: "Stages whose steps run anew" },
     pull: { type: "bool", help: "Ask the registry for base images even if they are here" },
     platform: { type: "string", help: "Platform of the result, os/architecture" },
-    network: { type: "string", help: "Network of RUN steps: default (the host's for now), host, none" },
+    network: {
+      type: "string",
+      help: "Network of RUN steps: default (the host's), host, none, container:NAME or a network",
+    },
     "add-host": { type: "list", help: "Line of /etc/hosts in RUN steps, name:address" },
-    secret: { type: "list", help: "Secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=VARIABLE]" },
+    secret: {
+      type: "list",
+      help: "Secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=VARIABLE][,cache=content]",
+    },
     ssh: { type: "list", help: "Agent for RUN --mount=type=ssh: default, ID=SOCKET, or ID=KEY[,KEY]" },
     allow: { type: "list", help: "Lets the Dockerfile ask for network.host or security.insecure" },
     "shm-size": { type: "string", help: "Size of /dev/shm in RUN steps" },
@@ -46,20 +58,35 @@ export const command: Command = {
     check: { type: "bool", help: "Check the Dockerfile and build nothing; exit status 1 when something is found" },
     "print-context": { type: "bool", help: "List what is in the build context, and which line kept or dropped it" },
     explain: { type: "bool", help: "Say for each step why it ran" },
+    "verify-reproducible": {
+      type: "bool",
+      help: "Build a second time without the cache, and say which files differ; exit status 1 when some do",
+    },
     "fail-on-miss": { type: "bool", help: "Fail, and say why, where a step is not in the cache" },
-    load: { type: "bool", help: "Accepted: the image is in the store in any case" },
+    "on-error": { type: "string", help: "shell: open a shell in the step that fails, as it left things" },
+    load: { type: "bool", help: "The image goes to the store, beside what --output says" },
     rm: { type: "bool", help: "Accepted: temporary containers are always removed" },
     "force-rm": { type: "bool", help: "Accepted: temporary containers are always removed" },
-    push: later("push comes in a later version; build, then use another tool for now"),
-    output: { ...later("other outputs than an image in the store come in a later version"), short: "o" },
-    "cache-from": later("importing caches comes in a later version"),
-    "cache-to": later("exporting caches comes in a later version"),
+    push: { type: "bool", help: "The same as --output type=registry" },
+    output: {
+      type: "list",
+      short: "o",
+      help: "Where the result goes: a directory, or type=image|oci|docker|local|tar|cacheonly,dest=PATH (may be repeated)",
+    },
+    "cache-from": {
+      type: "list",
+      help: "Cache of another build: IMAGE, type=registry,ref=IMAGE or type=local,src=DIRECTORY[,tag=TAG]",
+    },
+    "cache-to": {
+      type: "list",
+      help: "Where the build's cache goes: type=inline, type=registry,ref=IMAGE or type=local,dest=DIRECTORY; mode=max: every step's",
+    },
     attest: later("attestations come in a later version"),
     sbom: later("attestations come in a later version"),
     provenance: later("attestations come in a later version"),
-    "metadata-file": later("it comes in a later version"),
+    "metadata-file": { type: "string", help: "File that gets what is known of the result, as JSON" },
     squash: { type: "bool", help: "", unsupported: "it comes in a later version" },
-    annotation: later("annotations come in a later version"),
+    annotation: { type: "list", help: "Annotation of the image, [LEVEL:]KEY=VALUE" },
     policy: later("source policies come in a later version"),
     builder: later("there is one builder, this program"),
     resource: later("build steps run without a cgroup of their own"),
@@ -81,7 +108,11 @@ export const command: Command = {
     const options = {
       context: call.positionals[0] as string,
       tags: list(call, "tag"),
-      buildArgs: Object.fromEntries(list(call, "build-arg").map(buildArg)),
+      buildArgs: {
+        ...defaultEpoch(),
+        ...Object.fromEntries(list(call, "build-arg").map(buildArg)),
+        ...given("SOURCE_DATE_EPOCH", text(call, "source-date-epoch")),
+      },
       labels: Object.fromEntries(list(call, "label").map(keyValue)),
       noCache: flag(call, "no-cache"),
       noCacheFilter: list(call, "no-cache-filter").flatMap((each) => each.split(",")),
@@ -89,9 +120,13 @@ export const command: Command = {
       addHosts: list(call, "add-host"),
       secrets: list(call, "secret").map(secret),
       ssh: list(call, "ssh").map(sshSource),
+      ...(await caches(call)),
+      verifyReproducible: flag(call, "verify-reproducible"),
       failOnMiss: flag(call, "fail-on-miss"),
+      ...given("shellOnError", shellOnError(text(call, "on-error"))),
       allow: list(call, "allow")
         .flatMap((each) => each.split(","))
+        .filter((each) => each !== "buildx.local.delete")
         .map(entitlement),
       ulimits: list(call, "ulimit"),
       ...given("shmSize", await shmSize(text(call, "shm-size"))),
@@ -105,27 +140,80 @@ export const command: Command = {
     };
     const request = callOf(call);
     if (request !== undefined) return describe(call, options, request);
-    const progress = await createProgress(call);
+    const outputs = await buildOutputs(call);
+    const progress = await buildProgress(call);
     const engine = await call.engine((event) => progress.event(event));
     const { build } = await import("../../engine/build.ts");
     let result: Awaited<ReturnType<typeof build>>;
     try {
-      result = await build(engine, options);
+      result = await build(engine, { ...options, ...given("outputs", outputs) });
     } finally {
       progress.finish();
     }
     const iidfile = text(call, "iidfile");
     if (iidfile !== undefined) writeFileSync(iidfile, result.imageID);
+    const metadata = text(call, "metadata-file");
+    if (metadata !== undefined) writeFileSync(metadata, metadataText(result.metadata));
     if (result.warnings.length > 0 && !flag(call, "quiet")) {
       const { violationText } = await import("../../dockerfile/checks/violations.ts");
       const { humanCount } = await import("../render/humanCount.ts");
       call.err(`\n ${humanCount(result.warnings.length, "warning", "warnings")} found (--check shows more):\n`);
       for (const warning of result.warnings) call.err(` - ${violationText(warning)}\n`);
     }
-    call.out(`${result.imageID}\n`);
-    return 0;
+    if (isImage(outputs)) call.out(`${result.imageID}\n`);
+    if (result.verification === undefined) return 0;
+    const { verificationText } = await import("../render/verificationText.ts");
+    call.err(verificationText(result.verification));
+    return result.verification.differences.length === 0 ? 0 : 1;
   },
 };
+
+/** What `-o`, `--load` and `--push` ask for; undefined where none is there. */
+async function buildOutputs(call: Call): Promise<OutputSpec[] | undefined> {
+  const texts = list(call, "output");
+  if (flag(call, "load")) texts.push("type=docker");
+  if (flag(call, "push")) texts.push("type=registry");
+  const annotated = list(call, "annotation");
+  if (texts.length === 0 && annotated.length === 0) return undefined;
+  const [{ parseOutput }, { parseAnnotations }, { parseReference }] = await Promise.all([
+    import("../../engine/outputs/parseOutput.ts"),
+    import("../../engine/outputs/annotations.ts"),
+    import("../../oci/reference.ts"),
+  ]);
+  const shared = {
+    tags: list(call, "tag").map((tag) => parseReference(tag).canonical),
+    annotations: parseAnnotations(annotated),
+  };
+  if (texts.length === 0) texts.push("type=image");
+  const outputs = texts.map((each) => parseOutput(each, shared));
+  const { checkDeletion } = await import("../../engine/outputs/checkDeletion.ts");
+  const allowed = list(call, "allow").some((each) => each.split(",").includes("buildx.local.delete"));
+  if (!allowed) for (const output of outputs) checkDeletion(output, process.cwd());
+  const streams = outputs.filter((output) => "dest" in output && output.dest === "-");
+  if (streams.length > 1)
+    throw new SlipwayError("INVALID_OUTPUT", "two outputs cannot both be written to standard output");
+  if (streams.length === 1 && process.stdout.isTTY === true) {
+    const [{ type }] = streams as [OutputSpec];
+    throw new SlipwayError(
+      "INVALID_OUTPUT",
+      `dest file is required for ${type} exporter. refusing to write to console`,
+      { hint: `For example -o type=${type},dest=result.tar` },
+    );
+  }
+  return outputs;
+}
+
+/** Whether the ID says something about the outputs, and standard output is free for it. */
+function isImage(outputs: readonly OutputSpec[] | undefined): boolean {
+  if (outputs === undefined) return true;
+  if (outputs.some((output) => "dest" in output && output.dest === "-")) return false;
+  return outputs.some(({ type }) => type === "image" || type === "oci" || type === "docker");
+}
+
+/** By name, as buildx writes it. */
+function metadataText(metadata: Record<string, unknown>): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1))), null, 2);
+}
 
 interface Request {
   what: "check" | "outline" | "targets" | "context";
@@ -185,25 +273,34 @@ function namedContext(argument: string): [string, string] {
   });
 }
 
+/** buildx: the environment's, unless a build argument says another. */
+function defaultEpoch(): Record<string, string> {
+  const { SOURCE_DATE_EPOCH = "" } = process.env;
+  return SOURCE_DATE_EPOCH === "" ? {} : { SOURCE_DATE_EPOCH };
+}
+
 function buildArg(argument: string): [string, string | undefined] {
   const equals = argument.indexOf("=");
   return equals < 0 ? [argument, process.env[argument]] : [argument.slice(0, equals), argument.slice(equals + 1)];
 }
 
-/** buildx: `id=NAME,src=FILE`, `id=NAME,env=VARIABLE`, `type=env,…`; `id=NAME` is the variable of that name, else the file. */
-function secret(argument: string): { id: string; source?: string; env?: string } {
+/**
+ * buildx: `id=NAME,src=FILE`, `id=NAME,env=VARIABLE`, `type=env,…`; `id=NAME` is the variable of that name, else the file. Ours:
+ * `cache=content`.
+ */
+function secret(argument: string): { id: string; source?: string; env?: string; inKey?: boolean } {
   const fields: Record<string, string> = {};
   for (const field of csvFields(argument)) {
     const [key, value] = keyValue(field);
     const name = key.toLowerCase();
-    if (!["id", "src", "source", "env", "type"].includes(name) || !field.includes("=")) {
+    if (!["id", "src", "source", "env", "type", "cache"].includes(name) || !field.includes("=")) {
       throw new SlipwayError("USAGE", `--secret ${argument}: unexpected ${JSON.stringify(field)}`, {
-        hint: "It takes id, src, env and type.",
+        hint: "It takes id, src, env, type and cache.",
       });
     }
     fields[name === "src" ? "source" : name] = value;
   }
-  const { id = "", source = "", env = "", type = "" } = fields;
+  const { id = "", source = "", env = "", type = "", cache } = fields;
   if (id === "") {
     throw new SlipwayError("USAGE", `--secret ${argument}: it must say id=NAME`, {
       hint: "For example --secret id=token,src=token.txt",
@@ -211,10 +308,15 @@ function secret(argument: string): { id: string; source?: string; env?: string }
   }
   if (type !== "" && type !== "env" && type !== "file")
     throw new SlipwayError("USAGE", `--secret ${argument}: unsupported type ${JSON.stringify(type)}`);
-  if (env !== "") return { id, env };
-  if (type === "env" && source !== "") return { id, env: source };
-  if (source !== "") return { id, source };
-  return process.env[id] === undefined ? { id, source: id } : { id, env: id };
+  if (cache !== undefined && cache !== "content")
+    throw new SlipwayError("USAGE", `--secret ${argument}: cache=${cache} is not known`, {
+      hint: "cache=content runs the steps that use the secret again when it changes; without it they stay cached.",
+    });
+  const about = { id, ...(cache === undefined ? {} : { inKey: true }) };
+  if (env !== "") return { ...about, env };
+  if (type === "env" && source !== "") return { ...about, env: source };
+  if (source !== "") return { ...about, source };
+  return process.env[id] === undefined ? { ...about, source: id } : { ...about, env: id };
 }
 
 /** buildx: `ID`, `ID=SOCKET`, `ID=KEY[,KEY…]`. */
@@ -231,38 +333,20 @@ function entitlement(argument: string): string {
   });
 }
 
+async function caches(call: Call): Promise<Pick<BuildOptions, "cacheFrom" | "cacheTo">> {
+  const [from, to] = [list(call, "cache-from"), list(call, "cache-to")];
+  if (from.length === 0 && to.length === 0) return {};
+  const { parseCacheFrom, parseCacheTo } = await import("../../engine/cache/parseCacheSpec.ts");
+  return { cacheFrom: from.map(parseCacheFrom), cacheTo: to.map(parseCacheTo) };
+}
+
+function shellOnError(value: string | undefined): ReturnType<typeof ownTerminal> | undefined {
+  if (value === undefined) return undefined;
+  if (value === "shell") return ownTerminal("--on-error=shell");
+  throw new SlipwayError("USAGE", `--on-error ${value} is not known`, { hint: "It takes shell." });
+}
+
 async function shmSize(value: string | undefined): Promise<number | undefined> {
   if (value === undefined) return undefined;
   return (await import("../createFlags.ts")).bytes(value);
-}
-
-async function createProgress(call: Call): Promise<Progress> {
-  const wish = flag(call, "quiet") ? "quiet" : (text(call, "progress") ?? process.env.BUILDKIT_PROGRESS ?? "auto");
-  const isTerminal = process.stderr.isTTY === true;
-  if (wish === "quiet" || wish === "none") return { event: () => {}, finish: () => {} };
-  if (wish === "rawjson")
-    return { event: (event) => call.err(`${JSON.stringify(event, bytesAsText)}\n`), finish: () => {} };
-  if (wish === "tty" || (wish === "auto" && isTerminal)) {
-    const [{ createTtyProgress }, { terminalSize }] = await Promise.all([
-      import("../render/ttyProgress.ts"),
-      import("../render/terminalSize.ts"),
-    ]);
-    return createTtyProgress({
-      write: call.err,
-      size: terminalSize(2),
-      color: (process.env.NO_COLOR ?? "") === "",
-      explain: flag(call, "explain"),
-    });
-  }
-  if (wish !== "plain" && wish !== "auto") {
-    throw new SlipwayError("USAGE", `--progress ${wish} is not known`, {
-      hint: "It takes auto, plain, tty, quiet or rawjson.",
-    });
-  }
-  const { createPlainProgress } = await import("../render/plainProgress.ts");
-  return createPlainProgress(call.err, { explain: flag(call, "explain") });
-}
-
-function bytesAsText(_: string, value: unknown): unknown {
-  return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
 }

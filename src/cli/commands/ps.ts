@@ -3,6 +3,8 @@ import { humanDuration } from "../../engine/humanDuration.ts";
 import { containerOptions } from "../../engine/ContainerOptions.ts";
 import { type ContainerSize, containerSize } from "../../engine/containerSize.ts";
 import { psFilter } from "../../engine/psFilter.ts";
+import { portsText } from "../../engine/networkPorts.ts";
+import { runningNetwork } from "../../engine/networkRecords.ts";
 import { listContainers } from "../../engine/listContainers.ts";
 import { quote } from "../../plan/goFormat.ts";
 import { type Command, flag, list, number, text } from "../Command.ts";
@@ -80,7 +82,7 @@ function row(each: ContainerSummary, whole: boolean, size: ContainerSize | undef
     RunningFor: `${humanDuration(Date.now() - each.created)} ago`,
     Status: each.statusText,
     State: each.status,
-    Ports: "",
+    Ports: ports(each),
     Names: each.name,
     Labels: Object.entries(labels)
       .map(([key, value]) => `${key}=${value}`)
@@ -91,4 +93,10 @@ function row(each: ContainerSummary, whole: boolean, size: ContainerSize | undef
     Size: size === undefined ? "0B" : `${humanSize(size.written)} (virtual ${humanSize(size.whole)})`,
   };
   return withLabels(values, labels);
+}
+
+/** Of one that runs. */
+function ports(each: ContainerSummary): string {
+  if (each.status !== "running" && each.status !== "paused") return "";
+  return portsText(runningNetwork(each).ports, Object.keys(containerOptions(each).config.ExposedPorts ?? {}));
 }

@@ -1,4 +1,5 @@
 import type { EngineEvent } from "../../engine/events.ts";
+import { becauseLines } from "./changeLines.ts";
 import { humanSize } from "./humanSize.ts";
 import { lineSplitter, oneLine } from "./lineSplitter.ts";
 import { createLogTail, type LogTail } from "./logTail.ts";
@@ -25,6 +26,7 @@ const TAIL = { lines: 200, characters: 1 << 20 };
 export function createPlainProgress(write: (text: string) => void, options: { explain: boolean }): Progress {
   const vertices = new Map<string, Vertex>();
   const logs = new Map<string, LogTail>();
+  let count = 0;
   let failed: { id: string; message: string } | undefined;
   let last: number | undefined;
 
@@ -37,7 +39,7 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
 
   function begin(id: string, shown: string, time: number): void {
     const name = oneLine(shown);
-    const number = vertices.size + 1;
+    const number = ++count;
     const splitters = new Map<1 | 2, ReturnType<typeof lineSplitter>>();
     const vertex: Vertex = {
       number,
@@ -49,12 +51,12 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
           splitter = lineSplitter();
           splitters.set(stream, splitter);
         }
-        for (const line of splitter.push(data)) log(id, vertex, line, at);
+        log(id, vertex, splitter.push(data), at);
       },
       flush(at) {
         for (const splitter of splitters.values()) {
           const rest = splitter.rest();
-          if (rest !== "") log(id, vertex, rest, at);
+          if (rest !== "") log(id, vertex, [rest], at);
         }
       },
     };
@@ -62,11 +64,14 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
     say(vertex, name);
   }
 
-  function log(id: string, vertex: Vertex, line: string, time: number): void {
-    say(vertex, `${((time - vertex.started) / 1000).toFixed(3)} ${line}`);
+  /** Lines that came together are written together: a write for each would hold the step up. */
+  function log(id: string, vertex: Vertex, lines: readonly string[], time: number): void {
+    if (lines.length === 0) return;
+    const mark = `${((time - vertex.started) / 1000).toFixed(3)} `;
+    say(vertex, mark + lines.join(`\n#${vertex.number} ${mark}`));
     const kept = logs.get(id) ?? createLogTail(TAIL);
     logs.set(id, kept);
-    kept.push([line]);
+    kept.push(lines.slice(-TAIL.lines));
   }
 
   return {
@@ -97,7 +102,7 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
           logs.delete(event.id);
           if (event.cached) say(vertex, "CACHED");
           else {
-            if (options.explain && event.reason !== undefined) say(vertex, `because: ${oneLine(event.reason)}`);
+            if (options.explain) for (const line of becauseLines(event)) say(vertex, line);
             say(vertex, `DONE ${((event.time - vertex.started) / 1000).toFixed(1)}s`);
           }
           break;

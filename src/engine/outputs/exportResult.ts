@@ -1,0 +1,111 @@
+import { putImage, serializeConfig } from "../../store/putImage.ts";
+import type { ImageConfig } from "../../oci/config.ts";
+import { type Digest, sha256 } from "../../oci/digest.ts";
+import type { Platform } from "../../oci/platform.ts";
+import type { Lease } from "../../store/Store.ts";
+import type { Engine } from "../Engine.ts";
+import type { Status, Vertices } from "../vertices.ts";
+import { goesToStore, type OutputSpec } from "./OutputSpec.ts";
+
+export interface BuiltResult {
+  config: ImageConfig;
+  platform: Platform;
+  /** Canonical names. */
+  tags: string[];
+  /** SOURCE_DATE_EPOCH in seconds. */
+  epoch?: number;
+}
+
+export interface Exported {
+  imageID: Digest;
+  /** The image is in the store. */
+  stored: boolean;
+  /** As buildx's `--metadata-file` has it. */
+  metadata: Record<string, unknown>;
+}
+
+/**
+ * Gives the result of a build to its outputs, one after the other, each a step of the progress display. The lease holds the layers. What
+ * fails leaves nothing half-written behind; outputs before it stay.
+ */
+export async function exportResult(
+  engine: Engine,
+  result: BuiltResult,
+  { outputs, vertices, lease }: { outputs: readonly OutputSpec[]; vertices: Vertices; lease: Lease },
+): Promise<Exported> {
+  const exported: Exported = {
+    imageID: sha256(new TextEncoder().encode(serializeConfig(result.config))),
+    stored: false,
+    metadata: {},
+  };
+  for (const output of outputs) {
+    if (goesToStore(output)) {
+      await vertices.internal("exporting to image", async (status) =>
+        toStore(engine, result, { output, lease, status }),
+      );
+      exported.stored = true;
+      continue;
+    }
+    if (output.type !== "cacheonly")
+      Object.assign(
+        exported.metadata,
+        await vertices.internal(vertexName(output), (status) => exportOne(engine, result, output, { lease, status })),
+      );
+  }
+  return exported;
+}
+
+function vertexName(output: OutputSpec): string {
+  switch (output.type) {
+    case "local":
+      return "exporting to client directory";
+    case "tar":
+      return "exporting to client tarball";
+    default:
+      return `exporting to ${output.type} image format`;
+  }
+}
+
+function toStore(
+  { store }: Engine,
+  { config, tags }: BuiltResult,
+  { output, lease, status }: { output: OutputSpec; lease: Lease; status: Status },
+): void {
+  const names = "names" in output ? output.names : tags;
+  const { imageID } = store.transaction(() => {
+    const written = putImage(store, { config, lease });
+    for (const name of names) store.images.tag(name, written.imageID);
+    return written;
+  });
+  status(`writing image ${imageID}`);
+  for (const name of names) status(`naming to ${name.replace(/:latest$/, "")}`);
+}
+
+async function exportOne(
+  engine: Engine,
+  { config, platform, tags, epoch }: BuiltResult,
+  output: OutputSpec,
+  { lease, status }: { lease: Lease; status: Status },
+): Promise<Record<string, unknown>> {
+  const layers = config.rootfs.diff_ids;
+  switch (output.type) {
+    case "local":
+    case "tar": {
+      const { exportDirectory, exportTar } = await import("./exportRoot.ts");
+      const text = output.type === "local" ? "copying files" : "sending tarball";
+      const onProgress = (current: number): void => status(text, { key: text, current, done: false });
+      const split = output.platformSplit === undefined ? {} : { platformSplit: output.platformSplit };
+      const root = { layers, platform, ...split, ...(epoch === undefined ? {} : { epoch }) };
+      if (output.type === "tar") await exportTar(engine, root, { dest: output.dest, onProgress });
+      else await exportDirectory(engine, root, { dest: output.dest, mode: output.mode, onProgress });
+      status(text, { key: text, done: true });
+      return {};
+    }
+    case "oci":
+    case "docker": {
+      const { exportArchive } = await import("./exportArchive.ts");
+      return exportArchive(engine, { config, platform, tags }, output, { lease, status });
+    }
+  }
+  throw new Error(`no exporter for ${output.type}`);
+}
