@@ -7,8 +7,6 @@ import { settingFlags, settingsOf } from "./settingFlags.ts";
 import { bytes } from "./sizes.ts";
 import { networkFlags, networkOptions } from "./networkFlags.ts";
 
-const later = (what = "it comes in a later version"): Flag => ({ type: "string", help: "", unsupported: what });
-
 /** Flags of `run` and `create`. */
 export const createFlags: Record<string, Flag> = {
   interactive: { type: "bool", short: "i", help: "Keep standard input open" },

@@ -3,7 +3,15 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { ContainerRecord } from "../store/Store.ts";
 import { removeContainerCgroups } from "./containerCgroup.ts";
 import { containerOptions } from "./ContainerOptions.ts";
-import { endContainer, endRestart, endWatchers, isUp, refreshContainer, startLock } from "./containerState.ts";
+import {
+  attachLock,
+  endContainer,
+  endRestart,
+  endWatchers,
+  isUp,
+  refreshContainer,
+  startLock,
+} from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
 import { recordContainerEvent } from "./eventLog.ts";
 import { SIGKILL, sendSignal } from "./killContainer.ts";
@@ -81,6 +89,7 @@ export function dropContainer(
   } else endContainer(record.id, directory);
   releaseNetworkOf(engine, record);
   store.containers.remove(record.id);
+  store.tryLock(attachLock(record.id))?.(); // takes the file of a killed holder away
   if (options.volumes === true) {
     const used = containerOptions(record).anonymousVolumes.length > 0 ? usedVolumes(engine) : undefined;
     for (const name of containerOptions(record).anonymousVolumes)
