@@ -85,7 +85,7 @@ export function spawnConmon(
     async createContainer() {
       try {
         linux.write(startWrite, new Uint8Array(1));
-        const watchdog = setInterval(() => endIfRuntimeDied(record.id, files.conmonPid), WATCHDOG_MS);
+        const watchdog = watchRuntime(record.id, files.conmonPid);
         const reported = await readLine(syncRead).finally(() => clearInterval(watchdog));
         const answer = /\{.*\}/.exec(reported)?.[0];
         const report = answer === undefined ? undefined : (JSON.parse(answer) as { data: number; message?: string });
@@ -113,15 +113,26 @@ export function spawnConmon(
   };
 }
 
-const WATCHDOG_MS = 300;
+const LOOK_MS = 300;
+/** Three seconds in which conmon, with nothing left to wait for, has not moved: not one that only gets no processor, which would be ready to run. */
+const STUCK_LOOKS = 10;
 
 /**
  * A runtime that is killed when it has made the first process, and before it said so, leaves that waiting for it, and conmon for the end of what both
- * hold open: they are ended. The process is conmon's child then, and not the runtime's.
+ * hold open: they are ended. The process is conmon's child then, and conmon asleep.
  */
-function endIfRuntimeDied(id: string, conmonPidFile: string): void {
-  const conmon = Number(readOr(conmonPidFile));
-  if (conmon > 0 && runtimePids(id).some(({ pid }) => parentOf(pid) === conmon)) endProcesses(id);
+function watchRuntime(id: string, conmonPidFile: string): ReturnType<typeof setInterval> {
+  let stuck = 0;
+  let before = "";
+  return setInterval(() => {
+    const conmon = Number(readOr(conmonPidFile));
+    const status = conmon > 0 ? readOr(`/proc/${conmon}/status`) : "";
+    const moved = /^State:\s+S/m.test(status) ? (/^voluntary_ctxt_switches:.*/m.exec(status)?.[0] ?? "") : "";
+    const isOrphaned = moved !== "" && runtimePids(id).some(({ pid }) => parentOf(pid) === conmon);
+    stuck = isOrphaned && moved === before ? stuck + 1 : 0;
+    before = moved;
+    if (stuck >= STUCK_LOOKS) endProcesses(id);
+  }, LOOK_MS);
 }
 
 function parentOf(pid: number): number {
