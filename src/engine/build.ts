@@ -5,7 +5,7 @@ import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import { familiarName, parseReference } from "../oci/reference.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import type { Graph, StepID } from "../plan/graph.ts";
+import type { Graph, ImageStep, StepID } from "../plan/graph.ts";
 import { planBuild } from "../plan/plan.ts";
 import { parseUlimits } from "../runtime/rlimits.ts";
 import { createSshAgents } from "../runtime/sshAgents.ts";
@@ -17,6 +17,7 @@ import { createBaseResolver } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
 import { startBuildRecord } from "./buildRecords.ts";
 import { buildViolations } from "./buildViolations.ts";
+import type { Lease } from "../store/Store.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
 import { exportResult } from "./outputs/exportResult.ts";
 import { defaultForm } from "./outputs/OutputSpec.ts";
@@ -46,7 +47,8 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Buil
   try {
     const result = await buildImage(recorded, options, tags);
     recorder.finish({ imageID: result.imageID });
-    return result;
+    // buildx: builder, node, and the build's own name.
+    return { ...result, metadata: { ...result.metadata, "buildx.build.ref": `default/default/${recorder.id}` } };
   } catch (error) {
     recorder.finish({ error, canceled: engine.signal.aborted });
     throw error;
@@ -105,8 +107,9 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
     const solved = await solve(graph, context);
     contexts.save();
 
+    const assembled = assembleConfig(graph, solved.target.layers, solved.results);
     const result = {
-      config: assembleConfig(graph, solved.target.layers, solved.results),
+      config: options.squash === true ? await squashed(engine, graph, assembled, lease) : assembled,
       platform: graph.target.platform,
       tags,
     };
@@ -120,6 +123,28 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
     ssh.close();
     lease.release();
   }
+}
+
+/** What the target adds to its base image in one layer. */
+async function squashed(engine: Engine, graph: Graph, config: ImageConfig, lease: Lease): Promise<ImageConfig> {
+  const [{ squashConfig }, { sha256 }, { serializeConfig }] = await Promise.all([
+    import("./outputs/squashLayers.ts"),
+    import("../oci/digest.ts"),
+    import("../store/putImage.ts"),
+  ]);
+  const { diff_ids } = config.rootfs;
+  const base = graph.steps
+    .filter((step) => step.kind === "image" && step.layers.every((diffID, i) => diff_ids[i] === diffID))
+    .reduce<ImageStep | undefined>((best, step) => {
+      const image = step as ImageStep;
+      return image.layers.length > (best?.layers.length ?? 0) ? image : best;
+    }, undefined);
+  return squashConfig(engine, config, {
+    kept: base?.layers.length ?? 0,
+    baseID: base?.imageID,
+    imageID: sha256(serializeConfig(config)),
+    lease,
+  });
 }
 
 /** What is worth a word and changes nothing. */
