@@ -27,7 +27,7 @@ function makeLayer(layer: number): Uint8Array {
 }
 
 /** Words in random order. */
-function makeText(random: () => number, length: number): Uint8Array {
+export function makeText(random: () => number, length: number): Uint8Array {
   const words = Array.from(
     { length: 8192 },
     () => Math.floor(random() * 2 ** 40).toString(36) + (random() < 0.1 ? "\n" : " "),
@@ -42,7 +42,7 @@ function makeText(random: () => number, length: number): Uint8Array {
 }
 
 /** Mulberry32: small, fast, the same on every machine. Numbers in [0, 1). */
-function createRandom(seed: number): () => number {
+export function createRandom(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

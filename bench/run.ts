@@ -10,7 +10,7 @@ import type { Bench } from "./Bench.ts";
 import { bigLayers } from "./bigImage.ts";
 import { type Measured, measure } from "./measure.ts";
 import { findPeers } from "./peers.ts";
-import { scenarios } from "./scenarios.ts";
+import { scenarios } from "./scenarios/scenarios.ts";
 import { table } from "./table.ts";
 
 const { values } = parseArgs({
@@ -57,7 +57,8 @@ try {
     `${table(rows)}\n\nMedians of ${runs} runs in seconds; in brackets slipway's share of that time.\n`,
   );
   if (peers !== undefined) {
-    const tags = ["bench-hello", "bench-steps", `${registry.host}/big:latest`];
+    const tags = ["hello", "steps", "app", "files", "gigabyte"].map((each) => `bench-${each}`);
+    tags.push(`${registry.host}/big:latest`);
     for (const tool of [peers.docker, peers.buildah, peers.podman])
       for (const tag of tags) may([...tool, "rmi", "-f", tag]);
   }

@@ -6,4 +6,10 @@ export interface LoopbackRegistry {
   stop(): Promise<void>;
 }
 /** Starts Debian's docker-registry on a free loopback port, its data in `folder`. Resolves when it answers. */
-export function startRegistry(folder: string): Promise<LoopbackRegistry>;
+export interface RegistrySettings {
+  tls?: { certificate: string; key: string; clientca?: string };
+  /** That part of docker-registry's configuration. */
+  auth?: object;
+}
+
+export function startRegistry(folder: string, settings?: RegistrySettings): Promise<LoopbackRegistry>;

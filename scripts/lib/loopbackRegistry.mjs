@@ -1,14 +1,16 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 
 /**
  * Starts Debian's docker-registry on a free loopback port, its data in `folder`. Resolves when it answers.
  * `stop` ends it and waits for its end.
+ * @param {string} folder
+ * @param {import("./loopbackRegistry.mjs").RegistrySettings} [settings]
  * @returns {Promise<{ url: string, host: string, stop(): Promise<void> }>}
  */
-export async function startRegistry(folder) {
+export async function startRegistry(folder, { tls, auth } = {}) {
   const host = `127.0.0.1:${await freePort()}`;
   mkdirSync(folder, { recursive: true });
   // Of its own name: several registries may serve one folder.
@@ -20,7 +22,17 @@ export async function startRegistry(folder) {
       version: 0.1,
       log: { level: "error", accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: join(folder, "data") }, delete: { enabled: true } },
-      http: { addr: host },
+      http: {
+        addr: host,
+        ...(tls && {
+          tls: {
+            certificate: tls.certificate,
+            key: tls.key,
+            ...(tls.clientca && { clientcas: [tls.clientca] }),
+          },
+        }),
+      },
+      ...(auth && { auth }),
     }),
   );
   const child = spawn("docker-registry", ["serve", config], { stdio: ["ignore", "ignore", "pipe"] });
@@ -43,23 +55,26 @@ export async function startRegistry(folder) {
   };
 
   const deadline = Date.now() + 10_000;
-  while (!(await answers(`http://${host}/v2/`))) {
+  while (!(await listens(host))) {
     if (ended || Date.now() > deadline) {
       await stop();
       throw new Error(`docker-registry did not start: ${complaint}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
-  return { url: `http://${host}`, host, stop };
+  return { url: `${tls ? "https" : "http"}://${host}`, host, stop };
 }
 
-async function answers(url) {
-  try {
-    return (await fetch(url, { signal: AbortSignal.timeout(1000) })).ok;
-  } catch {
-    // Not listening yet.
-    return false;
-  }
+function listens(host) {
+  const [address, port] = host.split(":");
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), address);
+    for (const event of ["connect", "error"])
+      socket.once(event, () => {
+        socket.destroy();
+        resolve(event === "connect");
+      });
+  });
 }
 
 function freePort() {

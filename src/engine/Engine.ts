@@ -1,8 +1,12 @@
+import type { Patience } from "../registry/retry.ts";
 import type { SshSource } from "../runtime/sshAgents.ts";
+import type { Terminal } from "../runtime/runStep.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
+import type { CacheSettings } from "./cacheLimits.ts";
+import type { NetworkAttachment } from "./networkRecords.ts";
 import type { Emit } from "./events.ts";
 import type { OutputSpec } from "./outputs/OutputSpec.ts";
 
@@ -23,8 +27,15 @@ export interface EngineConfig {
   root: string;
   /** `crun`, `runc` or a path; undefined: the probe chooses. */
   runtime?: string;
-  /** Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway). */
-  registries: Record<string, { mirrors?: string[]; http?: boolean }>;
+  /**
+   * Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway).
+   * `tlsVerify` false: any certificate is taken. `foreignLayers`: layers may come from the `urls` that a manifest names.
+   */
+  registries: Record<string, { mirrors?: string[]; http?: boolean; tlsVerify?: boolean; foreignLayers?: boolean }>;
+  /** How long a registry is waited for, and how often it is asked again. Not from a file. */
+  patience?: Patience;
+  /** Sizes of the build cache, and how many build records are kept. */
+  cache?: CacheSettings;
 }
 
 // build.ts --------------------------------------------------------------------------------------------------------------
@@ -49,10 +60,13 @@ export interface BuildOptions {
   network?: string;
   addHosts: string[];
   jobs?: number;
-  secrets: { id: string; source?: string; env?: string }[];
+  /** `inKey`: steps that use it run again when its bytes change. */
+  secrets: { id: string; source?: string; env?: string; inKey?: boolean }[];
   ssh?: SshSource[];
   /** A step that is not in the cache fails the build. */
   failOnMiss?: boolean;
+  /** The step that fails opens a shell on this terminal; the build fails when it is left. */
+  shellOnError?: Terminal;
   /** `network.host`, `security.insecure`: what the Dockerfile may ask for beyond the sandbox. */
   allow?: string[];
   /** Bytes of /dev/shm in RUN steps. */
@@ -81,6 +95,8 @@ export interface BuildResult {
 // pull.ts ---------------------------------------------------------------------------------------------------------------
 
 export interface PullOptions {
+  authFile?: string;
+  tlsVerify?: boolean;
   platform?: string;
 }
 export interface PullResult {
@@ -92,7 +108,10 @@ export interface PullResult {
   /** False when the store had it all. */
   updated: boolean;
 }
-/** pull(engine, reference, options): Promise<PullResult> */
+/**
+ * pull(engine, reference, options): Promise<PullResult>
+ * push(engine, reference, options): Promise<Pushed[]>                   one for each tag (push.ts)
+ */
 
 // images.ts -------------------------------------------------------------------------------------------------------------
 
@@ -143,7 +162,18 @@ export interface CreateOptions {
   /** Keep stdin open. */
   interactive: boolean;
   autoRemove: boolean;
+  /** `default`, `host`, `none`, `container:ID` or a network: what `networks` does not say. */
   network: string;
+  /** Its networks, by name or ID; the first one may also be one of the words of `network`. */
+  networks?: NetworkAttachment[] | undefined;
+  /** `-p` as given. */
+  publish?: string[];
+  publishAll?: boolean;
+  expose?: string[];
+  dns?: string[];
+  dnsSearch?: string[];
+  dnsOptions?: string[];
+  domainname?: string;
   readOnly: boolean;
   privileged: boolean;
   capAdd: string[];

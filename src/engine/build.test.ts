@@ -21,6 +21,8 @@ import { createFileTree } from "../solve/tree/FileTree.ts";
 import { createTreeDigester } from "../solve/tree/treeDigest.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
 import { storeImage } from "../store/storeImage.ts";
+import type { FileChange } from "../solve/explain/fileChanges.ts";
+import type { MissChange } from "../solve/explain/explainMiss.ts";
 import { build } from "./build.ts";
 import type { BuildOptions, BuildResult } from "./Engine.ts";
 
@@ -123,21 +125,98 @@ test("a step that runs again and writes the same leaves what follows cached", ()
     expect(ran(test)).toEqual(["RUN echo same > /out # again"]);
   }));
 
-test("a miss names the file that changed", () =>
+test("a miss names all that changed: files with their digests, modes and links, arguments, variables, the base image, the command", () =>
   withEngine(async (test) => {
     const path = context(test, {
       "a.txt": "1",
-      Dockerfile: [...base, "ARG V=1", "COPY a.txt /a.txt", "RUN echo $V"].join("\n"),
+      "src/same": "same",
+      "src/edited": "1",
+      "src/gone": "gone",
+      "src/mode": "mode",
+      "base.Dockerfile": [...base, "COPY a.txt /from-base"].join("\n"),
+      Dockerfile: [
+        "FROM moving",
+        "ARG V=1",
+        "COPY a.txt /a.txt",
+        "COPY src /src",
+        "RUN --mount=target=/m,source=src echo $V",
+      ].join("\n"),
     });
+    symlinkSync("same", join(path, "src/link"));
+    await run(test, path, { file: join(path, "base.Dockerfile"), tags: ["moving"] });
     await run(test, path);
-    test.events.length = 0;
-    write(path, { "a.txt": "2" });
+    const misses = (): { reason: string; changes: MissChange[] }[] =>
+      test.events
+        .splice(0)
+        .flatMap(({ ...event }) =>
+          event.type === "step.done" && event.reason !== undefined
+            ? [{ reason: event.reason, changes: event.changes ?? [] }]
+            : [],
+        );
+    misses();
+    write(path, { "a.txt": "2", "src/edited": "22", "src/new": "" });
+    chmodSync(join(path, "src/mode"), 0o600);
+    rmSync(join(path, "src/gone"));
+    rmSync(join(path, "src/link"));
+    symlinkSync("edited", join(path, "src/link"));
     await run(test, path, { buildArgs: { V: "2" } });
-    const reasons = test.events.flatMap((event) =>
-      event.type === "step.done" && event.reason !== undefined ? [event.reason] : [],
+    const [one, directory, mounted] = misses();
+    const hash = (text: string): string => new Bun.SHA256().update(text).digest("hex");
+    const content = (old: string, now: string) => ({ what: "content" as const, old: hash(old), new: hash(now) });
+    expect(one).toEqual({
+      reason: "a.txt changed",
+      changes: [{ part: "a.txt", files: [{ path: "a.txt", change: "changed", differences: [content("1", "2")] }] }],
+    });
+    const files = [
+      { path: "src/edited", change: "changed", differences: [content("1", "22")] },
+      { path: "src/gone", change: "removed" },
+      { path: "src/link", change: "changed", differences: [{ what: "link", old: "same", new: "edited" }] },
+      { path: "src/mode", change: "changed", differences: [{ what: "mode", old: "644", new: "600" }] },
+      { path: "src/new", change: "added" },
+    ];
+    expect(directory?.changes[0]?.files).toEqual(files as FileChange[]);
+    expect(directory?.reason).toBe(
+      "src/edited changed, src/gone removed, src/link changed and 2 more; result of the step before changed",
     );
-    expect(reasons[0]).toContain("a.txt changed");
-    expect(reasons[1]).toContain("environment variable V: 1 → 2");
+    expect(mounted?.changes[0]).toEqual({ part: "build argument V", old: "1", new: "2" });
+    expect(mounted?.changes[1]?.files?.map((each) => each.path)).toEqual(
+      files.map((each) => each.path.replace("src", "/m")),
+    );
+
+    // Of earlier runs the nearest explains: not the latest, where an edit was taken back.
+    write(path, { "src/far": "1", "src/further": "2", "src/same": "not the same" });
+    await run(test, path, { buildArgs: { V: "2" } });
+    rmSync(join(path, "src/far"));
+    rmSync(join(path, "src/further"));
+    write(path, { "src/same": "same", "src/near": "" });
+    misses();
+    await run(test, path, { buildArgs: { V: "2" } });
+    expect(misses().map(({ reason }) => reason)).toEqual([
+      "src/near added",
+      "/m/near added; result of the step before changed",
+    ]);
+
+    // A base image that moved, and what is written in the Dockerfile.
+    await run(test, path, { file: join(path, "base.Dockerfile"), tags: ["moving"] });
+    misses();
+    write(path, { Dockerfile: "FROM moving\nENV W=1\nCOPY a.txt /b.txt\nWORKDIR /w\nRUN echo $W" });
+    await run(test, path);
+    misses();
+    write(path, { Dockerfile: "FROM moving\nENV W=2\nCOPY a.txt /c.txt\nWORKDIR /w\nRUN echo $W again" });
+    await run(test, path);
+    const [copied, , ran] = misses();
+    expect(copied?.reason).toBe("destination: /b.txt → /c.txt");
+    expect(ran?.reason).toStartWith(
+      'command: ["/bin/sh","-c","echo $W"] → ["/bin/sh","-c","echo $W again"]; environment',
+    );
+    write(path, { "base.Dockerfile": "FROM scratch\nCOPY bin /bin" });
+    const old = test.engine.store.images.byTag("docker.io/library/moving:latest");
+    const moved = await run(test, path, { file: join(path, "base.Dockerfile"), tags: ["moving"] });
+    misses();
+    await run(test, path);
+    expect(misses()[0]?.changes).toEqual([
+      { part: "base image docker.io/library/moving:latest", old: old?.id as string, new: moved.imageID },
+    ]);
   }));
 
 test("what is older than its step allows is made anew; with failOnMiss a step that is not cached is an error that says why", () =>

@@ -12,10 +12,11 @@ import { createSshAgents } from "../runtime/sshAgents.ts";
 import { createSemaphore } from "../solve/semaphore.ts";
 import type { Sandbox, SecretSource, SolveContext, StepResult } from "../solve/SolveContext.ts";
 import { solve } from "../solve/solve.ts";
+import { stepNetwork } from "./networkStep.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
 import { createBaseResolver } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
-import { startBuildRecord } from "./buildRecords.ts";
+import { type BuildRecorder, startBuildRecord } from "./buildRecords.ts";
 import { buildViolations } from "./buildViolations.ts";
 import type { Lease } from "../store/Store.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
@@ -45,17 +46,24 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Buil
     },
   };
   try {
-    const result = await buildImage(recorded, options, tags);
+    const result = await buildImage(recorded, recorder, options, tags);
     recorder.finish({ imageID: result.imageID });
     // buildx: builder, node, and the build's own name.
     return { ...result, metadata: { ...result.metadata, "buildx.build.ref": `default/default/${recorder.id}` } };
   } catch (error) {
     recorder.finish({ error, canceled: engine.signal.aborted });
     throw error;
+  } finally {
+    if (engine.config.cache !== undefined) await (await import("./keepToLimits.ts")).keepToLimits(engine);
   }
 }
 
-async function buildImage(engine: Engine, options: BuildOptions, tags: string[]): Promise<BuildResult> {
+async function buildImage(
+  engine: Engine,
+  recorder: BuildRecorder,
+  options: BuildOptions,
+  tags: string[],
+): Promise<BuildResult> {
   const { store, signal } = engine;
   const vertices = createVertices(engine.emit);
   const lease = store.lease("build");
@@ -77,6 +85,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       allStages: false,
       named: contexts.named,
     });
+    recorder.graph(graph.steps);
     vertices.plan(graph.steps);
     tellAside(engine, options, graph, dockerfile);
     checkEntitlements(graph, options);
@@ -92,12 +101,13 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
       slots: createSemaphore(options.jobs ?? navigator.hardwareConcurrency),
       openContext: contexts.open,
       failOnMiss: options.failOnMiss ?? false,
+      ...(options.shellOnError === undefined ? {} : { shellOnError: options.shellOnError }),
       secrets: secretSources(options),
       ssh,
       sandbox: once(() => openSandbox(engine)),
       addHosts: options.addHosts,
       project: contexts.project,
-      network: networkOf(options.network),
+      network: stepNetwork(engine, options.network),
       machine: {
         rlimits: parseUlimits(options.ulimits ?? []),
         ...(options.shmSize === undefined ? {} : { shmSize: options.shmSize }),
@@ -122,6 +132,7 @@ async function buildImage(engine: Engine, options: BuildOptions, tags: string[])
   } finally {
     ssh.close();
     lease.release();
+    store.cache.recordUses();
   }
 }
 
@@ -214,7 +225,8 @@ export function assembleConfig(graph: Graph, layers: Digest[], results: Map<Step
   };
 }
 
-async function openSandbox(engine: Engine): Promise<Sandbox> {
+/** The OCI runtime and a mount namespace of this process, once per process. */
+export async function openSandbox(engine: Engine): Promise<Sandbox> {
   const { linux, settings, layers } = engine.store;
   layers.settle();
   const [{ probeRuntime }, { enterMountNamespace }] = await Promise.all([
@@ -239,7 +251,7 @@ const MAX_SECRET = 500 * 1024;
 /** Looks at every source before anything runs. @throws SlipwayError `SECRET_MISSING`, `SECRET_TOO_LARGE` */
 function secretSources(options: BuildOptions): Map<string, SecretSource> {
   const sources = new Map<string, SecretSource>();
-  for (const { id, source = id, env } of options.secrets) {
+  for (const { id, source = id, env, inKey = false } of options.secrets) {
     if (env === undefined) {
       const file = statSync(source, { throwIfNoEntry: false });
       if (file?.isDirectory() !== false)
@@ -248,7 +260,7 @@ function secretSources(options: BuildOptions): Map<string, SecretSource> {
         throw new SlipwayError("SECRET_TOO_LARGE", `secret ${id}: ${source} is larger than 500 KiB`);
     } else if (process.env[env] === undefined)
       throw new SlipwayError("SECRET_MISSING", `secret ${id}: the environment variable ${env} is not set`);
-    sources.set(id, { id, read: () => secretBytes(id, source, env) });
+    sources.set(id, { id, inKey, read: () => secretBytes(id, source, env) });
   }
   return sources;
 }
@@ -260,15 +272,6 @@ function secretBytes(id: string, source: string, env: string | undefined): Uint8
   } catch (error) {
     throw new SlipwayError("SECRET_MISSING", `secret ${id}: cannot read ${source}`, { cause: error });
   }
-}
-
-/** @throws SlipwayError `UNSUPPORTED_NETWORK` */
-function networkOf(network: string | undefined): SolveContext["network"] {
-  if (network === undefined || network === "default" || network === "bridge") return "default";
-  if (network === "none" || network === "host") return network;
-  throw new SlipwayError("UNSUPPORTED_NETWORK", `network ${JSON.stringify(network)} is not known`, {
-    hint: "--network takes default, none or host.",
-  });
 }
 
 function latest(history: readonly HistoryEntry[]): string | undefined {

@@ -1,18 +1,12 @@
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import type { Step } from "../plan/graph.ts";
+import type { MissChange } from "../solve/explain/explainMiss.ts";
 import type { Engine } from "./Engine.ts";
 import type { EngineEvent } from "./events.ts";
+import { buildIdentifiers, pruneBuilds } from "./prune/pruneBuilds.ts";
 
 /** One step of a build, in the order in which they started. Times are milliseconds since the epoch. */
 export interface RecordedStep {
@@ -26,6 +20,12 @@ export interface RecordedStep {
   error?: string;
   /** Bytes of its log. */
   logSize: number;
+  /** Id of the step whose file system it stands on. */
+  below?: string;
+  /** What it put on that; for a base image, all of its layers. */
+  layers?: Digest[];
+  /** How a RUN's process ran. */
+  process?: { env: string[]; cwd: string; user: string };
 }
 
 export interface BuildRecord {
@@ -45,18 +45,18 @@ export interface BuildRecord {
 
 export interface BuildRecorder {
   readonly id: string;
+  /** What is to be built: so that the record can say what each step stands on. */
+  graph(steps: readonly Step[]): void;
   /** Hears every event of the build. Logs go to the disk as they come, whole. */
   event(event: EngineEvent): void;
   /** Writes the record, once. */
   finish(outcome: { imageID: Digest } | { error: unknown; canceled: boolean }): void;
 }
 
-/** So many builds are kept; the oldest go first. */
-const KEPT = 50;
 /** A build without log output touches the disk once; a log is written out in pieces of this size. */
 const LOG_BUFFER = 64 * 1024;
 
-/** `<root>/builds/<id>/`: `record.json`, written aside and renamed, and one `<step>.log` a step that printed something. */
+/** `<root>/builds/<id>/`: `record.json`, written aside and renamed, and one `<step>.log` a step that printed something; `changes.json` where a step ran that had run before. */
 export function startBuildRecord(
   engine: Engine,
   about: Pick<BuildRecord, "context" | "dockerfile" | "target" | "tags">,
@@ -66,6 +66,8 @@ export function startBuildRecord(
   const directory = join(engine.store.root, "builds", id);
   const record: BuildRecord = { id, status: "running", started, ...about, steps: [], warnings: [] };
   const steps = new Map<string, RecordedStep>();
+  const changes: Record<string, MissChange[]> = {};
+  let planned = new Map<string, Step>();
   const pending = new Map<string, { chunks: Uint8Array[]; size: number }>();
 
   function flush(stepId: string): void {
@@ -78,6 +80,9 @@ export function startBuildRecord(
 
   return {
     id,
+    graph(all) {
+      planned = new Map(all.map((step) => [step.id, step]));
+    },
     event(event) {
       switch (event.type) {
         case "step.start": {
@@ -101,7 +106,9 @@ export function startBuildRecord(
           if (step === undefined) break;
           step.finished = event.time;
           step.cached = event.cached;
+          if (event.layer !== undefined) step.layers = [event.layer];
           if (event.reason !== undefined) step.reason = event.reason;
+          if (event.changes !== undefined && event.changes.length > 0) changes[event.id] = event.changes;
           flush(event.id);
           break;
         }
@@ -127,31 +134,31 @@ export function startBuildRecord(
         record.status = outcome.canceled ? "canceled" : "failed";
         record.error = outcome.error instanceof Error ? outcome.error.message : String(outcome.error);
       }
+      for (const step of record.steps) Object.assign(step, standing(planned.get(step.id)));
       mkdirSync(directory, { recursive: true, mode: 0o700 });
+      // Apart: who lists builds reads no list of files.
+      if (Object.keys(changes).length > 0)
+        writeFileSync(join(directory, "changes.json"), JSON.stringify(changes), { mode: 0o600 });
       const aside = join(directory, "record.json.part");
       writeFileSync(aside, JSON.stringify(record), { mode: 0o600 });
       renameSync(aside, join(directory, "record.json"));
-      prune(engine);
+      pruneBuilds(engine);
     },
   };
 }
 
-function prune(engine: Engine): void {
-  const all = identifiers(engine);
-  for (const id of all.slice(0, Math.max(0, all.length - KEPT))) {
-    rmSync(join(engine.store.root, "builds", id), { recursive: true, force: true });
-  }
-}
-
-/** Oldest first: an id begins with its time. */
-function identifiers(engine: Engine): string[] {
-  const directory = join(engine.store.root, "builds");
-  return existsSync(directory) ? readdirSync(directory).sort() : [];
+function standing(step: Step | undefined): Pick<RecordedStep, "below" | "layers" | "process"> {
+  if (step?.kind === "image") return { layers: step.layers };
+  if (step === undefined || !("base" in step)) return {};
+  return {
+    ...(step.base === undefined ? {} : { below: step.base }),
+    ...(step.kind === "run" ? { process: { env: step.env, cwd: step.cwd, user: step.user } } : {}),
+  };
 }
 
 /** Newest first. A build that was killed has no record: its log files are left out here and go with their time. */
 export function listBuilds(engine: Engine): BuildRecord[] {
-  return identifiers(engine)
+  return buildIdentifiers(engine)
     .reverse()
     .flatMap((id) => {
       const file = join(engine.store.root, "builds", id, "record.json");
@@ -174,8 +181,8 @@ export function findBuild(engine: Engine, prefix: string): BuildRecord {
   return first;
 }
 
-/** The whole log of a step, by its number in the record (from 1), its id or a part of its name. @throws SlipwayError `STEP_NOT_FOUND` */
-export function buildLog(engine: Engine, record: BuildRecord, step: string): Uint8Array {
+/** By its number in the record (from 1), its id or a part of its name. @throws SlipwayError `STEP_NOT_FOUND` */
+export function findStep(record: BuildRecord, step: string): RecordedStep {
   const found =
     record.steps.find((each, i) => each.id === step || String(i + 1) === step) ??
     record.steps.find((each) => each.name.includes(step));
@@ -184,6 +191,17 @@ export function buildLog(engine: Engine, record: BuildRecord, step: string): Uin
       hint: `\`slipway builds show ${record.id}\` lists its steps.`,
     });
   }
-  const file = join(engine.store.root, "builds", record.id, `${found.id}.log`);
+  return found;
+}
+
+/** What changed since the build before, by the id of the step that therefore ran: every part and every file. */
+export function buildChanges(engine: Engine, record: BuildRecord): Record<string, MissChange[]> {
+  const file = join(engine.store.root, "builds", record.id, "changes.json");
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Record<string, MissChange[]>) : {};
+}
+
+/** The whole log of a step of the record. */
+export function buildLog(engine: Engine, record: BuildRecord, step: RecordedStep): Uint8Array {
+  const file = join(engine.store.root, "builds", record.id, `${step.id}.log`);
   return existsSync(file) ? readFileSync(file) : new Uint8Array(0);
 }

@@ -1,9 +1,11 @@
 import type { Digest } from "../oci/digest.ts";
 import type { SourceRange } from "../oci/SlipwayError.ts";
+import type { MissChange } from "../solve/explain/explainMiss.ts";
 
 /** What the verbs tell while they work. Times are milliseconds since the epoch, sizes bytes. The engine itself prints nothing. */
 export type EngineEvent =
   | PullEvent
+  | PushEvent
   | BuildEvent
   | { type: "warning"; message: string; range?: SourceRange }
   /** For who asks how it works: shown with `--debug`. */
@@ -20,6 +22,20 @@ export type PullEvent =
     }
   | { type: "pull.done"; reference: string; digest: Digest /** False when the store had it all. */; updated: boolean };
 
+/** A layer is named by its diffID. */
+export type PushEvent =
+  | { type: "push.start" /** `docker.io/library/alpine` */; repository: string }
+  | {
+      type: "push.layer";
+      diffID: Digest;
+      status: "preparing" | "waiting" | "pushing" | "pushed" | "exists" | "mounted";
+      current?: number;
+      total?: number;
+      /** The repository that it was mounted from. */
+      from?: string;
+    }
+  | { type: "push.done"; tag: string; digest: Digest /** Bytes of the manifest. */; size: number };
+
 /** One vertex is one numbered step of the progress display. */
 export type BuildEvent =
   | { type: "step.plan"; steps: { id: string; name: string; stage?: string }[] }
@@ -35,7 +51,18 @@ export type BuildEvent =
       time: number;
       done?: boolean;
     }
-  | { type: "step.done"; id: string; time: number; cached: boolean; reason?: string }
+  /** `reason`: why it ran; `changes`: all that changed since it ran last. */
+  | {
+      type: "step.done";
+      id: string;
+      time: number;
+      cached: boolean;
+      reason?: string;
+      changes?: MissChange[];
+      layer?: Digest;
+    }
+  /** `open`: the terminal is a shell's from now on; otherwise it is ours again, or no shell could be opened. */
+  | { type: "step.shell"; id: string; time: number; open: boolean; message: string }
   | { type: "step.error"; id: string; time: number; message: string; canceled?: boolean };
 
 export type Emit = (event: EngineEvent) => void;

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { withTempDirectory } from "../../test/support/tempDirectory.ts";
+import { limitsOf } from "./cacheLimits.ts";
 import { loadConfig } from "./openEngine.ts";
 
 test("flags win over the environment, and that over the user's file; $SLIPWAY_CONFIG replaces the files", () =>
@@ -20,6 +21,32 @@ test("flags win over the environment, and that over the user's file; $SLIPWAY_CO
     });
   }));
 
+test("sizes are said in bytes, in powers of 1000 or 1024, or as a part of the disk; times in hours, days and weeks", () =>
+  withTempDirectory((directory) => {
+    const file = join(directory, "c.json");
+    writeFileSync(
+      file,
+      JSON.stringify({
+        ...{ maxUsedSpace: "1.5GB", reservedSpace: "2GiB", minFreeSpace: "20%", keepDuration: "1w2d" },
+        history: { maxEntries: 5, maxAge: 60 },
+      }),
+    );
+    const { cache } = loadConfig({ SLIPWAY_CONFIG: file }, 0, {});
+    expect(cache).toEqual({
+      maxUsedSpace: { bytes: 1_500_000_000 },
+      reservedSpace: { bytes: 2 * 1024 ** 3 },
+      minFreeSpace: { part: 0.2 },
+      keepDuration: 9 * 86_400_000,
+      history: { maxEntries: 5, maxAge: 60_000 },
+    });
+    expect(limitsOf(cache ?? {}, directory).minFreeSpace).toBeGreaterThan(1_000_000);
+    writeFileSync(file, JSON.stringify({ maxUsedSpace: 4096, keepDuration: 3600 }));
+    expect(loadConfig({ SLIPWAY_CONFIG: file }, 0, {}).cache).toEqual({
+      maxUsedSpace: { bytes: 4096 },
+      keepDuration: 3_600_000,
+    });
+  }));
+
 test("a configuration that is not understood is an error that names the file and the key", () =>
   withTempDirectory((directory) => {
     const file = join(directory, "c.json");
@@ -27,6 +54,10 @@ test("a configuration that is not understood is an error that names the file and
       ["{", "not valid"],
       ['{"rooot":"/x"}', '"rooot" is not known'],
       ['{"root":1}', '"root" must be a text'],
+      ['{"maxUsedSpace":"10 bananas"}', '"maxUsedSpace" must be a size like "10GB" or "20%", not "10 bananas"'],
+      ['{"minFreeSpace":"101%"}', '"minFreeSpace" must be a size'],
+      ['{"keepDuration":"soon"}', '"keepDuration" must be a time like "48h"'],
+      ['{"history":{"maxEntries":-1}}', '"history" must be {'],
       ['{"registries":{"r.example":{"http":"yes"}}}', 'registry "r.example"'],
     ] as const) {
       writeFileSync(file, text);

@@ -4,6 +4,7 @@ import { createLinux } from "../linux/createLinux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { defaultRoot, openStore } from "../store/openStore.ts";
+import { type CacheSettings, cacheSettingNames, readCacheSetting } from "./cacheLimits.ts";
 import type { Engine, EngineConfig } from "./Engine.ts";
 import type { Store } from "../store/Store.ts";
 import type { Emit } from "./events.ts";
@@ -50,10 +51,12 @@ export function loadConfig(
   const files = configFiles(env).map(({ file, needed }) => readConfig(file, needed));
   const root = flags.root ?? (env.SLIPWAY_ROOT || undefined) ?? files.findLast((each) => each.root !== undefined)?.root;
   const runtime = flags.runtime ?? files.findLast((each) => each.runtime !== undefined)?.runtime;
+  const cache = Object.assign({}, ...files.map((each) => each.cache ?? {}));
   return {
     root: root ?? defaultRoot(env, uid),
     ...(runtime === undefined ? {} : { runtime }),
     registries: Object.assign({}, ...files.map((each) => each.registries ?? {})),
+    ...(Object.keys(cache).length === 0 ? {} : { cache }),
   };
 }
 
@@ -82,25 +85,31 @@ function readConfig(file: string, needed: boolean): Partial<EngineConfig> {
     throw invalid((error as Error).message, error);
   }
   if (!isRecord(value)) throw invalid("it must be an object");
+  const cache: CacheSettings = {};
   for (const [key, each] of Object.entries(value)) {
-    if (key === "root" || key === "runtime") {
+    if (cacheSettingNames.includes(key)) Object.assign(cache, readCacheSetting(key, each, invalid));
+    else if (key === "root" || key === "runtime") {
       if (typeof each !== "string" || each === "") throw invalid(`"${key}" must be a text`);
     } else if (key === "registries") {
       if (!isRecord(each)) throw invalid('"registries" must be an object');
       for (const [host, about] of Object.entries(each))
-        if (!isRegistry(about)) throw invalid(`registry "${host}" must be {"mirrors": [texts], "http": boolean}`);
+        if (!isRegistry(about))
+          throw invalid(
+            `registry "${host}" must be {"mirrors": [texts], "http": boolean, "tlsVerify": boolean, "foreignLayers": boolean}`,
+          );
     } else {
-      throw invalid(`"${key}" is not known; there are root, runtime and registries`);
+      throw invalid(`"${key}" is not known; there are root, runtime, registries, ${cacheSettingNames.join(", ")}`);
     }
   }
-  return value as Partial<EngineConfig>;
+  return { ...value, cache } as Partial<EngineConfig>;
 }
 
 function isRegistry(value: unknown): boolean {
   if (!isRecord(value)) return false;
-  const { mirrors = [], http = false, ...rest } = value;
+  const { mirrors = [], http = false, tlsVerify = true, foreignLayers = false, ...rest } = value;
   const areTexts = Array.isArray(mirrors) && mirrors.every((each) => typeof each === "string");
-  return areTexts && typeof http === "boolean" && Object.keys(rest).length === 0;
+  const areSwitches = [http, tlsVerify, foreignLayers].every((each) => typeof each === "boolean");
+  return areTexts && areSwitches && Object.keys(rest).length === 0;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

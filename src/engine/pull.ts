@@ -10,10 +10,11 @@ import { parseReference, type Reference } from "../oci/reference.ts";
 import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
 import { AT_FDCWD } from "../linux/constants.ts";
 import { unpackBlob } from "../layer/unpackBlob.ts";
-import { createRegistry, type Registry, type ResolvedManifest } from "../registry/createRegistry.ts";
+import type { Registry, ResolvedManifest } from "../registry/createRegistry.ts";
 import { createSemaphore } from "../solve/semaphore.ts";
 import type { Lease } from "../store/Store.ts";
 import type { Engine, PullOptions, PullResult } from "./Engine.ts";
+import { openRegistry } from "./openRegistry.ts";
 
 /** Downloads at a time: more do not make a line faster, and a registry may mind. */
 const DOWNLOADS = 4;
@@ -32,12 +33,14 @@ interface LayerWork {
 export async function pull(engine: Engine, name: string, options: PullOptions = {}): Promise<PullResult> {
   const { store, emit } = engine;
   const reference = parseReference(name);
-  const registry = registryOf(engine, reference);
+  const stop = new AbortController();
+  const signal = AbortSignal.any([engine.signal, stop.signal]);
+  const registry = openRegistry(engine, reference.domain, { ...options, signal });
   emit({ type: "pull.start", reference: reference.canonical });
   const lease = store.lease("pull");
   try {
     const top = await registry.manifest(reference.path, reference.digest ?? reference.tag ?? "latest");
-    const { id, digest, fetched } = await fetchImage(engine, registry, reference, { top, lease, ...options });
+    const { id, digest, fetched } = await fetchImage(engine, registry, reference, { top, lease, stop, ...options });
     const repository = `${reference.domain}/${reference.path}`;
     const earlier =
       reference.digest === undefined
@@ -67,7 +70,12 @@ export async function fetchImage(
   engine: Engine,
   source: ImageSource,
   reference: Pick<Reference, "path" | "canonical">,
-  options: PullOptions & { top: ResolvedManifest; lease: Lease },
+  options: PullOptions & {
+    top: ResolvedManifest;
+    lease: Lease;
+    /** Aborted when a layer fails: the source's other transfers end then, too. */
+    stop?: AbortController;
+  },
 ): Promise<{ id: Digest; digest: Digest; config: ImageConfig; fetched: boolean }> {
   const { lease, top } = options;
   const { bytes, manifest, digest } = await chosen(source, reference, top, options);
@@ -80,7 +88,11 @@ export async function fetchImage(
       `${reference.canonical} has ${layers.length} layers, but its config names ${config.rootfs.diff_ids.length}`,
     );
   }
-  const fetched = await fetchLayers(engine, source, reference, layers, lease);
+  const fetched = await fetchLayers(engine, source, reference, {
+    layers,
+    lease,
+    stop: options.stop ?? new AbortController(),
+  });
   engine.store.blobs.write(bytes, lease);
   return { id: manifest.config.digest, digest, config, fetched };
 }
@@ -92,16 +104,12 @@ export async function fetchConfig(
   options: PullOptions & { lease: Lease },
 ): Promise<{ id: Digest; config: ImageConfig }> {
   const reference = parseReference(name);
-  const registry = registryOf(engine, reference);
+  const registry = openRegistry(engine, reference.domain, options);
   const top = await registry.manifest(reference.path, reference.digest ?? reference.tag ?? "latest");
   const { manifest } = await chosen(registry, reference, top, options);
   options.lease.protect("blob", manifest.config.digest);
   const config = await readConfig(engine, registry, reference, manifest.config, options.lease);
   return { id: manifest.config.digest, config };
-}
-
-function registryOf({ config, signal }: Engine, { domain }: Reference): Registry {
-  return createRegistry({ host: domain, ...config.registries[domain], signal });
 }
 
 /** The manifest of the platform that was asked for, or of this machine's. */
@@ -130,6 +138,12 @@ async function chosen(
       );
     }
     const next = await registry.manifest(reference.path, found.digest);
+    if (next.bytes.length !== found.size) {
+      throw new SlipwayError(
+        "SIZE_MISMATCH",
+        `manifest ${found.digest} of ${reference.canonical} has ${next.bytes.length} bytes instead of ${found.size}`,
+      );
+    }
     bytes = next.bytes;
     digest = next.digest;
     manifest = parseManifest(bytes);
@@ -150,9 +164,63 @@ async function readConfig(
   if (blob.size > MAX_CONFIG_BYTES)
     throw new SlipwayError("INVALID_IMAGE", `the config of ${reference.canonical} is ${blob.size} bytes`);
   if (!store.blobs.has(blob.digest)) {
-    await store.blobs.ingest(await registry.blob(reference.path, blob), blob, { lease });
+    await fetchBlob(engine, registry, reference, blob, { lease });
   }
   return parseConfig(store.blobs.read(blob.digest), reference.canonical);
+}
+
+/** What is damaged on the way is fetched again, at last from the registry itself without its mirrors. */
+const DAMAGED_TRIES = 3;
+
+/** Brings a verified blob into the store. @throws SlipwayError `FOREIGN_LAYER`, those of `Registry.blob` and `Blobs.ingest` */
+async function fetchBlob(
+  engine: Engine,
+  source: ImageSource,
+  reference: Pick<Reference, "path" | "canonical">,
+  blob: Descriptor,
+  options: { lease: Lease; onProgress?: (bytes: number) => void },
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const stream = await openBlob(engine, source, reference, blob, attempt === DAMAGED_TRIES);
+      await engine.store.blobs.ingest(stream, blob, options);
+      return;
+    } catch (error) {
+      engine.signal.throwIfAborted();
+      if (!isSlipwayError(error, "DIGEST_MISMATCH", "SIZE_MISMATCH") || attempt >= DAMAGED_TRIES) throw error;
+      engine.emit({ type: "debug", message: `${error.message}; once more` });
+    }
+  }
+}
+
+/** From the registry; what it does not have, from where its manifest says that it lies, if that is allowed. */
+async function openBlob(
+  engine: Engine,
+  source: ImageSource,
+  reference: Pick<Reference, "path" | "canonical">,
+  blob: Descriptor,
+  withoutMirrors: boolean,
+): Promise<ReadableStream<Uint8Array>> {
+  try {
+    return await source.blob(reference.path, blob, { withoutMirrors });
+  } catch (error) {
+    const urls = blob.urls ?? [];
+    if (!isSlipwayError(error, "MANIFEST_UNKNOWN", "BLOB_UNKNOWN") || urls.length === 0) throw error;
+    const domain = reference.canonical.split("/", 1)[0] as string;
+    if (engine.config.registries[domain]?.foreignLayers !== true) {
+      throw new SlipwayError(
+        "FOREIGN_LAYER",
+        `a layer of ${reference.canonical} is not in its registry but at ${hostsOf(urls)}: it is not fetched from there`,
+        { hint: `To allow it, set "foreignLayers": true for ${domain} in the configuration.`, cause: error },
+      );
+    }
+    const { openForeign } = await import("../registry/openForeign.ts");
+    return openForeign(urls, blob, engine.signal);
+  }
+}
+
+function hostsOf(urls: readonly string[]): string {
+  return urls.map((url) => (URL.canParse(url) ? new URL(url).host : "a place that is no URL")).join(", ");
 }
 
 /** Returns whether anything had to be fetched. */
@@ -160,12 +228,10 @@ async function fetchLayers(
   engine: Engine,
   registry: ImageSource,
   reference: Pick<Reference, "path" | "canonical">,
-  layers: readonly LayerWork[],
-  lease: Lease,
+  { layers, lease, stop }: { layers: readonly LayerWork[]; lease: Lease; stop: AbortController },
 ): Promise<boolean> {
   const slots = createSemaphore(DOWNLOADS);
   const done = new Map<Digest, Promise<void>>();
-  const stop = new AbortController();
   let fetched = false;
 
   async function one(work: LayerWork, below: readonly LayerWork[]): Promise<void> {
@@ -194,7 +260,7 @@ async function fetchLayers(
           const onProgress = (current: number): void =>
             emit({ type: "pull.layer", digest, status: "downloading", current, total: work.blob.size });
           onProgress(0);
-          await store.blobs.ingest(await registry.blob(reference.path, work.blob), work.blob, { lease, onProgress });
+          await fetchBlob(engine, registry, reference, work.blob, { lease, onProgress });
         }
         emit({ type: "pull.layer", digest, status: "extracting" });
         await unpack(engine, work, below, done, lease);

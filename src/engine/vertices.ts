@@ -15,7 +15,7 @@ export type Status = (
   progress?: { key?: string; current?: number; total?: number; done?: boolean },
 ) => void;
 
-export function createVertices(emit: Emit): Vertices {
+export function createVertices(emit: Emit, prefix = "internal"): Vertices {
   let count = 0;
   return {
     plan(steps) {
@@ -29,7 +29,7 @@ export function createVertices(emit: Emit): Vertices {
       });
     },
     async internal(name, work) {
-      const id = `internal${count++}`;
+      const id = `${prefix}${count++}`;
       emit({ type: "step.start", id, name, time: Date.now() });
       const status: Status = (text, { key = text, current, total, done = true } = {}) => {
         emit({
@@ -73,8 +73,12 @@ export function createVertices(emit: Emit): Vertices {
             id,
             time,
             cached: event.cached,
-            ...(event.reason === undefined ? {} : { reason: event.reason }),
+            ...(event.miss === undefined ? {} : event.miss),
+            ...(event.layer === undefined ? {} : { layer: event.layer }),
           });
+          break;
+        case "shell":
+          emit({ type: "step.shell", id, time, open: event.open, message: event.message });
           break;
         case "error": {
           const message = event.error instanceof Error ? event.error.message : String(event.error);

@@ -74,9 +74,15 @@ export const F_ALL_SEALS = 0xf;
 
 export const FICLONE = 0x40049409;
 export const TIOCGWINSZ = 0x5413;
+export const FS_IOC_GETFLAGS = 0x80086601;
+export const FS_IOC_SETFLAGS = 0x40086602;
+export const FS_TOPDIR_FL = 0x00020000;
 
 export const SEEK_SET = 0;
 export const SEEK_CUR = 1;
 export const SEEK_END = 2;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
+
+export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;

@@ -116,6 +116,15 @@ describe("descriptors", () => {
     expect(linux.reflink(opened(linux.openat(AT_FDCWD, "/proc/self/status", O_RDONLY)), to)).toBe(false);
   });
 
+  test("a directory whose children lie apart keeps its other flags; where the file system has no such flag nothing happens", () => {
+    const { path, fd: at } = place();
+    Bun.spawnSync(["chattr", "+A", path]);
+    const flags = () => new Set(Bun.spawnSync(["lsattr", "-d", path]).stdout.toString().split(" ")[0]);
+    const before = flags();
+    if (linux.spreadSubdirectories(at)) expect(flags()).toEqual(before.add("T"));
+    expect(linux.spreadSubdirectories(opened(linux.openat(AT_FDCWD, "/proc/self", O_RDONLY)))).toBe(false);
+  });
+
   test("a child inherits none of them but a duplicate and a pipe that is made for it", () => {
     const { fd: at } = place();
     const open = opened(linux.openat(at, "f", O_RDWR | O_CREAT, 0o600));
@@ -198,6 +207,9 @@ describe("names", () => {
     linux.close(linux.openat(at, "file", O_WRONLY | O_CREAT, 0o4600));
     linux.linkat(at, "file", at, "twin");
     linux.linkat(at, "link", at, "link2");
+    const stats = linux.readdirStats(at, (name) => name !== "fifo");
+    expect(stats.length).toBe(linux.readdir(at).length - 1);
+    for (const { name, stat } of stats) expect(stat).toEqual(linux.statat(at, name));
     const types = Object.fromEntries(linux.readdir(at).map(({ name, type }) => [name, type]));
     expect(types).toEqual({
       dir: S_IFDIR,

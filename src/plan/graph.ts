@@ -88,6 +88,8 @@ export interface RunStep extends StepBase {
   args: string[];
   /** Complete environment, `K=V`, in order; proxy arguments are in `proxyEnv`. */
   env: string[];
+  /** Those of `env` that ARG set. */
+  argNames: string[];
   /** Seen by the process, not part of the cache key. */
   proxyEnv: string[];
   cwd: string;

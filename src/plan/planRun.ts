@@ -53,6 +53,7 @@ export function planRun(
     base: state.step,
     args,
     env,
+    argNames: argNames(state),
     proxyEnv: context.proxyEnv.filter((entry) => !state.env.has(entry.split("=", 1)[0] ?? "")),
     cwd: state.config.WorkingDir || "/",
     user: state.config.User ?? "",
@@ -63,6 +64,12 @@ export function planRun(
   };
   state.step = addStep(context.steps, step);
   record(state, `RUN ${[...argsShown(state), ...words].join(" ")} # buildkit`, state.step);
+}
+
+/** An ENV of the same name covers an ARG. */
+function argNames({ args, env, config }: StageState): string[] {
+  const set = new Set((config.Env ?? []).map((entry) => entry.split("=", 1)[0]));
+  return [...new Set(args.map(({ key }) => key))].filter((key) => env.has(key) && !set.has(key));
 }
 
 /** What runs: `words` are for the history, which shows SHELL as well. */

@@ -1,34 +1,8 @@
 import { expect, test } from "bun:test";
+import { type Answer, withServer } from "../../test/support/scriptedServer.ts";
 import { sha256 } from "../oci/digest.ts";
 import { createRegistry, type RegistryOptions } from "./createRegistry.ts";
 import { parseChallenges } from "./parseChallenges.ts";
-
-type Answer = (request: Request, count: number) => Response | Promise<Response>;
-
-/** A server on loopback that answers by a table of paths, and keeps what it was asked. */
-async function withServer(
-  answers: Record<string, Answer>,
-  work: (server: { host: string; url: string; asked: Request[] }) => Promise<void>,
-): Promise<void> {
-  const asked: Request[] = [];
-  const counts = new Map<string, number>();
-  const server = Bun.serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    fetch(request) {
-      asked.push(request);
-      const { pathname } = new URL(request.url);
-      const count = counts.get(pathname) ?? 0;
-      counts.set(pathname, count + 1);
-      return answers[pathname]?.(request, count) ?? new Response("{}", { status: 404 });
-    },
-  });
-  try {
-    await work({ host: `127.0.0.1:${server.port}`, url: `http://127.0.0.1:${server.port}`, asked });
-  } finally {
-    await server.stop(true);
-  }
-}
 
 function registry(host: string, options: Partial<RegistryOptions> = {}) {
   return createRegistry({ host, signal: new AbortController().signal, credentials: async () => undefined, ...options });
@@ -65,7 +39,7 @@ test("a limit that does not pass says so, and what to do", () =>
   withServer(
     { "/v2/a/manifests/1": () => new Response("", { status: 429, headers: { "retry-after": "0" } }) },
     async ({ host }) => {
-      expect(registry(host).manifest("a", "1")).rejects.toMatchObject({
+      await expect(registry(host).manifest("a", "1")).rejects.toMatchObject({
         code: "RATE_LIMITED",
         hint: expect.stringContaining("log in"),
       });
@@ -97,7 +71,7 @@ test("a 401 is answered by a token for the repository, kept while it lives and r
     async ({ host }) => {
       const own = registry(host, { credentials: async () => ({ username: "me", password: "secret" }) });
       // The first token is refused at once: that is a no.
-      expect(own.manifest("a", "1")).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+      await expect(own.manifest("a", "1")).rejects.toMatchObject({ code: "UNAUTHORIZED" });
       const again = registry(host, { credentials: async () => ({ username: "me", password: "secret" }) });
       tokens = 1;
       await again.manifest("a", "1");
@@ -184,7 +158,7 @@ test("a mirror that fails leads to the next, and one that lies about a digest is
     withServer({ "/v2/a/manifests/1": found, [`/v2/a/manifests/${sha256("other")}`]: found }, async ({ host, url }) => {
       const both = registry(host, { mirrors: [down.url, "http://127.0.0.1:9", url] });
       expect((await both.manifest("a", "1")).digest).toBe(sha256(manifest));
-      expect(registry(host).manifest("a", sha256("other"))).rejects.toMatchObject({ code: "DIGEST_MISMATCH" });
+      await expect(registry(host).manifest("a", sha256("other"))).rejects.toMatchObject({ code: "DIGEST_MISMATCH" });
     }),
   ));
 
@@ -195,7 +169,7 @@ test("a manifest without end is cut off", () =>
         new Response(new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65_536)) })),
     },
     async ({ host }) => {
-      expect(registry(host).manifest("a", "1")).rejects.toMatchObject({ code: "MANIFEST_TOO_LARGE" });
+      await expect(registry(host).manifest("a", "1")).rejects.toMatchObject({ code: "MANIFEST_TOO_LARGE" });
     },
   ));
 

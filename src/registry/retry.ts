@@ -1,7 +1,13 @@
-/** A server that says nothing for so long is given up and asked anew. */
-export const STALL_MS = 30_000;
-const TRIES = 4;
-const FIRST_WAIT_MS = 250;
+export interface Patience {
+  /** A server that gives no sign of life for so long is given up and asked anew. Milliseconds. */
+  stall: number;
+  /** The same at the end of an upload: a registry may have to copy the whole blob before it answers. */
+  finish: number;
+  firstWait: number;
+  tries: number;
+}
+
+export const usual: Patience = { stall: 30_000, finish: 300_000, firstWait: 250, tries: 5 };
 const MAX_WAIT_MS = 30_000;
 
 /** A failure that may pass: what a connection throws, and answers that ask to come again. */
@@ -31,18 +37,28 @@ export function retryAfter(response: Response): number | undefined {
 }
 
 /** Tries again what fails by a `Transient`, after waits that double, with jitter, or what the server asked for. */
-export async function retrying<T>(work: (attempt: number) => Promise<T>, signal: AbortSignal): Promise<T> {
+export async function retrying<T>(
+  work: (attempt: number) => Promise<T>,
+  signal: AbortSignal,
+  patience: Patience = usual,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
     try {
       return await work(attempt);
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof Transient) || !error.again || attempt >= TRIES) throw error;
-      const backoff = FIRST_WAIT_MS * 2 ** (attempt - 1) * (0.75 + Math.random() / 2);
-      await sleep(error.retryAfterMs ?? backoff, signal);
+      if (!(error instanceof Transient) || !error.again || attempt >= patience.tries) throw error;
+      await backOff(error, attempt, signal, patience);
     }
   }
+}
+
+/** The wait before try number `attempt + 1`. */
+export function backOff(error: unknown, attempt: number, signal: AbortSignal, patience: Patience): Promise<void> {
+  const wait = patience.firstWait * 2 ** (attempt - 1) * (0.75 + Math.random() / 2);
+  const asked = error instanceof Transient ? error.retryAfterMs : undefined;
+  return sleep(asked ?? Math.min(MAX_WAIT_MS, wait), signal);
 }
 
 /** Rejects with the signal's reason when that comes first. */
@@ -59,4 +75,20 @@ export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> 
     }
     signal.addEventListener("abort", aborted, { once: true });
   });
+}
+
+/** The next piece. @throws `Transient` where none comes for `stall` milliseconds */
+export async function readInTime(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  stall: number,
+): Promise<Awaited<ReturnType<typeof reader.read>>> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const stalled = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Transient(`nothing came for ${stall / 1000} s`)), stall);
+  });
+  try {
+    return await Promise.race([reader.read(), stalled]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -4,6 +4,8 @@ export interface OciSpec {
   process: OciProcess;
   root: { path: string; readonly?: boolean };
   hostname?: string;
+  /** Of runtime-spec 1.1. */
+  domainname?: string;
   mounts: OciMount[];
   annotations?: Record<string, string>;
   linux: {
@@ -22,6 +24,8 @@ export interface OciSpec {
 
 export interface OciProcess {
   terminal?: boolean;
+  /** Cells that the terminal has at the start. */
+  consoleSize?: { height: number; width: number };
   user: { uid: number; gid: number; umask?: number; additionalGids?: number[] };
   args: string[];
   env: string[];

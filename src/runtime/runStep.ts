@@ -19,6 +19,20 @@ import { DEFAULT_SHM_SIZE, runtimeSpec, specText, type SpecMount } from "./spec.
 /** The name of the machine in a RUN step where nobody chose one, BuildKit's. */
 const HOSTNAME = "buildkitsandbox";
 
+/** A network namespace that is there, and what the step's files say of it. The caller closes it. */
+export interface StepNetwork {
+  path: string;
+  /** What `host-gateway` means in it. */
+  hostGateway?: string;
+  resolvConf: string;
+}
+
+/** Descriptors of the user's terminal. */
+export interface Terminal {
+  input: number;
+  output: number;
+}
+
 export interface RunStepOptions {
   linux: Linux;
   runtime: Runtime;
@@ -39,7 +53,7 @@ export interface RunStepOptions {
   };
   mounts: SpecMount[];
   /** `default` is the host's. */
-  network: "default" | "host" | "none";
+  network: "default" | "host" | "none" | StepNetwork;
   /** `name:address`. */
   hosts: string[];
   /** The name of the machine. */
@@ -51,6 +65,8 @@ export interface RunStepOptions {
   security: "sandbox" | "insecure";
   /** Hears the output as it comes, 1 for stdout, 2 for stderr. */
   logs: (stream: 1 | 2, bytes: Uint8Array) => void;
+  /** The process gets a pseudo-terminal of its own that the runtime joins to this one, sizes included; `logs` hears nothing then. */
+  terminal?: Terminal;
   signal?: AbortSignal;
 }
 
@@ -64,13 +80,16 @@ export interface RunStepOptions {
 export async function runStep(options: RunStepOptions): Promise<number> {
   const { linux, runtime, directory, signal } = options;
   signal?.throwIfAborted();
+  const terminal = options.terminal !== undefined;
   const user = resolveUser(linux, options.rootfs, options.process.user);
   makeDirectories(linux, options.rootfs, options.process.cwd);
 
   const hostname = options.hostname ?? HOSTNAME;
-  const files = stepNetworkFiles({ hostname, addHosts: options.hosts });
+  const own = typeof options.network === "object" ? options.network : undefined;
+  const gateway = own?.hostGateway === undefined ? {} : { hostGateway: own.hostGateway };
+  const files = stepNetworkFiles({ hostname, addHosts: options.hosts, ...gateway });
   writeFileSync(`${directory}/hosts`, files.hosts);
-  writeFileSync(`${directory}/resolv.conf`, files.resolvConf);
+  writeFileSync(`${directory}/resolv.conf`, own?.resolvConf ?? files.resolvConf);
   // Read-only, as BuildKit's: what a step wrote there would be lost without a word.
   const mounts: SpecMount[] = [
     { target: "/etc/hosts", type: "bind", source: `${directory}/hosts`, readOnly: true },
@@ -86,16 +105,17 @@ export async function runStep(options: RunStepOptions): Promise<number> {
   const spec = runtimeSpec({
     process: {
       args: options.process.args,
-      env: containerEnvironment({ env: options.process.env, terminal: false, home: user.home }),
+      env: containerEnvironment({ env: options.process.env, terminal, home: user.home }),
       cwd: options.process.cwd,
       user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
-      terminal: false,
+      terminal,
+      ...consoleSize(options),
     },
     rootfs: `${directory}/rootfs`,
     readOnlyRoot: false,
     hostname,
     mounts,
-    network: options.network === "none" ? "none" : "host",
+    network: own ?? (options.network === "none" ? "none" : "host"),
     capabilities,
     privileged,
     seccomp: privileged ? undefined : (compiledSeccomp(runtime, confinement) ?? defaultSeccomp(confinement)),
@@ -117,10 +137,19 @@ export async function runStep(options: RunStepOptions): Promise<number> {
   }
 }
 
+/** A terminal that does not know its size says 0. */
+function consoleSize({ linux, terminal }: RunStepOptions): { consoleSize?: { height: number; width: number } } {
+  if (terminal === undefined) return {};
+  const { rows, columns } = linux.getWindowSize(terminal.input);
+  return rows === 0 || columns === 0 ? {} : { consoleSize: { height: rows, width: columns } };
+}
+
 async function runToEnd(options: RunStepOptions, globals: string[]): Promise<number> {
-  const { directory, runtime, signal } = options;
+  const { directory, runtime, signal, terminal } = options;
   const log = `${directory}/runtime.log`;
   const pidFile = `${directory}/pid`;
+  const stdio: ["ignore" | number, "pipe" | number, "pipe" | number] =
+    terminal === undefined ? ["ignore", "pipe", "pipe"] : [terminal.input, terminal.output, terminal.output];
   const child = Bun.spawn(
     [
       runtime.program,
@@ -136,7 +165,7 @@ async function runToEnd(options: RunStepOptions, globals: string[]): Promise<num
       pidFile,
       ownedName("step"),
     ],
-    { cwd: directory, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+    { cwd: directory, stdio },
   );
   let ended = false;
   const kill = (): void => {
@@ -168,7 +197,11 @@ async function runToEnd(options: RunStepOptions, globals: string[]): Promise<num
   }
 }
 
-async function forward(stream: ReadableStream<Uint8Array>, to: (bytes: Uint8Array) => void): Promise<void> {
+async function forward(
+  stream: ReadableStream<Uint8Array> | number | undefined,
+  to: (bytes: Uint8Array) => void,
+): Promise<void> {
+  if (!(stream instanceof ReadableStream)) return; // a terminal of its own
   for await (const chunk of stream) to(chunk);
 }
 

@@ -3,10 +3,13 @@ import type { Digest } from "../oci/digest.ts";
 import type { Step, StepID } from "../plan/graph.ts";
 import type { MountNamespace } from "../runtime/MountNamespace.ts";
 import type { Rlimit } from "../runtime/rlimits.ts";
+import type { StepNetwork } from "../runtime/runStep.ts";
 import type { Runtime } from "../runtime/Runtime.ts";
+import type { Terminal } from "../runtime/runStep.ts";
 import type { SshAgents } from "../runtime/sshAgents.ts";
 import type { Snapshotter } from "../store/Snapshotter.ts";
 import type { Lease, Store } from "../store/Store.ts";
+import type { Miss } from "./explain/explainMiss.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { FileTree } from "./tree/FileTree.ts";
 import type { TreeDigester } from "./tree/treeDigest.ts";
@@ -15,13 +18,17 @@ import type { TreeDigester } from "./tree/treeDigest.ts";
 export type SolveEvent =
   | { type: "start"; step: Step }
   | { type: "log"; step: Step; stream: 1 | 2; data: Uint8Array }
-  | { type: "done"; step: Step; cached: boolean; reason?: string }
+  | { type: "done"; step: Step; cached: boolean; miss?: Miss /** The step's own. */; layer?: Digest }
+  /** A person gets the terminal for a while, and has it no more. */
+  | { type: "shell"; step: Step; open: boolean; message: string }
   | { type: "error"; step: Step; error: unknown; canceled: boolean };
 
 export interface SecretSource {
   id: string;
   /** The bytes; read when a step asks for them. @throws SlipwayError when the file cannot be read */
   read(): Uint8Array;
+  /** A step that uses it runs again when its bytes change. */
+  inKey: boolean;
 }
 
 /** What one build works with. */
@@ -38,6 +45,8 @@ export interface SolveContext {
   openContext(name: string): Promise<FileTree>;
   /** A step that the cache does not have is an error instead of work. */
   failOnMiss: boolean;
+  /** The first step that fails opens a shell here before the build ends. */
+  shellOnError?: Terminal;
   secrets: Map<string, SecretSource>;
   ssh: SshAgents;
   /** `host:ip`, from `--add-host`. */
@@ -45,11 +54,18 @@ export interface SolveContext {
   /** Distinguishes the builds whose misses are explained by each other: the context's path and the Dockerfile's. */
   project: string;
   /** `--network` of the build: what a step's "default" means. */
-  network: "default" | "none" | "host";
+  network: "default" | "none" | "host" | NamedNetwork;
   /** What every RUN step gets beyond its own: part of its key. */
   machine: { hostname?: string; shmSize?: number; rlimits: Rlimit[] };
   /** The OCI runtime and this process's private mount namespace; asked for by the first step that runs something. */
   sandbox(): Promise<Sandbox>;
+}
+
+/** A network that each step gets an address of its own in, or shares. */
+export interface NamedNetwork {
+  /** For the step's key: what is in the network does not count. */
+  key: string;
+  open(): StepNetwork & { close(): void };
 }
 
 /** What a step that fetches needs, and no more: the engine fetches build contexts by the same steps. */
@@ -67,6 +83,8 @@ export interface LayersResult {
   /** The step's own layer, absent for images. */
   layer?: Digest;
   created?: number;
+  /** The image that this is, as it came: for the explanation of what stands on it. */
+  image?: { reference: string; imageID: Digest };
 }
 
 /** A tree that is only copied from. */

@@ -1,8 +1,9 @@
-import type { Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Step } from "../plan/graph.ts";
-import { commitLayer } from "./commitLayer.ts";
-import { explainMiss, type KeyPart, stepKey } from "./key.ts";
+import { type CommittedLayer, commitLayer } from "./commitLayer.ts";
+import { explainNearest, type Miss } from "./explain/explainMiss.ts";
+import { keepFileList, readFileList } from "./explain/fileList.ts";
+import { type FileLists, type KeyPart, stepKey } from "./explain/key.ts";
 import type { LayersResult, SolveContext } from "./SolveContext.ts";
 
 /** What a step's work says besides what it wrote. */
@@ -13,25 +14,42 @@ export interface StepOutcome {
   keep?: boolean;
 }
 
+/** Earlier runs of a step that a miss is held against. */
+const COMPARED = 8;
+
+/** A step, what it stands on, and what its key is made of. */
+export interface KeyedStep {
+  step: Step;
+  base: LayersResult;
+  parts: KeyPart[];
+  /** Of the trees among the parts. */
+  lists?: FileLists;
+}
+
 /**
  * Gives the layer of a step: from the cache when a record with the same key parts names a layer that is still there, by `work` otherwise.
  * A step that another process is at work on is waited for, and its result taken.
  */
 export async function cachedStep(
   context: SolveContext,
-  step: Step,
-  base: Digest[],
-  parts: KeyPart[],
+  keyed: KeyedStep,
   work: () => Promise<StepOutcome>,
 ): Promise<LayersResult> {
   const { store, emit } = context;
+  const { step, base, parts } = keyed;
   const key = stepKey(parts);
+  const result = ({ diffID, created }: CommittedLayer): LayersResult => ({
+    kind: "layers",
+    layers: [...base.layers, diffID],
+    layer: diffID,
+    created,
+  });
 
   const hit = lookup(context, step, key);
   if (hit !== undefined) {
     emit({ type: "start", step });
-    emit({ type: "done", step, cached: true });
-    return { kind: "layers", layers: [...base, hit.diffID], layer: hit.diffID, created: hit.created };
+    emit({ type: "done", step, cached: true, layer: hit.diffID });
+    return result(hit);
   }
 
   return context.slots(() =>
@@ -40,36 +58,32 @@ export async function cachedStep(
       const meanwhile = lookup(context, step, key);
       emit({ type: "start", step });
       if (meanwhile !== undefined) {
-        emit({ type: "done", step, cached: true });
-        return {
-          kind: "layers",
-          layers: [...base, meanwhile.diffID],
-          layer: meanwhile.diffID,
-          created: meanwhile.created,
-        };
+        emit({ type: "done", step, cached: true, layer: meanwhile.diffID });
+        return result(meanwhile);
       }
-      const reason = explain(context, step, key, parts);
-      if (context.failOnMiss) throw missed(step, reason);
+      const miss = explain(context, keyed, key);
+      if (context.failOnMiss) throw missed(step, miss.reason);
       const outcome = await work();
       const layer = commitLayer(context, outcome.upper);
       if (outcome.keep !== false) {
+        for (const [digest, list] of keyed.lists ?? []) keepFileList(store.root, digest, list);
         store.transaction(() => {
-          store.cache.put(key, JSON.stringify(layer), [layer.diffID]);
-          store.cache.putInGroup(groupOf(context, step), key, JSON.stringify(parts));
+          store.cache.put(key, JSON.stringify({ ...layer, name: step.name }), [layer.diffID]);
+          store.cache.putInGroup(groupOf(context, step), key, JSON.stringify(explained(keyed)));
         });
       }
-      emit({ type: "done", step, cached: false, reason });
-      return { kind: "layers", layers: [...base, layer.diffID], layer: layer.diffID, created: layer.created };
+      emit({ type: "done", step, cached: false, miss, layer: layer.diffID });
+      return result(layer);
     }),
   );
 }
 
-function lookup(context: SolveContext, step: Step, key: string): { diffID: Digest; created: number } | undefined {
+function lookup(context: SolveContext, step: Step, key: string): CommittedLayer | undefined {
   if (step.ignoreCache) return undefined;
   const record = context.store.cache.get(key);
   if (record === undefined) return undefined;
   if (isExpired(step, record.created)) return undefined;
-  const found = JSON.parse(record.value) as { diffID: Digest; created: number };
+  const found = JSON.parse(record.value) as CommittedLayer;
   // Held before it is looked for, so that nobody takes it in between.
   context.lease.protect("layer", found.diffID);
   return context.store.layers.get(found.diffID) === undefined ? undefined : found;
@@ -79,13 +93,37 @@ function isExpired(step: Step, created: number): boolean {
   return step.cacheTtl !== undefined && created + step.cacheTtl * 1000 < Date.now();
 }
 
-function explain(context: SolveContext, step: Step, key: string, parts: KeyPart[]): string {
-  if (step.ignoreCache) return "the cache was not asked";
-  const record = context.store.cache.get(key);
-  if (record !== undefined && isExpired(step, record.created))
-    return `the cached result is older than ${step.cacheTtl} s`;
-  const [nearest] = context.store.cache.nearest(groupOf(context, step), 1);
-  return explainMiss(parts, nearest === undefined ? undefined : (JSON.parse(nearest.value) as KeyPart[]));
+function explain(context: SolveContext, keyed: KeyedStep, key: string): Miss {
+  const { step } = keyed;
+  const { store } = context;
+  if (step.ignoreCache) return { reason: "the cache was not asked", changes: [] };
+  const record = store.cache.get(key);
+  if (record !== undefined && isExpired(step, record.created)) {
+    const reason = `the cached result is older than ${step.cacheTtl} s`;
+    const made = new Date(record.created).toISOString();
+    return { reason, changes: [{ part: "ttl", old: made, new: `${step.cacheTtl} s have passed` }] };
+  }
+  const earlier = store.cache
+    .nearest(groupOf(context, step), COMPARED)
+    .map(({ value }) => JSON.parse(value) as KeyPart[]);
+  return explainNearest(
+    explained(keyed),
+    earlier,
+    (digest) => keyed.lists?.get(digest)?.() ?? readFileList(store.root, digest),
+  );
+}
+
+/** The parts in a person's terms, what lies below last: an image by its digest, other steps by their latest layer. */
+function explained({ parts, base }: KeyedStep): KeyPart[] {
+  const own = parts.filter(([name]) => name !== "base");
+  if (own.length === parts.length) return own;
+  const { image, layers } = base;
+  return [
+    ...own,
+    image === undefined
+      ? ["result of the step before", layers.at(-1) ?? ""]
+      : [`base image ${image.reference}`, image.imageID],
+  ];
 }
 
 function missed(step: Step, reason: string): SlipwayError {

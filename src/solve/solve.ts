@@ -1,4 +1,5 @@
 import type { Graph, Step, StepID } from "../plan/graph.ts";
+import { FailedRun } from "./FailedRun.ts";
 import type { LayersResult, ResultOf, SolveContext, StepResult } from "./SolveContext.ts";
 import { createTreeDigester } from "./tree/treeDigest.ts";
 
@@ -36,15 +37,20 @@ export async function solve(graph: Graph, context: SolveContext): Promise<Solved
   async function guarded(step: Step): Promise<StepResult> {
     try {
       return await perform(step, inner, resultOf);
-    } catch (error) {
-      // What fails after the first failure was canceled by it, or waited for it.
-      const first = failed === undefined;
-      if (first) {
+    } catch (thrown) {
+      const { error, place } = thrown instanceof FailedRun ? thrown : { error: thrown, place: undefined };
+      try {
+        // What fails after the first failure was canceled by it, or waited for it.
+        if (failed !== undefined) throw error;
         failed = error;
         stop.abort(error);
+        context.emit({ type: "error", step, error, canceled: context.signal.aborted });
+        if (context.shellOnError !== undefined && !context.signal.aborted)
+          await (await import("./shellOnError.ts")).shellOnError(step, error, place, context, resultOf);
+        throw error;
+      } finally {
+        place?.dispose();
       }
-      if (first) inner.emit({ type: "error", step, error, canceled: context.signal.aborted });
-      throw error;
     }
   }
 
@@ -73,7 +79,11 @@ async function perform(step: Step, context: SolveContext, resultOf: ResultOf): P
       context.emit({ type: "start", step });
       for (const layer of step.layers) context.lease.protect("layer", layer);
       context.emit({ type: "done", step, cached: true });
-      return { kind: "layers", layers: step.layers };
+      return {
+        kind: "layers",
+        layers: step.layers,
+        image: { reference: step.reference, imageID: step.imageID },
+      };
     case "context": {
       const tree = await context.openContext(step.context);
       return { kind: "tree", tree, digester: createTreeDigester(context.linux, tree) };

@@ -1,3 +1,4 @@
+import type { Collector } from "./collector.ts";
 import type { Doubt } from "./doubt.ts";
 import type { Linux } from "../linux/Linux.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
@@ -12,7 +13,9 @@ export interface Store {
   readonly layers: Layers;
   readonly images: Images;
   readonly containers: Containers;
+  readonly networks: Networks;
   readonly cache: CacheRecords;
+  readonly cacheMounts: CacheMounts;
   readonly settings: Settings;
   /** All or nothing; nested calls join the outer one. Takes the write lock at its start. */
   transaction<T>(work: () => T): T;
@@ -33,6 +36,8 @@ export interface Store {
   /** Removes what killed processes left: expired leases and their paths, half-made containers. Cheap when there is nothing. */
   sweep(): void;
   readonly doubt: Doubt;
+  /** What the build cache has on the disk, and how it is made smaller. */
+  collector(): Promise<Collector>;
   /** Keeps the database quick to open: some milliseconds now and then, for a moment in which the caller waits for something else anyway. */
   checkpoint(): void;
   close(): void;
@@ -41,6 +46,8 @@ export interface Store {
 export interface Lease {
   readonly id: string;
   protect(kind: "blob" | "layer" | "image", digest: Digest): void;
+  /** The same for a cache mount's directory; `CacheMounts.use` does it. */
+  protectCacheMount(name: string): void;
   /** A fresh directory of mode 0700 on the store's file system, removed with the lease unless it was renamed away. */
   directory(): string;
   /** Removes its temporary paths, and what was freed while the lease held it; inside of a transaction once that is committed. Idempotent. */
@@ -178,6 +185,8 @@ export interface ContainerRecord {
   finished?: number;
   exitCode?: number;
   error?: string;
+  /** What it has of networks while it runs, in the engine's own shape. */
+  network?: unknown;
   autoRemove: boolean;
   /** Options of `create`, in the engine's own shape. The store does not look inside. */
   options: unknown;
@@ -197,13 +206,75 @@ export interface Containers {
   list(): ContainerRecord[];
 }
 
+/** A network that containers can be in. */
+export interface NetworkRecord {
+  /** 64 hex digits. */
+  id: string;
+  name: string;
+  driver: "bridge" | "host" | "null";
+  created: number;
+  /** The first is IPv4, a second one IPv6. None: of the predefined ones, whose addresses are the host's matter. */
+  subnets: {
+    subnet: string;
+    gateway: string;
+    /** Addresses are given out of this part of it. */
+    range?: string;
+    /** Addresses by name that are not given out. */
+    reserved?: Record<string, string>;
+  }[];
+  internal: boolean;
+  attachable: boolean;
+  ipv6: boolean;
+  /** Of the driver, as they were given. */
+  options: Record<string, string>;
+  labels: Record<string, string>;
+}
+
+export interface Networks {
+  /** By name. */
+  list(): NetworkRecord[];
+  /** By name, ID or ID prefix. @throws SlipwayError `NETWORK_NOT_FOUND`, `AMBIGUOUS_ID` */
+  find(nameOrId: string): NetworkRecord;
+  /** @throws SlipwayError `NETWORK_EXISTS` */
+  create(record: NetworkRecord): void;
+  remove(id: string): void;
+}
+
 /** The solver's memory: key → value, both opaque texts, with the time of the last use. */
 export interface CacheRecords {
   get(key: string): { value: string; created: number } | undefined;
-  put(key: string, value: string, layers: Digest[]): void;
+  /** The record goes with the first of its layers that goes; a blob stays as long as a record names it. */
+  put(key: string, value: string, layers: readonly Digest[], blobs?: readonly Digest[]): void;
+  /** Writes down when the records that `get` gave were last used: once a build, one statement. */
+  recordUses(): void;
   /** Latest records whose `group` equals: for explaining a miss. */
   nearest(group: string, limit: number): { key: string; value: string; created: number }[];
   putInGroup(group: string, key: string, value: string): void;
+}
+
+/** A directory of `RUN --mount=type=cache`. */
+export interface CacheMountRecord {
+  /** Of the directory below `caches/`. */
+  name: string;
+  /** As the Dockerfile says it; its target where it says none. */
+  id: string;
+  sharing: string;
+  created: number;
+  used: number;
+  /** Bytes on the disk; undefined where a step has used it since it was measured. */
+  disk?: number;
+}
+
+export interface CacheMounts {
+  path(name: string): string;
+  /** Records the use. From then on the directory stays while `lease` lives, whether it is there already or yet to be made. */
+  use(mount: { name: string; id: string; sharing: string }, lease: Lease): void;
+  list(): CacheMountRecord[];
+  isHeld(name: string): boolean;
+  /** Record and directory. False where a lease holds it, or it is gone already. */
+  remove(name: string): boolean;
+  /** Ignored where it has been used since `read` gave that record. */
+  setDisk(record: CacheMountRecord, disk: number): void;
 }
 
 /** Small facts that outlive a process: what a probe found, a file's digest by its stat. */

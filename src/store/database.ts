@@ -24,7 +24,20 @@ export interface Records {
   close(): void;
 }
 
-const VERSION = 1;
+/** Each takes a store one version further, from the schema below (version 1) on. What was released is never changed. */
+const migrations: readonly string[] = [
+  // What the garbage collector knows: bytes on the disk (NULL: not measured yet), blobs that the cache names, cache mounts.
+  `ALTER TABLE layers ADD COLUMN disk INTEGER;
+   CREATE TABLE cache_blobs (digest TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (digest, key)) WITHOUT ROWID;
+   CREATE INDEX cache_blobs_key ON cache_blobs (key);
+   CREATE TABLE cache_mounts (
+     name TEXT PRIMARY KEY, id TEXT NOT NULL, sharing TEXT NOT NULL, created INTEGER NOT NULL, used INTEGER NOT NULL,
+     disk INTEGER) WITHOUT ROWID;
+   INSERT INTO cache_mounts SELECT substr(key, 12), value, 'shared', unixepoch() * 1000, unixepoch() * 1000, NULL
+     FROM settings WHERE key LIKE 'cachemount:%';
+   DELETE FROM settings WHERE key LIKE 'cachemount:%' OR key LIKE 'http:%'`,
+];
+const VERSION = 1 + migrations.length;
 /** Writers hold the lock for milliseconds; one that waits longer than this waits for a process that is stopped. */
 const BUSY_TIMEOUT_MS = 30_000;
 
@@ -136,14 +149,14 @@ function version(database: Database): number {
   return (database.query("PRAGMA user_version").get() as { user_version: number }).user_version;
 }
 
-/** Under a lock: changing to WAL mode fails at once, without waiting, where another process has the new file open. */
+/** Makes the tables, or brings them to this version. Under a lock: changing to WAL mode fails at once, without waiting, where another process has the new file open. */
 function create(linux: Linux, root: string, database: Database): void {
   const lock = linux.openat(AT_FDCWD, join(root, "slipway.db.lock"), O_RDWR | O_CREAT, 0o600);
   try {
     linux.flock(lock, LOCK_EX);
     const found = version(database);
     if (found === VERSION) return;
-    if (found !== 0) {
+    if (found > VERSION) {
       throw new SlipwayError(
         "STORE_TOO_NEW",
         `the store ${root} was written by another version of slipway (schema ${found})`,
@@ -152,9 +165,10 @@ function create(linux: Linux, root: string, database: Database): void {
         },
       );
     }
-    database.run("PRAGMA journal_mode = WAL");
+    if (found === 0) database.run("PRAGMA journal_mode = WAL");
     database.run("BEGIN IMMEDIATE");
-    for (const statement of schema.split(";")) if (statement.trim() !== "") database.run(statement);
+    for (const step of [schema, ...migrations].slice(found))
+      for (const statement of step.split(";")) if (statement.trim() !== "") database.run(statement);
     database.run(`PRAGMA user_version = ${VERSION}`);
     database.run("COMMIT");
   } finally {

@@ -24,6 +24,15 @@ export function markFreed(records: Records, lease: string, freed: Iterable<Freed
   }
 }
 
+/** Forgets what the cache knows under `key`, and gives the blobs that only this may have named. */
+export function forget(records: Records, key: string): Freed[] {
+  const blobs = records.all<{ digest: Digest }>("SELECT digest FROM cache_blobs WHERE key = ?", key);
+  records.run("DELETE FROM cache WHERE key = ?", key);
+  records.run("DELETE FROM cache_layers WHERE key = ?", key);
+  records.run("DELETE FROM cache_blobs WHERE key = ?", key);
+  return blobs.map(({ digest }) => ({ kind: "blob", digest }));
+}
+
 /** Ends what the lease protects, and disposes of what it was told to be freed. Not inside of a transaction that may still fail: files go. */
 export function letGo(records: Records, { blobs, layers }: { blobs: Blobs; layers: Layers }, lease: string): void {
   records.transaction(() => {
@@ -61,15 +70,24 @@ export function isLayerNamed(records: Records, digest: Digest): boolean {
   return records.first(sql, digest) !== undefined;
 }
 
-function isBlobNamed(records: Records, digest: Digest): boolean {
+export function isBlobNamed(records: Records, digest: Digest): boolean {
   const sql = `SELECT 1 FROM images WHERE id = ?1 UNION ALL SELECT 1 FROM images WHERE manifest = ?1
     UNION ALL SELECT 1 FROM layer_blobs WHERE digest = ?1 UNION ALL SELECT 1 FROM repo_digests WHERE digest = ?1
-    UNION ALL SELECT 1 FROM tags WHERE repo_digest = ?1 LIMIT 1`;
+    UNION ALL SELECT 1 FROM tags WHERE repo_digest = ?1 UNION ALL SELECT 1 FROM cache_blobs WHERE digest = ?1 LIMIT 1`;
   return records.first(sql, digest) !== undefined;
 }
 
+/** All that `isBlobUsed` says yes to. */
+export function usedBlobs(records: Records): Set<Digest> {
+  const sql = `SELECT id AS digest FROM images UNION ALL SELECT manifest FROM images WHERE manifest IS NOT NULL
+    UNION ALL SELECT digest FROM layer_blobs UNION ALL SELECT digest FROM repo_digests
+    UNION ALL SELECT repo_digest FROM tags WHERE repo_digest IS NOT NULL UNION ALL SELECT digest FROM cache_blobs
+    UNION ALL SELECT digest FROM lease_items WHERE kind IN ('blob', 'image')`;
+  return new Set(records.all<{ digest: Digest }>(sql).map(({ digest }) => digest));
+}
+
 /** The leases that protect it. A protected image is its config's blob. */
-function holders(records: Records, { kind, digest }: Freed): string[] {
+export function holders(records: Records, { kind, digest }: Freed): string[] {
   const sql = "SELECT DISTINCT lease FROM lease_items WHERE digest = ? AND kind IN (?, ?)";
   return records.all<{ lease: string }>(sql, digest, kind, kind === "blob" ? "image" : kind).map(({ lease }) => lease);
 }

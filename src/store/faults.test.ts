@@ -56,6 +56,40 @@ test("kill -9 at any instant leaves no record that names what is not there, and 
   });
 }, 300_000);
 
+test("collectors of other processes, also killed ones, take nothing that is in use, and leave nothing behind", async () => {
+  await withTempDirectory(async (directory) => {
+    const root = join(directory, "store");
+    openStore({ root, linux }).close();
+    const users = ["a", "b"].map((name) => child("use", root, name));
+    let working = true;
+    const done = Promise.all(users.map((each) => each.exited)).finally(() => {
+      working = false;
+    });
+    let rounds = 0;
+    while (working) {
+      const collectors = ["c", "d"].map((name) => child("collect", root, name));
+      await Promise.all(collectors.map((each) => each.stdout.getReader().read()));
+      await Bun.sleep(50 + Math.random() * 100);
+      for (const each of collectors) each.kill(9);
+      await Promise.all(collectors.map((each) => each.exited));
+      rounds++;
+    }
+    expect(await done).toEqual([0, 0]);
+    expect(rounds).toBeGreaterThan(1);
+    const store = openStore({ root, linux });
+    try {
+      store.sweep();
+      for (const { path } of store.layers.list()) expect(readFileSync(join(path, "d/file"), "utf8")).toBe("x");
+      await (await store.collector()).collect();
+      for (const place of ["layers", "caches", "blobs/sha256", "tmp", "l"])
+        expect(readdirSync(join(root, place))).toEqual([]);
+      expect(store.cacheMounts.list()).toEqual([]);
+    } finally {
+      store.close();
+    }
+  });
+}, 60_000);
+
 function expectRecordsTrue(store: Store): void {
   for (const layer of store.layers.list()) {
     expect(readFileSync(join(layer.path, "d/file"), "utf8")).toHaveLength(

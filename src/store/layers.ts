@@ -7,7 +7,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import { type Digest, digestHex } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Records } from "./database.ts";
-import { markFreed } from "./disposal.ts";
+import { forget, markFreed } from "./disposal.ts";
 import type { Doubt } from "./doubt.ts";
 import type { Blobs, LayerRecord, Layers, Lease } from "./Store.ts";
 import { storeFailure } from "./storeFailure.ts";
@@ -160,10 +160,7 @@ export function createLayers({ linux, root, records, blobs, doubt, lease: takeLe
       records.transaction(() => {
         const lease = takeLease("remove layer");
         const keys = records.all<{ key: string }>("SELECT key FROM cache_layers WHERE diff_id = ?", diffID);
-        for (const { key } of keys) {
-          records.run("DELETE FROM cache WHERE key = ?", key);
-          records.run("DELETE FROM cache_layers WHERE key = ?", key);
-        }
+        for (const { key } of keys) markFreed(records, lease.id, forget(records, key));
         const forms = records.all<BlobRow>("SELECT digest FROM layer_blobs WHERE diff_id = ?", diffID);
         markFreed(
           records,
@@ -228,7 +225,7 @@ export function createLayers({ linux, root, records, blobs, doubt, lease: takeLe
         moveAside(linux, path, join(lease.directory(), "fs"));
         linux.renameat2(AT_FDCWD, directory, AT_FDCWD, path);
         // It is as new as any.
-        records.run("UPDATE layers SET unsynced_boot = ? WHERE diff_id = ?", readBootId(), diffID);
+        records.run("UPDATE layers SET unsynced_boot = ?, disk = NULL WHERE diff_id = ?", readBootId(), diffID);
       });
     },
     ofTarSize: (tarSize) =>
@@ -250,7 +247,7 @@ export function moveAside(linux: Linux, from: string, to: string): void {
   }
 }
 
-function unlinkIfThere(linux: Linux, path: string): void {
+export function unlinkIfThere(linux: Linux, path: string): void {
   try {
     linux.unlinkat(AT_FDCWD, path);
   } catch (error) {

@@ -4,6 +4,7 @@ import type { Linux } from "../linux/Linux.ts";
 import { processStart } from "../linux/processStart.ts";
 import type { Records } from "./database.ts";
 import { removeTree } from "./removeTree.ts";
+import { spread } from "./spread.ts";
 import type { Lease } from "./Store.ts";
 
 /** Names one process for ever: start time in clock ticks since the boot, and which boot it was. */
@@ -37,19 +38,26 @@ export function createLease({ linux, root, records, letGo }: LeaseOptions, purpo
   if (self === undefined) throw new Error("/proc does not show this process");
   records.run("INSERT INTO leases (id, pid, start, purpose) VALUES (?, ?, ?, ?)", id, self.pid, self.start, purpose);
   const own = join(root, "tmp", id);
+  const suffix = id.slice(-4); // see spread.ts
   let directories = 0;
   let released = false;
+  function hold(kind: string, name: string): void {
+    if (released) throw new Error(`lease ${id} (${purpose}) was released`);
+    records.run("INSERT OR IGNORE INTO lease_items (digest, kind, lease) VALUES (?, ?, ?)", name, kind, id);
+  }
+
   return {
     id,
-    protect(kind, digest) {
-      if (released) throw new Error(`lease ${id} (${purpose}) was released`);
-      records.run("INSERT OR IGNORE INTO lease_items (digest, kind, lease) VALUES (?, ?, ?)", digest, kind, id);
-    },
+    protect: hold,
+    protectCacheMount: (name) => hold("cache mount", name),
     directory() {
       if (released) throw new Error(`lease ${id} (${purpose}) was released`);
-      if (directories === 0) mkdirSync(own, { mode: 0o700 });
+      if (directories === 0) {
+        mkdirSync(own, { mode: 0o700 });
+        spread(linux, own);
+      }
       directories++;
-      const path = join(own, directories.toString(36));
+      const path = join(own, `${directories.toString(36)}-${suffix}`);
       mkdirSync(path, { mode: 0o700 });
       return path;
     },

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import type { Linux } from "../linux/Linux.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { createBlobs } from "./blobs.ts";
+import { createCacheMounts } from "./cacheMounts.ts";
 import { createCacheRecords } from "./cacheRecords.ts";
 import { createContainers } from "./containers.ts";
 import { openDatabase } from "./database.ts";
@@ -12,8 +13,10 @@ import { createLayers } from "./layers.ts";
 import { createLease } from "./leases.ts";
 import { createLocks } from "./locks.ts";
 import { createDoubt } from "./doubt.ts";
+import { createNetworks } from "./networks.ts";
 import { createSettings } from "./settings.ts";
 import type { Store } from "./Store.ts";
+import { spread } from "./spread.ts";
 import { sweep } from "./sweep.ts";
 
 /**
@@ -22,7 +25,7 @@ import { sweep } from "./sweep.ts";
  */
 export function openStore({ root: given, linux }: { root: string; linux: Linux }): Store {
   const root = resolve(given);
-  if (!existsSync(join(root, "slipway.db"))) makeDirectories(root);
+  if (!existsSync(join(root, "slipway.db"))) makeDirectories(linux, root);
   const records = openDatabase(linux, root);
   const end = (id: string) => letGo(records, { blobs, layers }, id);
   const lease = (purpose: string) => createLease({ linux, root, records, letGo: end }, purpose);
@@ -31,6 +34,7 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
   const blobs = createBlobs(linux, root, doubt);
   const layers = createLayers({ linux, root, records, blobs, doubt, lease });
   const locks = createLocks(linux, root);
+  const cacheMounts = createCacheMounts({ linux, root, records, lease });
   return {
     root,
     linux,
@@ -38,7 +42,9 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
     layers,
     images: createImages({ records, blobs, layers, lease }),
     containers: createContainers({ linux, root, records, lease }),
+    networks: createNetworks(records),
     cache: createCacheRecords(records),
+    cacheMounts,
     settings,
     doubt,
     transaction: records.transaction,
@@ -47,6 +53,10 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
     lock: locks.lock,
     tryLock: locks.tryLock,
     sweep: () => sweep({ linux, root, records, blobs, lease, letGo: end }),
+    async collector() {
+      const { createCollector } = await import("./collector.ts");
+      return createCollector({ linux, root, records, blobs, layers, cacheMounts, lease, locked: locks.locked });
+    },
     checkpoint: records.checkpoint,
     close: records.close,
   };
@@ -66,7 +76,7 @@ export function defaultRoot(env: Record<string, string | undefined>, uid: number
 }
 
 /** The database comes last, so that a store which has one has them all. */
-function makeDirectories(root: string): void {
+function makeDirectories(linux: Linux, root: string): void {
   try {
     for (const part of [
       "",
@@ -83,6 +93,7 @@ function makeDirectories(root: string): void {
     ]) {
       mkdirSync(join(root, part), { recursive: true, mode: 0o700 });
     }
+    for (const part of ["containers", "volumes", "caches", "tmp"]) spread(linux, join(root, part));
   } catch (error) {
     throw new SlipwayError("STORE_UNUSABLE", `the store ${root} cannot be made: ${(error as Error).message}`, {
       hint: "Name another place by $SLIPWAY_ROOT.",

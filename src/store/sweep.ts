@@ -60,6 +60,10 @@ function removeUnrecorded({ linux, root, records, blobs, lease: takeLease }: Swe
         if (records.first("SELECT 1 FROM layers WHERE diff_id = ?", `sha256:${hex}`) !== undefined) continue;
         moveAside(linux, join(root, "layers", hex), join(lease.directory(), "layer"));
       }
+      for (const name of readdirSync(join(root, "caches"))) {
+        if (records.first("SELECT 1 FROM cache_mounts WHERE name = ?", name) !== undefined) continue;
+        moveAside(linux, join(root, "caches", name), join(lease.directory(), "cache"));
+      }
       for (const { digest } of blobs.list()) if (!isBlobUsed(records, digest)) blobs.remove(digest);
     });
   } finally {

@@ -25,12 +25,12 @@ export function startTokenRegistry(upstream: string, credentials?: { user: strin
     port: 0,
     hostname: "127.0.0.1",
     async fetch(request) {
-      const { pathname } = new URL(request.url);
+      const { pathname, search } = new URL(request.url);
       if (request.headers.has("authorization")) {
         leaks.push(`${request.method} ${pathname}`);
         return new Response("only one way to authenticate is allowed", { status: 400 });
       }
-      return forward(request, `${upstream}${pathname}`);
+      return forward(request, `${upstream}${pathname}${search}`);
     },
   });
 
@@ -38,7 +38,7 @@ export function startTokenRegistry(upstream: string, credentials?: { user: strin
     port: 0,
     hostname: "127.0.0.1",
     async fetch(request) {
-      const { pathname, searchParams } = new URL(request.url);
+      const { pathname, search, searchParams } = new URL(request.url);
       if (pathname === "/token") return token(request, searchParams);
       const scope = scopeOf(request.method, pathname);
       const given = /^Bearer (.+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
@@ -49,7 +49,7 @@ export function startTokenRegistry(upstream: string, credentials?: { user: strin
           status: 307,
           headers: { location: `http://127.0.0.1:${storage.port}${pathname}` },
         });
-      return forward(request, `${upstream}${pathname}`);
+      return forward(request, `${upstream}${pathname}${search}`);
     },
   });
 

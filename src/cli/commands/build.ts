@@ -4,7 +4,8 @@ import type { BuildOptions } from "../../engine/Engine.ts";
 import type { OutputSpec } from "../../engine/outputs/OutputSpec.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Call, type Command, flag, given, keyValue, list, number, text } from "../Command.ts";
-import type { Progress } from "../render/plainProgress.ts";
+import { buildProgress } from "../buildProgress.ts";
+import { ownTerminal } from "../ownTerminal.ts";
 
 const later = (what: string) => ({ type: "string" as const, help: "", unsupported: what });
 
@@ -28,9 +29,15 @@ export const command: Command = {
     "no-cache-filter": { type: "list", help: "Stages whose steps run anew" },
     pull: { type: "bool", help: "Ask the registry for base images even if they are here" },
     platform: { type: "string", help: "Platform of the result, os/architecture" },
-    network: { type: "string", help: "Network of RUN steps: default (the host's for now), host, none" },
+    network: {
+      type: "string",
+      help: "Network of RUN steps: default (the host's), host, none, container:NAME or a network",
+    },
     "add-host": { type: "list", help: "Line of /etc/hosts in RUN steps, name:address" },
-    secret: { type: "list", help: "Secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=VARIABLE]" },
+    secret: {
+      type: "list",
+      help: "Secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=VARIABLE][,cache=content]",
+    },
     ssh: { type: "list", help: "Agent for RUN --mount=type=ssh: default, ID=SOCKET, or ID=KEY[,KEY]" },
     allow: { type: "list", help: "Lets the Dockerfile ask for network.host or security.insecure" },
     "shm-size": { type: "string", help: "Size of /dev/shm in RUN steps" },
@@ -48,6 +55,7 @@ export const command: Command = {
     "print-context": { type: "bool", help: "List what is in the build context, and which line kept or dropped it" },
     explain: { type: "bool", help: "Say for each step why it ran" },
     "fail-on-miss": { type: "bool", help: "Fail, and say why, where a step is not in the cache" },
+    "on-error": { type: "string", help: "shell: open a shell in the step that fails, as it left things" },
     load: { type: "bool", help: "The image goes to the store, beside what --output says" },
     rm: { type: "bool", help: "Accepted: temporary containers are always removed" },
     "force-rm": { type: "bool", help: "Accepted: temporary containers are always removed" },
@@ -96,6 +104,7 @@ export const command: Command = {
       ssh: list(call, "ssh").map(sshSource),
       failOnMiss: flag(call, "fail-on-miss"),
       squash: flag(call, "squash"),
+      ...given("shellOnError", shellOnError(text(call, "on-error"))),
       allow: list(call, "allow")
         .flatMap((each) => each.split(","))
         .filter((each) => each !== "buildx.local.delete")
@@ -113,7 +122,7 @@ export const command: Command = {
     const request = callOf(call);
     if (request !== undefined) return describe(call, options, request);
     const outputs = await buildOutputs(call);
-    const progress = await createProgress(call);
+    const progress = await buildProgress(call);
     const engine = await call.engine((event) => progress.event(event));
     const { build } = await import("../../engine/build.ts");
     let result: Awaited<ReturnType<typeof build>>;
@@ -247,20 +256,23 @@ function buildArg(argument: string): [string, string | undefined] {
   return equals < 0 ? [argument, process.env[argument]] : [argument.slice(0, equals), argument.slice(equals + 1)];
 }
 
-/** buildx: `id=NAME,src=FILE`, `id=NAME,env=VARIABLE`, `type=env,…`; `id=NAME` is the variable of that name, else the file. */
-function secret(argument: string): { id: string; source?: string; env?: string } {
+/**
+ * buildx: `id=NAME,src=FILE`, `id=NAME,env=VARIABLE`, `type=env,…`; `id=NAME` is the variable of that name, else the file. Ours:
+ * `cache=content`.
+ */
+function secret(argument: string): { id: string; source?: string; env?: string; inKey?: boolean } {
   const fields: Record<string, string> = {};
   for (const field of csvFields(argument)) {
     const [key, value] = keyValue(field);
     const name = key.toLowerCase();
-    if (!["id", "src", "source", "env", "type"].includes(name) || !field.includes("=")) {
+    if (!["id", "src", "source", "env", "type", "cache"].includes(name) || !field.includes("=")) {
       throw new SlipwayError("USAGE", `--secret ${argument}: unexpected ${JSON.stringify(field)}`, {
-        hint: "It takes id, src, env and type.",
+        hint: "It takes id, src, env, type and cache.",
       });
     }
     fields[name === "src" ? "source" : name] = value;
   }
-  const { id = "", source = "", env = "", type = "" } = fields;
+  const { id = "", source = "", env = "", type = "", cache } = fields;
   if (id === "") {
     throw new SlipwayError("USAGE", `--secret ${argument}: it must say id=NAME`, {
       hint: "For example --secret id=token,src=token.txt",
@@ -268,10 +280,15 @@ function secret(argument: string): { id: string; source?: string; env?: string }
   }
   if (type !== "" && type !== "env" && type !== "file")
     throw new SlipwayError("USAGE", `--secret ${argument}: unsupported type ${JSON.stringify(type)}`);
-  if (env !== "") return { id, env };
-  if (type === "env" && source !== "") return { id, env: source };
-  if (source !== "") return { id, source };
-  return process.env[id] === undefined ? { id, source: id } : { id, env: id };
+  if (cache !== undefined && cache !== "content")
+    throw new SlipwayError("USAGE", `--secret ${argument}: cache=${cache} is not known`, {
+      hint: "cache=content runs the steps that use the secret again when it changes; without it they stay cached.",
+    });
+  const about = { id, ...(cache === undefined ? {} : { inKey: true }) };
+  if (env !== "") return { ...about, env };
+  if (type === "env" && source !== "") return { ...about, env: source };
+  if (source !== "") return { ...about, source };
+  return process.env[id] === undefined ? { ...about, source: id } : { ...about, env: id };
 }
 
 /** buildx: `ID`, `ID=SOCKET`, `ID=KEY[,KEY…]`. */
@@ -288,38 +305,13 @@ function entitlement(argument: string): string {
   });
 }
 
+function shellOnError(value: string | undefined): ReturnType<typeof ownTerminal> | undefined {
+  if (value === undefined) return undefined;
+  if (value === "shell") return ownTerminal("--on-error=shell");
+  throw new SlipwayError("USAGE", `--on-error ${value} is not known`, { hint: "It takes shell." });
+}
+
 async function shmSize(value: string | undefined): Promise<number | undefined> {
   if (value === undefined) return undefined;
   return (await import("../createFlags.ts")).bytes(value);
-}
-
-async function createProgress(call: Call): Promise<Progress> {
-  const wish = flag(call, "quiet") ? "quiet" : (text(call, "progress") ?? process.env.BUILDKIT_PROGRESS ?? "auto");
-  const isTerminal = process.stderr.isTTY === true;
-  if (wish === "quiet" || wish === "none") return { event: () => {}, finish: () => {} };
-  if (wish === "rawjson")
-    return { event: (event) => call.err(`${JSON.stringify(event, bytesAsText)}\n`), finish: () => {} };
-  if (wish === "tty" || (wish === "auto" && isTerminal)) {
-    const [{ createTtyProgress }, { terminalSize }] = await Promise.all([
-      import("../render/ttyProgress.ts"),
-      import("../render/terminalSize.ts"),
-    ]);
-    return createTtyProgress({
-      write: call.err,
-      size: terminalSize(2),
-      color: (process.env.NO_COLOR ?? "") === "",
-      explain: flag(call, "explain"),
-    });
-  }
-  if (wish !== "plain" && wish !== "auto") {
-    throw new SlipwayError("USAGE", `--progress ${wish} is not known`, {
-      hint: "It takes auto, plain, tty, quiet or rawjson.",
-    });
-  }
-  const { createPlainProgress } = await import("../render/plainProgress.ts");
-  return createPlainProgress(call.err, { explain: flag(call, "explain") });
-}
-
-function bytesAsText(_: string, value: unknown): unknown {
-  return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
 }

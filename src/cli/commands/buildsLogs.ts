@@ -1,4 +1,4 @@
-import { buildLog, findBuild } from "../../engine/buildRecords.ts";
+import { buildLog, findBuild, findStep } from "../../engine/buildRecords.ts";
 import type { Command } from "../Command.ts";
 import { ownStreams } from "../streams.ts";
 
@@ -14,8 +14,8 @@ export const command: Command = {
     const engine = await call.engine();
     const record = findBuild(engine, id);
     const { stdout } = ownStreams({ interactive: false, tty: false });
-    if (step !== undefined) stdout(buildLog(engine, record, step));
-    else for (const each of record.steps) if (each.logSize > 0) stdout(buildLog(engine, record, each.id));
+    if (step !== undefined) stdout(buildLog(engine, record, findStep(record, step)));
+    else for (const each of record.steps) if (each.logSize > 0) stdout(buildLog(engine, record, each));
     return 0;
   },
 };

@@ -1,4 +1,5 @@
-import { type Command, flag, text } from "../Command.ts";
+import { type Command, flag, given, text } from "../Command.ts";
+import { registryAccess, registryFlags } from "../registryFlags.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
@@ -9,6 +10,7 @@ export const command: Command = {
   flags: {
     quiet: { type: "bool", short: "q", help: "Print the name alone" },
     platform: { type: "string", help: "Platform, os/architecture (default: this machine's)" },
+    ...registryFlags,
     "all-tags": { type: "bool", short: "a", help: "", unsupported: "name the tags one by one" },
   },
   async run(call) {
@@ -26,8 +28,7 @@ export const command: Command = {
       call.out("Using default tag: latest\n");
     const engine = await call.engine((event) => progress.event(event));
     const { pull } = await import("../../engine/pull.ts");
-    const platform = text(call, "platform");
-    const result = await pull(engine, name, platform === undefined ? {} : { platform });
+    const result = await pull(engine, name, { ...given("platform", text(call, "platform")), ...registryAccess(call) });
     progress.finish();
     const familiar = familiarName(result.reference);
     if (!quiet) {

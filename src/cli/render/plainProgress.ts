@@ -1,4 +1,5 @@
 import type { EngineEvent } from "../../engine/events.ts";
+import { becauseLines } from "./changeLines.ts";
 import { humanSize } from "./humanSize.ts";
 import { lineSplitter, oneLine } from "./lineSplitter.ts";
 import { createLogTail, type LogTail } from "./logTail.ts";
@@ -97,7 +98,7 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
           logs.delete(event.id);
           if (event.cached) say(vertex, "CACHED");
           else {
-            if (options.explain && event.reason !== undefined) say(vertex, `because: ${oneLine(event.reason)}`);
+            if (options.explain) for (const line of becauseLines(event)) say(vertex, line);
             say(vertex, `DONE ${((event.time - vertex.started) / 1000).toFixed(1)}s`);
           }
           break;

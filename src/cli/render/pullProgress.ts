@@ -62,9 +62,15 @@ function isThere({ status }: LayerEvent): boolean {
 function line(event: LayerEvent, width: number): string {
   const id = event.digest.slice("sha256:".length, "sha256:".length + 12);
   const word = `${id}: ${WORDS[event.status]}`;
-  if (event.status !== "downloading" || event.total === undefined || event.total === 0) return fit(word, width);
-  const full = Math.round(Math.min(1, (event.current ?? 0) / event.total) * BAR);
-  const amount = `${humanSize(event.current ?? 0)}/${humanSize(event.total)}`;
+  return barLine(word, event.status === "downloading" ? event : {}, width);
+}
+
+/** What happens, with a bar where it is known how much there is to come. */
+export function barLine(word: string, amounts: { current?: number; total?: number }, width: number): string {
+  const { current = 0, total = 0 } = amounts;
+  if (total === 0) return fit(current === 0 ? word : `${word} ${humanSize(current)}`, width);
+  const full = Math.round(Math.min(1, current / total) * BAR);
+  const amount = `${humanSize(current)}/${humanSize(total)}`;
   const whole = `${word} [${"=".repeat(full)}>${" ".repeat(BAR - full)}] ${amount}`;
   return whole.length <= width ? whole : fit(`${word} ${amount}`, width);
 }

@@ -1,4 +1,5 @@
 import type { EngineEvent } from "../../engine/events.ts";
+import { becauseLines } from "./changeLines.ts";
 import { humanSize } from "./humanSize.ts";
 import { lineSplitter, oneLine } from "./lineSplitter.ts";
 import { createLogTail, type LogTail } from "./logTail.ts";
@@ -10,7 +11,7 @@ interface Vertex {
   started: number;
   finished?: number;
   /** Why it ran. */
-  reason?: string;
+  because: string[];
   state: "running" | "done" | "cached" | "error" | "canceled";
   statuses: Map<string, { text: string; current?: number; total?: number; done: boolean }>;
   log: LogTail;
@@ -71,8 +72,7 @@ export function createTtyProgress(options: TtyOptions): Progress {
           ? text
           : paint(vertex.state === "error" ? 31 : vertex.state === "canceled" ? 33 : 34, text),
       );
-      if (options.explain === true && vertex.reason !== undefined)
-        out.push(fit(` => => because: ${oneLine(vertex.reason)}`, width));
+      for (const line of vertex.because) out.push(fit(` => => ${line}`, width));
       if (vertex.state !== "running") continue;
       for (const status of vertex.statuses.values()) {
         if (status.done) continue;
@@ -100,6 +100,7 @@ export function createTtyProgress(options: TtyOptions): Progress {
           name: oneLine(event.name),
           started: event.time,
           state: "running",
+          because: [],
           statuses: new Map(),
           log: emptyLog(),
           splitters: new Map(),
@@ -128,7 +129,7 @@ export function createTtyProgress(options: TtyOptions): Progress {
         case "step.done":
           vertex.state = event.cached ? "cached" : "done";
           vertex.finished = event.time;
-          if (!event.cached && event.reason !== undefined) vertex.reason = event.reason;
+          if (!event.cached && options.explain === true) vertex.because = becauseLines(event);
           vertex.log = emptyLog();
           break;
         case "step.error":

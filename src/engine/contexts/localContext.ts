@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync, statSync } from "node:fs";
+import { readFileSync, realpathSync, statSync, utimesSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createIgnoreMatcher, parseIgnoreFile } from "../../dockerfile/ignore.ts";
 import { AT_FDCWD, O_DIRECTORY } from "../../linux/constants.ts";
@@ -23,7 +23,9 @@ export function openDirectory(
   patterns: readonly string[],
 ): { tree: FileTree; index: StatIndex } {
   const key = new Bun.SHA256().update(directory).digest("hex").slice(0, 32);
-  const index = openStatIndex(join(store.root, "contexts", key));
+  const file = join(store.root, "contexts", key);
+  const index = openStatIndex(file);
+  touch(file);
   const root = store.linux.openat(AT_FDCWD, directory, O_DIRECTORY);
   const tree = createFileTree(store.linux, root, {
     rootOwned: true,
@@ -31,6 +33,17 @@ export function openDirectory(
     ...(patterns.length === 0 ? {} : { filter: createIgnoreMatcher(patterns) }),
   });
   return { tree, index };
+}
+
+/** To the minute: the garbage collector takes what was used longest ago. */
+function touch(file: string): void {
+  const modified = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+  if (modified === undefined || Date.now() - modified < 60_000) return;
+  try {
+    utimesSync(file, new Date(), new Date());
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error; // a garbage collector was quicker
+  }
 }
 
 /** The directory's real path. @throws SlipwayError `CONTEXT_NOT_FOUND` */

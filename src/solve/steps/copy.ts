@@ -3,7 +3,8 @@ import { parseChmod } from "../../dockerfile/chmod.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { CopyItem, CopyStep } from "../../plan/graph.ts";
 import { cachedStep } from "../cachedStep.ts";
-import type { KeyPart } from "../key.ts";
+import { fileValue, treeValue } from "../explain/explainMiss.ts";
+import type { FileLists, KeyPart } from "../explain/key.ts";
 import type { LayersResult, ResultOf, SolveContext } from "../SolveContext.ts";
 import { openResult } from "../tree/openResult.ts";
 import type { TreeDigester } from "../tree/treeDigest.ts";
@@ -18,6 +19,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
   const base = await resultOf(step.base);
   if (base.kind !== "layers") throw new Error("COPY stands on a file system");
   const closers: (() => void)[] = [];
+  const lists: FileLists = new Map();
   const found = new Map<PathItem, { sources: CopySource[]; digester: TreeDigester }>();
 
   /** The item's sources, looked up once. A file system of a stage is mounted for it. */
@@ -39,7 +41,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
     const memo = memoKey === undefined ? undefined : context.store.cache.get(memoKey);
     if (memo !== undefined) return JSON.parse(memo.value) as KeyPart[];
     const { sources, digester } = await sourcesOf(item);
-    const parts = sources.map((source) => sourcePart(source, digester));
+    const parts = sources.map((source) => sourcePart(source, digester, lists));
     if (memoKey !== undefined && from.kind === "layers") {
       context.store.cache.put(memoKey, JSON.stringify(parts), from.layers);
     }
@@ -48,7 +50,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
 
   try {
     const parts: KeyPart[] = [
-      ["kind", "copy 1"],
+      ["kind", "copy 2"],
       ["destination", step.dest],
       ["--chown", step.chown ?? ""],
       ["--chmod", step.chmod ?? ""],
@@ -62,7 +64,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
       else parts.push([`heredoc ${item.name}`, new Bun.SHA256().update(item.content).digest("hex")]);
     }
 
-    return await cachedStep(context, step, base.layers, parts, async () => {
+    return await cachedStep(context, { step, base, parts, lists }, async () => {
       const sources: CopySource[] = [];
       for (const item of step.items) if (item.type === "path") sources.push(...(await sourcesOf(item)).sources);
       const inline = step.items.filter((item) => item.type === "inline");
@@ -73,18 +75,21 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
   }
 }
 
-function sourcePart(source: CopySource, digester: TreeDigester): KeyPart {
+/** A single file stands in the key by itself, a directory by its digest: `lists` gets what is in it. */
+function sourcePart(source: CopySource, digester: TreeDigester, lists: FileLists): KeyPart {
+  const { node } = source;
   const name = `${source.extract ? "archive " : ""}${source.path === "" ? "." : source.path}`;
-  const digest = digester.digest(source.node, {
-    contentsOnly: true,
-    ...(source.selection === undefined ? {} : { selection: source.selection }),
-  });
-  return [name, `${digest},${source.include ?? basename(source.path)}`];
+  const rest = source.include ?? basename(source.path);
+  if (!node.isDirectory) return [name, fileValue(digester.describe(node), rest)];
+  const options = { contentsOnly: true, ...(source.selection === undefined ? {} : { selection: source.selection }) };
+  const digest = digester.digest(node, options);
+  lists.set(digest, () => digester.list(node, options));
+  return [name, treeValue(digest, rest)];
 }
 
 function memoKeyOf(layers: Digest[], item: PathItem, step: CopyStep): string {
   const what = JSON.stringify([layers, item.path, item.wildcard, item.extract, step.parents, step.exclude]);
-  return `tree:${new Bun.SHA256().update(what).digest("hex")}`;
+  return `parts:${new Bun.SHA256().update(what).digest("hex")}`;
 }
 
 function modeOf(step: CopyStep): ((mode: number, directory: boolean) => number) | undefined {

@@ -25,7 +25,10 @@ export async function http(step: HttpStep, context: FetchContext): Promise<TreeR
   emit({ type: "start", step });
   const key = `http:${step.url}`;
   const remembered = readMemory(context, key);
-  const inStore = (digest: Digest): boolean => store.blobs.has(digest);
+  const inStore = (digest: Digest): boolean => {
+    context.lease.protect("blob", digest); // before it is looked for, so that nobody takes it in between
+    return store.blobs.has(digest);
+  };
 
   let memory: Remembered;
   let cached = false;
@@ -44,7 +47,7 @@ export async function http(step: HttpStep, context: FetchContext): Promise<TreeR
       cached = true;
     } else {
       memory = await download(step, context, response);
-      store.settings.set(key, JSON.stringify(memory));
+      store.cache.put(key, JSON.stringify(memory), [], [memory.digest]);
     }
   }
   if (step.checksum !== undefined && memory.digest !== step.checksum) {
@@ -56,15 +59,14 @@ export async function http(step: HttpStep, context: FetchContext): Promise<TreeR
       },
     );
   }
-  context.lease.protect("blob", memory.digest);
   const result = treeOfFile(step, context, memory);
   emit({ type: "done", step, cached });
   return result;
 }
 
 function readMemory(context: FetchContext, key: string): Remembered | undefined {
-  const text = context.store.settings.get(key);
-  return text === undefined ? undefined : (JSON.parse(text) as Remembered);
+  const record = context.store.cache.get(key);
+  return record === undefined ? undefined : (JSON.parse(record.value) as Remembered);
 }
 
 async function get(step: HttpStep, context: FetchContext, headers: Record<string, string>): Promise<Response> {

@@ -15,7 +15,7 @@ export async function mkdir(step: MkdirStep, context: SolveContext, resultOf: Re
     ["user", step.user],
     ["base", base.layers.join(",")],
   ];
-  return cachedStep(context, step, base.layers, parts, async () => {
+  return cachedStep(context, { step, base, parts }, async () => {
     const upper = await withLayerWriter(context, base.layers, { link: false }, (writer, lowerFd) => {
       if (writer.resolve(step.path, true).stat !== undefined) return;
       writer.mkdirAll(step.path, lookupOwner(context.linux, lowerFd, step.user), timespec(Date.now()));

@@ -1,74 +1,129 @@
+import { join } from "node:path";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { RunStep } from "../../plan/graph.ts";
+import type { Store } from "../../store/Store.ts";
 import { runStep } from "../../runtime/runStep.ts";
+import { reusableMount } from "../reusableMount.ts";
+import { FailedRun } from "../FailedRun.ts";
 import { cachedStep, type StepOutcome } from "../cachedStep.ts";
-import type { KeyPart } from "../key.ts";
+import { fileValue, treeValue } from "../explain/explainMiss.ts";
+import type { FileLists, KeyPart } from "../explain/key.ts";
 import type { LayersResult, ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
+import { openNetwork } from "../openNetwork.ts";
 import { located } from "../located.ts";
 import { openResult } from "../tree/openResult.ts";
 import { dropUntouched } from "./runUntouched.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
-import { prepareMounts } from "./runMounts.ts";
+import { type PreparedMounts, prepareMounts } from "./runMounts.ts";
+
+/** Setting that holds the key of {@link keyedDigest}. */
+const HMAC_KEY = "secret-digests";
 
 /** RUN: the command in a container on the layers so far; what it wrote is the layer. */
 export async function run(step: RunStep, context: SolveContext, resultOf: ResultOf): Promise<LayersResult> {
   const base = await resultOf(step.base);
   if (base.kind !== "layers") throw new Error("RUN stands on a file system");
+  const lists: FileLists = new Map();
   const parts: KeyPart[] = [
-    ["kind", "run 2"],
+    ["kind", "run 3"],
     ["command", JSON.stringify(step.args)],
     ...step.env.map((entry): KeyPart => {
       const equals = entry.indexOf("=");
-      return [`environment variable ${entry.slice(0, equals)}`, entry.slice(equals + 1)];
+      const name = entry.slice(0, equals);
+      const what = step.argNames.includes(name) ? "build argument" : "environment variable";
+      return [`${what} ${name}`, entry.slice(equals + 1)];
     }),
     ["working directory", step.cwd],
     ["user", step.user],
-    ["network", step.network === "default" ? context.network : step.network],
+    ["network", networkKey(step, context)],
     ["security", step.security],
     ["hosts", context.addHosts.join(",")],
     ["host name", context.machine.hostname ?? ""],
     ["--shm-size", String(context.machine.shmSize ?? "")],
     ["--ulimit", context.machine.rlimits.map(({ type, soft, hard }) => `${type}=${soft}:${hard}`).join(",")],
     ...step.pipes.map((pipe): KeyPart => [`heredoc ${pipe.name}`, pipe.content]),
-    ...(await mountParts(step, context, resultOf)),
+    ...(await mountParts(step, context, resultOf, lists)),
     ["base", base.layers.join(",")],
   ];
-  return cachedStep(context, step, base.layers, parts, () => execute(step, context, resultOf, base));
+  return cachedStep(context, { step, base, parts, lists }, () => execute(step, context, resultOf, base));
 }
 
-/** Secrets, agents and what a cache mount holds are not inputs (BuildKit): only how they are asked for, and what a cache is made from. */
-async function mountParts(step: RunStep, context: SolveContext, resultOf: ResultOf): Promise<KeyPart[]> {
+function networkKey(step: RunStep, { network }: SolveContext): string {
+  if (step.network !== "default") return step.network;
+  return typeof network === "string" ? network : network.key;
+}
+
+/**
+ * Secrets, agents and what a cache mount holds are not inputs (BuildKit): only how they are asked for, and what a cache is made from. A secret
+ * is one where the build says so, by a digest that nobody can hold a guess against who has not the store.
+ */
+async function mountParts(
+  step: RunStep,
+  context: SolveContext,
+  resultOf: ResultOf,
+  lists: FileLists,
+): Promise<KeyPart[]> {
   const parts: KeyPart[] = [];
   for (const mount of step.mounts) {
     const target = "target" in mount && mount.target !== undefined ? mount.target : mount.type;
     const { from, ...definition } = { from: undefined, ...mount };
     parts.push([`mount ${target}`, JSON.stringify(definition)]);
+    if (mount.type === "secret") {
+      const secret = context.secrets.get(mount.id);
+      if (secret?.inKey === true) parts.push([`secret ${mount.id}`, keyedDigest(context.store, secret.read())]);
+    }
     if (mount.type !== "bind" && (mount.type !== "cache" || from === undefined)) continue;
-    parts.push([`files of mount ${target}`, await sourceDigest(mount.source, context, await resultOf(from))]);
+    parts.push([`files of mount ${target}`, await sourceDigest(mount.source, context, await resultOf(from), lists)]);
   }
   return parts;
 }
 
+/** HMAC-SHA256 (hex) by a key that this store made for itself. */
+function keyedDigest(store: Store, bytes: Uint8Array): string {
+  const { settings } = store;
+  const key =
+    settings.get(HMAC_KEY) ??
+    store.transaction(() => {
+      // Another process may have been faster.
+      const made = settings.get(HMAC_KEY) ?? Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
+      settings.set(HMAC_KEY, made);
+      return made;
+    });
+  return new Bun.CryptoHasher("sha256", Buffer.from(key, "hex")).update(bytes).digest("hex");
+}
+
 /** Of the files that are mounted alone: what else is in the stage does not matter. A whole file system is known by its layers. */
-async function sourceDigest(source: string, context: SolveContext, result: StepResult): Promise<string> {
+async function sourceDigest(
+  source: string,
+  context: SolveContext,
+  result: StepResult,
+  lists: FileLists,
+): Promise<string> {
   if (result.kind === "layers") {
     if (source === "") return result.layers.join(",");
-    const what = JSON.stringify(["mount", result.layers, source]);
+    const what = JSON.stringify(["mount 2", result.layers, source]);
     const memoKey = `tree:${new Bun.SHA256().update(what).digest("hex")}`;
     const memo = context.store.cache.get(memoKey);
     if (memo !== undefined) return memo.value;
-    const digest = digestOf(source, context, result);
+    const digest = digestOf(source, context, result, lists);
     context.store.cache.put(memoKey, digest, result.layers);
     return digest;
   }
-  return digestOf(source, context, result);
+  return digestOf(source, context, result, lists);
 }
 
-function digestOf(source: string, context: SolveContext, result: StepResult): string {
+function digestOf(source: string, context: SolveContext, result: StepResult, lists: FileLists): string {
   const opened = openResult(context, result);
+  const { tree, digester } = opened;
   try {
-    const node = opened.tree.lookup(source, true);
-    return node === undefined ? "missing" : opened.digester.digest(node);
+    const node = tree.lookup(source, true);
+    if (node === undefined) return "missing";
+    if (!node.isDirectory) return fileValue(digester.describe(node));
+    const digest = digester.digest(node);
+    // Of layers, which are closed by then, the list is made now: it is asked for once, a memo keeps the digest.
+    const list = result.kind === "layers" ? digester.list(node) : undefined;
+    lists.set(digest, () => list ?? digester.list(node));
+    return treeValue(digest);
   } finally {
     opened.close();
   }
@@ -84,40 +139,44 @@ async function execute(
   const { runtime, namespace } = await context.sandbox();
   const records = base.layers.map((diffID) => store.layers.require(diffID));
   const snapshot = snapshotter.prepare(records, lease.directory(), { volatile: true });
-  const rootfs = snapshot.mount();
+  // What may be run in again, by a shell, stays attached.
+  const mounted = snapshot.mount();
+  const root =
+    context.shellOnError === undefined ? undefined : reusableMount(linux, mounted, join(lease.directory(), "root"));
+  const rootfs = root?.copy() ?? mounted;
+  let prepared: PreparedMounts | undefined;
+  const dispose = (): void => {
+    prepared?.release();
+    if (root === undefined) linux.close(rootfs);
+    else root.close();
+  };
   try {
-    const prepared = await prepareMounts(step, context, resultOf, rootfs);
-    let code: number;
-    try {
-      code = await runStep({
-        linux,
-        runtime,
-        namespace,
-        directory: lease.directory(),
-        rootfs,
-        process: {
-          args: step.args,
-          env: [...step.env, ...step.proxyEnv, ...prepared.env],
-          cwd: step.cwd,
-          user: step.user,
-        },
-        mounts: prepared.mounts,
-        network: step.network === "default" ? context.network : step.network,
-        hosts: context.addHosts,
-        security: step.security,
-        ...context.machine,
-        logs: (stream, data) => context.emit({ type: "log", step, stream, data }),
-        signal: context.signal,
-      });
-    } finally {
-      prepared.release();
-    }
+    prepared = await prepareMounts(step, context, resultOf, rootfs);
+    const { network, close } = openNetwork(step, context);
+    const code = await runStep({
+      linux,
+      runtime,
+      namespace,
+      directory: lease.directory(),
+      rootfs,
+      process: { args: step.args, ...processOf(step, prepared) },
+      mounts: prepared.mounts,
+      network,
+      hosts: context.addHosts,
+      security: step.security,
+      ...context.machine,
+      logs: (stream, data) => context.emit({ type: "log", step, stream, data }),
+      signal: context.signal,
+    }).finally(close);
     if (code !== 0) throw failed(step, code);
-  } catch (error) {
-    throw located(error, step);
-  } finally {
-    linux.close(rootfs);
+  } catch (thrown) {
+    const error = located(thrown, step);
+    if (root !== undefined && prepared !== undefined)
+      throw new FailedRun(error, { root, mounts: prepared.mounts, process: processOf(step, prepared), dispose });
+    dispose();
+    throw error;
   }
+  dispose();
   const upper = linux.openat(AT_FDCWD, snapshot.upper, O_RDONLY | O_DIRECTORY);
   try {
     dropUntouched(linux, upper, () => snapshotter.view(records));
@@ -125,6 +184,10 @@ async function execute(
     linux.close(upper);
   }
   return { upper: snapshot.upper };
+}
+
+function processOf(step: RunStep, prepared: PreparedMounts): { env: string[]; cwd: string; user: string } {
+  return { env: [...step.env, ...step.proxyEnv, ...prepared.env], cwd: step.cwd, user: step.user };
 }
 
 /** Linux, MAX_ARG_STRLEN with pages of 4 KiB. */

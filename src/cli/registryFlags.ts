@@ -1,0 +1,16 @@
+import type { RegistryAccess } from "../engine/openRegistry.ts";
+import { type Call, given, text } from "./Command.ts";
+import type { Flag } from "./flags.ts";
+
+/** What every command that asks a registry takes. */
+export const registryFlags: Record<string, Flag> = {
+  authfile: { type: "string", help: "File with the credentials, in the form of ~/.docker/config.json" },
+  "tls-verify": { type: "bool", help: "Whether the registry must prove who it is (default true)" },
+};
+
+export function registryAccess(call: Call): RegistryAccess {
+  return {
+    ...given("authFile", text(call, "authfile")),
+    ...given("tlsVerify", call.values["tls-verify"] as boolean | undefined),
+  };
+}

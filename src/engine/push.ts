@@ -1,0 +1,268 @@
+import type { Image } from "../image/Image.ts";
+import type { Layer } from "../image/Layer.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { type Digest, sha256 } from "../oci/digest.ts";
+import type { Manifest } from "../oci/manifest.ts";
+import { normalizePlatform, parsePlatform } from "../oci/platform.ts";
+import { matchesPlatform } from "../oci/platformMatch.ts";
+import { familiarName, normalizeReference, parseReference } from "../oci/reference.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import type { Registry } from "../registry/createRegistry.ts";
+import { createSemaphore, type Semaphore } from "../solve/semaphore.ts";
+import { storeImage } from "../store/storeImage.ts";
+import type { Engine } from "./Engine.ts";
+import { openRegistry, type RegistryAccess } from "./openRegistry.ts";
+import { createVertices } from "./vertices.ts";
+
+export interface PushOptions extends RegistryAccess {
+  /** All tags of the repository that the store has. */
+  allTags?: boolean;
+  /** Fails where the image is for another platform. */
+  platform?: string;
+}
+
+export interface Pushed {
+  tag: string;
+  /** Of the manifest. */
+  digest: Digest;
+  size: number;
+  imageID: Digest;
+}
+
+/** Docker's number: more uploads at a time do not make a line faster. */
+const UPLOADS = 5;
+/** Repositories that are asked for a mount of one blob before it is sent. */
+const MOUNTS = 3;
+
+/**
+ * Brings images of the store to the registry under their names: what the registry has is not sent, what another repository of it has is mounted,
+ * the rest goes up in parallel, packed and compressed on the way; then the config, then the manifest. A pulled image keeps every digest.
+ * @throws SlipwayError `IMAGE_NOT_FOUND`, `INVALID_REFERENCE`, `NO_MATCHING_PLATFORM`, those of `Registry`
+ */
+export async function push(engine: Engine, name: string, options: PushOptions = {}): Promise<Pushed[]> {
+  const { store, emit } = engine;
+  const { domain, path, digest, ...written } = normalizeReference(name);
+  if (digest !== undefined) throw new SlipwayError("INVALID_REFERENCE", "cannot push a digest reference");
+  if (options.allTags && written.tag !== undefined)
+    throw new SlipwayError("USAGE", "tag can't be used with --all-tags/-a");
+  const repository = `${domain}/${path}`;
+  const tags = options.allTags
+    ? store.images
+        .tags()
+        .flatMap(({ reference }) =>
+          reference.startsWith(`${repository}:`) ? [reference.slice(repository.length + 1)] : [],
+        )
+    : [written.tag ?? "latest"];
+  if (tags.length === 0) {
+    throw new SlipwayError(
+      "IMAGE_NOT_FOUND",
+      `An image does not exist locally with the tag: ${familiarName(repository)}`,
+    );
+  }
+  emit({ type: "push.start", repository });
+
+  const lease = store.lease("push");
+  const stop = new AbortController();
+  const signal = AbortSignal.any([engine.signal, stop.signal]);
+  const registry = openRegistry(engine, domain, { ...options, signal });
+  const upload = createUploader(engine, { registry, domain, path, slots: createSemaphore(UPLOADS), stop });
+  const pushed: Pushed[] = [];
+  try {
+    for (const tag of tags) {
+      const reference = `${repository}:${tag}`;
+      const record = store.images.byTag(reference);
+      if (record === undefined) {
+        throw new SlipwayError(
+          "IMAGE_NOT_FOUND",
+          `An image does not exist locally with the tag: ${familiarName(reference)}`,
+          { hint: "Build it with -t, or name another image so: slipway tag IMAGE NAME." },
+        );
+      }
+      if (options.platform !== undefined) {
+        const { os, architecture, variant } = record.config;
+        const own = { os, architecture, ...(variant === undefined ? {} : { variant }) };
+        if (!matchesPlatform(normalizePlatform(parsePlatform(options.platform)), own)) {
+          throw new SlipwayError(
+            "NO_MATCHING_PLATFORM",
+            `${familiarName(reference)} is for ${os}/${architecture}, not for ${options.platform}`,
+          );
+        }
+      }
+      lease.protect("image", record.id);
+      for (const diffID of record.config.rootfs.diff_ids) lease.protect("layer", diffID);
+      const image = storeImage(store, record.id);
+      const isKept = record.manifest !== undefined && store.blobs.has(record.manifest);
+      const kept = isKept ? await image.manifest() : undefined;
+      const manifest = await pushImage(image, { upload, registry, path, reference: tag, ...(kept && { kept }) });
+      const done = { tag, digest: manifest.digest, size: manifest.size };
+      store.transaction(() => {
+        if (store.images.byTag(reference)?.id === record.id) store.images.tag(reference, record.id, manifest.digest);
+        store.images.addRepoDigest(repository, manifest.digest, record.id);
+      });
+      emit({ type: "push.done", ...done });
+      pushed.push({ ...done, imageID: record.id });
+    }
+    return pushed;
+  } finally {
+    lease.release();
+  }
+}
+
+/** Brings one blob of an image to the registry. The second call for the same one waits for the first. */
+type Upload = {
+  layer(layer: Layer, wanted: Descriptor | undefined): Promise<void>;
+  bytes(bytes: Uint8Array): Promise<void>;
+};
+
+/**
+ * An image to a repository: its blobs, then its manifest under `reference`, a tag or the manifest's own digest.
+ * Returns the descriptor of the manifest.
+ */
+export async function pushImage(
+  image: Image,
+  to: {
+    upload: Upload;
+    registry: Registry;
+    path: string;
+    reference?: string;
+    /** The manifest, where it is not made of the layers: what it names is sent. */
+    kept?: Manifest;
+  },
+): Promise<Descriptor> {
+  const layers = await image.layers();
+  const results = await Promise.allSettled(layers.map((layer, i) => to.upload.layer(layer, to.kept?.layers[i])));
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+  await to.upload.bytes(await image.rawConfig());
+  const bytes = await image.rawManifest();
+  const { mediaType } = image;
+  const digest = sha256(bytes);
+  await to.registry.putManifest(to.path, to.reference ?? digest, { bytes, mediaType });
+  return { mediaType, digest, size: bytes.length };
+}
+
+export function createUploader(
+  engine: Engine,
+  to: { registry: Registry; domain: string; path: string; slots: Semaphore; stop: AbortController },
+): Upload {
+  const { emit } = engine;
+  const { registry, domain, path, slots, stop } = to;
+  const underway = new Map<string, Promise<void>>();
+
+  /** The first failure ends the others. */
+  function once(key: string, work: () => Promise<void>): Promise<void> {
+    let promise = underway.get(key);
+    if (promise === undefined) {
+      promise = slots(async () => {
+        if (stop.signal.aborted) throw stop.signal.reason;
+        await work();
+      });
+      promise.catch((error) => stop.abort(error));
+      underway.set(key, promise);
+    }
+    return promise.catch(() => {
+      throw stop.signal.reason;
+    });
+  }
+
+  async function sendLayer(layer: Layer, diffID: Digest, wanted: Descriptor | undefined): Promise<void> {
+    const known = wanted ?? layer.known?.();
+    const tell = (status: "pushing" | "pushed" | "exists" | "mounted", more = {}): void =>
+      emit({ type: "push.layer", diffID, status, ...more });
+    if (known !== undefined && (await registry.hasBlob(path, known.digest))) return tell("exists");
+    const onProgress = (current: number): void =>
+      tell("pushing", { current, ...(known === undefined ? {} : { total: known.size }) });
+    const own = layer.known?.();
+    const source =
+      known !== undefined && own?.digest !== known.digest
+        ? // The manifest names a form of the layer that the store does not hold.
+          { ...known, open: () => elsewhere(engine, diffID, { mediaType: layer.mediaType, ...known }) }
+        : { ...known, open: () => layer.compressed() };
+    const sent = await registry.upload(path, source, {
+      mountFrom: known === undefined ? [] : mountSources(engine, { domain, path, diffID }),
+      onProgress,
+    });
+    if (sent.mountedFrom !== undefined) tell("mounted", { from: sent.mountedFrom });
+    else tell("pushed", { current: sent.size, total: sent.size });
+  }
+
+  return {
+    async layer(layer, wanted) {
+      // Foreign layers stay where they are: their manifest says where (image-spec, layer.md "Non-Distributable Layers").
+      if (wanted !== undefined && (wanted.urls ?? []).length > 0) return;
+      const diffID = await layer.diffID();
+      emit({ type: "push.layer", diffID, status: underway.size < UPLOADS ? "preparing" : "waiting" });
+      return once(wanted?.digest ?? diffID, () => sendLayer(layer, diffID, wanted));
+    },
+    bytes(bytes) {
+      const digest = sha256(bytes);
+      return once(digest, async () => {
+        if (await registry.hasBlob(path, digest)) return;
+        await registry.upload(path, {
+          digest,
+          size: bytes.length,
+          open: async () => new Blob([bytes as Uint8Array<ArrayBuffer>]).stream() as ReadableStream<Uint8Array>,
+        });
+      });
+    },
+  };
+}
+
+/** Repositories of the same registry that gave or took an image with this layer. */
+function mountSources(
+  { store }: Engine,
+  { domain, path, diffID }: { domain: string; path: string; diffID: Digest },
+): string[] {
+  const found = new Set<string>();
+  for (const image of store.images.list()) {
+    if (!image.config.rootfs.diff_ids.includes(diffID)) continue;
+    for (const { repository } of store.images.repoDigests(image.id))
+      if (repository.startsWith(`${domain}/`)) found.add(repository.slice(domain.length + 1));
+  }
+  found.delete(path);
+  return [...found].slice(0, MOUNTS);
+}
+
+/** The blob from a repository that an image with the layer came from. */
+async function elsewhere(engine: Engine, diffID: Digest, blob: Descriptor): Promise<ReadableStream<Uint8Array>> {
+  const { store } = engine;
+  let failure: unknown;
+  for (const image of store.images.list()) {
+    if (!image.config.rootfs.diff_ids.includes(diffID)) continue;
+    for (const { repository } of store.images.repoDigests(image.id)) {
+      const at = repository.indexOf("/");
+      try {
+        return await openRegistry(engine, repository.slice(0, at)).blob(repository.slice(at + 1), blob);
+      } catch (error) {
+        engine.signal.throwIfAborted();
+        failure = error;
+      }
+    }
+  }
+  throw new SlipwayError(
+    "BLOB_NOT_FOUND",
+    `blob ${blob.digest} is neither in the store nor where its image came from`,
+    {
+      cause: failure,
+    },
+  );
+}
+
+/** Pushes each name as the last steps of a build. */
+export async function pushBuilt(engine: Engine, names: readonly string[], options: RegistryAccess = {}): Promise<void> {
+  const vertices = createVertices(engine.emit, "push");
+  for (const name of names) {
+    await vertices.internal(`pushing ${parseReference(name).canonical}`, async (status) => {
+      const emit: Engine["emit"] = (event) => {
+        if (event.type === "push.layer") {
+          status(`${event.status} ${event.diffID}`, {
+            key: event.diffID,
+            done: event.status === "pushed" || event.status === "exists" || event.status === "mounted",
+            ...(event.current === undefined ? {} : { current: event.current }),
+            ...(event.total === undefined ? {} : { total: event.total }),
+          });
+        } else if (event.type === "push.done") status(`pushed ${event.digest}`);
+      };
+      await push({ ...engine, emit }, name, options);
+    });
+  }
+}

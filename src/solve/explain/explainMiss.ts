@@ -1,0 +1,123 @@
+import { type FileChange, fileChanges, fileDifferences } from "./fileChanges.ts";
+import type { KeyPart } from "./key.ts";
+
+/** A part of a step's key that is not what it was; without `old` it is new, without `new` it is gone. */
+export interface MissChange {
+  /** `build argument V`, `command`, `base`, a path of the source. */
+  part: string;
+  old?: string;
+  new?: string;
+  /** Of a source: every file that changed. Absent where it is not known which. */
+  files?: FileChange[];
+}
+
+/** Why a step ran: one sentence, and all of it. */
+export interface Miss {
+  reason: string;
+  changes: MissChange[];
+}
+
+/** The files of a tree by its digest: path, text, path, text …; undefined where they are not known (any more). */
+export type FilesOf = (digest: string) => readonly string[] | undefined;
+
+/** So many files stand in the sentence; `changes` has all. */
+const NAMED = 3;
+const TREE = /^tree ([0-9a-f]{64})/;
+const FILE = /^file "(?:[^"\\]|\\.)*" (\d+ .*)$/s;
+
+/** Value of a part that is a whole tree, respectively one file (`mode owner content`); `rest` is what else the copy depends on. */
+export function treeValue(digest: string, rest = ""): string {
+  return `tree ${digest}${rest === "" ? "" : `,${rest}`}`;
+}
+export function fileValue(text: string, rest = ""): string {
+  return `file ${JSON.stringify(rest)} ${text}`;
+}
+
+/** Runs that differ in as few parts are told apart by their files, at most so many of them. */
+const TIED = 3;
+
+/**
+ * Holds the parts against the nearest of the earlier runs of the same step (the latest first): the one with the fewest changes. Two builds that take turns
+ * (of two values of an argument, say) are so explained by themselves.
+ */
+export function explainNearest(parts: readonly KeyPart[], earlier: readonly KeyPart[][], filesOf: FilesOf): Miss {
+  const differing = earlier.map((each) => {
+    const before = new Map(each);
+    return each.length + parts.length - 2 * parts.filter(([name, value]) => before.get(name) === value).length;
+  });
+  const fewest = Math.min(...differing);
+  const known = new Map<string, readonly string[] | undefined>();
+  const once: FilesOf = (digest) => {
+    if (!known.has(digest)) known.set(digest, filesOf(digest));
+    return known.get(digest);
+  };
+  const misses = earlier
+    .filter((_, i) => differing[i] === fewest)
+    .slice(0, TIED)
+    .map((each) => explainMiss(parts, each, once));
+  const size = ({ changes }: Miss): number => changes.reduce((sum, { files }) => sum + (files?.length ?? 1), 0);
+  return (
+    misses.reduce<Miss | undefined>((best, each) => (best && size(best) <= size(each) ? best : each), undefined) ?? {
+      reason: "not built before",
+      changes: [],
+    }
+  );
+}
+
+/** Holds the parts against those of an earlier run of the same step. */
+function explainMiss(parts: readonly KeyPart[], earlier: readonly KeyPart[], filesOf: FilesOf): Miss {
+  const before = new Map(earlier);
+  const now = new Map(parts);
+  const changes: MissChange[] = [];
+  for (const [part, value] of now) {
+    const old = before.get(part);
+    if (old !== value) changes.push(changeOf(part, old, value, filesOf));
+  }
+  for (const [part, old] of before) if (!now.has(part)) changes.push(changeOf(part, old, undefined, filesOf));
+  if (changes.length === 0) return { reason: "its cached layer is gone", changes };
+  return { reason: changes.map(sentence).join("; "), changes };
+}
+
+function changeOf(part: string, old: string | undefined, value: string | undefined, filesOf: FilesOf): MissChange {
+  const path = part.replace(/^archive /, "");
+  const [wasFile, isFile] = [FILE.exec(old ?? ""), FILE.exec(value ?? "")];
+  const [wasTree, isTree] = [TREE.exec(old ?? ""), TREE.exec(value ?? "")];
+  if (wasTree !== null && isTree !== null && wasTree[1] !== isTree[1]) {
+    const [before, now] = [filesOf(wasTree[1] as string), filesOf(isTree[1] as string)];
+    const digests = { part, old: `sha256:${wasTree[1]}`, new: `sha256:${isTree[1]}` };
+    if (before === undefined || now === undefined) return digests;
+    return { ...digests, files: fileChanges(before, now).map((each) => ({ ...each, path: below(path, each.path) })) };
+  }
+  if (wasFile !== null && isFile !== null) {
+    const differences = fileDifferences(wasFile[1] as string, isFile[1] as string);
+    if (differences.length > 0) return { part, files: [{ path, change: "changed", differences }] };
+  }
+  if (isFile !== null && old === undefined) return { part, files: [{ path, change: "added" }] };
+  if (wasFile !== null && value === undefined) return { part, files: [{ path, change: "removed" }] };
+  return { part, ...(old === undefined ? {} : { old }), ...(value === undefined ? {} : { new: value }) };
+}
+
+function below(directory: string, path: string): string {
+  const at = directory.replace(/^files of mount /, "");
+  return at === "." || at === "" ? path : `${at.replace(/\/$/, "")}/${path}`;
+}
+
+function sentence({ part, old, new: now, files }: MissChange): string {
+  if (files !== undefined && files.length > 0) {
+    const named = files.slice(0, NAMED).map(({ path, change }) => `${path} ${change}`);
+    const more = files.length - named.length;
+    return `${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+  }
+  if (old === undefined) return `${part} is new`;
+  if (now === undefined) return `${part} is gone`;
+  return isOpaque(now) ? `${part} changed` : `${part}: ${shorten(old)} → ${shorten(now)}`;
+}
+
+/** Digests say nothing to a person. */
+function isOpaque(value: string): boolean {
+  return /^(sha256:)?[0-9a-f]{64}(,|$)/.test(value) || value.length > 200;
+}
+
+function shorten(value: string): string {
+  return value.length > 60 ? `${value.slice(0, 57)}…` : value === "" ? "(empty)" : value;
+}
