@@ -30,7 +30,7 @@ export function createBaseResolver(
     let found = known.get(key);
     if (found === undefined) {
       found = vertices.internal(`[internal] load metadata for ${canonical}`, (status) =>
-        baseImage(engine, options, canonical, platform, status),
+        baseImage(engine, options, { reference: canonical, platform, lease }, status),
       );
       known.set(key, found);
     }
@@ -41,18 +41,33 @@ export function createBaseResolver(
 async function baseImage(
   engine: Engine,
   options: BuildOptions,
-  reference: string,
-  platform: Platform,
+  { reference, platform, lease }: { reference: string; platform: Platform; lease: Lease },
   status: Status,
 ): Promise<BaseImage> {
-  const record =
-    localImage(engine, options, reference, platform) ?? (await pulled(engine, reference, platform, status));
+  for (;;) {
+    const record =
+      localImage(engine, options, reference, platform) ?? (await pulled(engine, reference, platform, status));
+    // Somebody may have removed it meanwhile.
+    if (record !== undefined && hold(engine, record, lease)) return baseOf(reference, record);
+  }
+}
+
+function baseOf(reference: string, record: ImageRecord): BaseImage {
   return {
     reference,
     imageID: record.id,
     config: record.config,
     platform: platformOf(record),
   };
+}
+
+/** From now on what the image has stays as long as the build. False where it is not there any more. */
+function hold({ store }: Engine, { id, config }: ImageRecord, lease: Lease): boolean {
+  return store.transaction(() => {
+    if (store.images.get(id) === undefined) return false;
+    for (const layer of config.rootfs.diff_ids) lease.protect("layer", layer);
+    return true;
+  });
 }
 
 /** Like `createBaseResolver`, but of an image that is not here only manifest and config are fetched. */
@@ -115,12 +130,15 @@ async function layoutImage(
   }
 }
 
-async function pulled(engine: Engine, reference: string, platform: Platform, status: Status): Promise<ImageRecord> {
+async function pulled(
+  engine: Engine,
+  reference: string,
+  platform: Platform,
+  status: Status,
+): Promise<ImageRecord | undefined> {
   const { pull } = await import("./pull.ts");
   const result = await pull(quiet(engine, status), reference, { platform: formatFullPlatform(platform) });
-  const record = engine.store.images.get(result.imageID);
-  if (record === undefined) throw new Error(`pull of ${reference} left no image behind`);
-  return record;
+  return engine.store.images.get(result.imageID);
 }
 
 /** The engine with what a pull tells as lines of one step. */

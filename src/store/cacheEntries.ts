@@ -169,6 +169,9 @@ function blobEntries({ linux, records, blobs }: CacheEntriesOptions, here: Reado
 /** Where each of them is a file, which a build touches when it uses it, reads whole, and writes anew where it is gone. */
 export const fileKinds = { context: "contexts", list: "trees" } as const;
 
+/** Nothing is written for so long. */
+const ASIDE_MS = 3_600_000;
+
 function fileEntries({ linux, root }: CacheEntriesOptions, kind: keyof typeof fileKinds): CacheEntry[] {
   const directory = join(root, fileKinds[kind]);
   return namesIn(directory).flatMap((name): CacheEntry[] => {
@@ -176,6 +179,8 @@ function fileEntries({ linux, root }: CacheEntriesOptions, kind: keyof typeof fi
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return [];
     const [created, used] = [stat.birthtimeMs, stat.mtimeMs];
+    // Being written aside, unless its process was killed.
+    if (name.includes(".") && Date.now() - used < ASIDE_MS) return [];
     return [{ kind, id: name, size: ownUsage(linux, path), created, used, shared: false, inUse: false }];
   });
 }

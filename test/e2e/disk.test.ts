@@ -104,7 +104,7 @@ e2e("system df adds up to what du shows of the store, each file counted in one p
 
   const json = JSON.parse(await slipway.text("system", "df", "-v", "--format", "json"));
   expect(json.BuildCache.find((each: { CacheType: string }) => each.CacheType === "exec.cachemount").Description).toBe(
-    "things",
+    "cache mount things",
   );
 });
 
@@ -171,7 +171,6 @@ e2e(
   - all stopped containers
   - all networks not used by at least one container
   - all images without at least one container associated to them
-  - all build cache
 
   Items to be pruned will be filtered with:
   - label=keep
@@ -346,3 +345,45 @@ RUN --mount=type=cache,id=owned,uid=5,target=/o [ -e /o/hard ] && [ "$(stat -c %
     );
   },
 );
+
+e2e("builds and containers go on beside prunes that take all they can", async (slipway) => {
+  write(slipway, "file", "x");
+  for (const name of ["a", "b"])
+    write(
+      slipway,
+      `${name}.Dockerfile`,
+      `FROM busybox AS work
+COPY file /${name}
+RUN --mount=type=cache,target=/c echo ${name} >> /c/log && echo made > /made
+FROM busybox
+COPY --from=work /made /${name} /out/
+RUN --mount=from=work,target=/w cat /w/made /out/${name} > /both
+`,
+    );
+  let building = true;
+  const prune = async (): Promise<void> => {
+    while (building) {
+      await slipway.run(["system", "prune", "-af", "--volumes"]);
+      await Bun.sleep(Math.random() * 100);
+    }
+  };
+  const build = async (name: string): Promise<void> => {
+    for (let i = 0; i < 2; i++) {
+      await slipway.run(["build", "-t", name, "-f", `${name}.Dockerfile`, ...(i === 1 ? ["--no-cache"] : []), "."]);
+      // The image is pruned between two commands, never under one.
+      const { exitCode, stdout, stderr } = await slipway.run(["run", "--rm", "--pull", "never", name, "cat", "/both"], {
+        exit: "any",
+      });
+      if (exitCode === 0) expect(stdout).toBe("made\nx");
+      else expect(stderr).toMatch(/no such image|removed the image meanwhile/i);
+    }
+  };
+  const pruning = prune();
+  await Promise.all([build("a"), build("b")]).finally(() => {
+    building = false;
+  });
+  await pruning;
+  await slipway.run(["system", "prune", "-af", "--volumes"]);
+  for (const part of ["layers", "blobs/sha256", "caches", "tmp", "volumes"])
+    expect(readdirSync(join(slipway.root, part))).toEqual([]);
+});

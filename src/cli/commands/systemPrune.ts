@@ -61,15 +61,8 @@ export const command: Command = {
         title: "Deleted Images:",
         prune: (engine) => pruneImages(engine, { ...wanted, all }),
       },
-      {
-        warning: all ? "all build cache" : "unused build cache",
-        title: "Deleted build cache objects:",
-        async prune(engine) {
-          const { until = [] } = given;
-          const { removed, freed } = await pruneCache(engine, { all, filters: until.length === 0 ? {} : { until } });
-          return { deleted: removed.map(({ id }) => id.replace(/^sha256:/, "")), freed };
-        },
-      },
+      // The cache has no labels, so that none of it fits where one is asked for.
+      ...(given.label === undefined ? [cachePart(all, given.until ?? [])] : []),
     ];
     if (!isConfirmed(call, warningOf(parts, list(call, "filter")))) return 0;
     const engine = await call.engine();
@@ -83,6 +76,17 @@ export const command: Command = {
     return 0;
   },
 };
+
+function cachePart(all: boolean, until: string[]): Part {
+  return {
+    warning: all ? "all build cache" : "unused build cache",
+    title: "Deleted build cache objects:",
+    async prune(engine) {
+      const { removed, freed } = await pruneCache(engine, { all, filters: until.length === 0 ? {} : { until } });
+      return { deleted: removed.map(({ id }) => id.replace(/^sha256:/, "")), freed };
+    },
+  };
+}
 
 function warningOf(parts: readonly Part[], given: readonly string[]): string {
   const lines = ["This will remove:", ...parts.map(({ warning }) => `  - ${warning}`)];
