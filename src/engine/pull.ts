@@ -78,7 +78,7 @@ export async function fetchImage(
   },
 ): Promise<{ id: Digest; digest: Digest; config: ImageConfig; fetched: boolean }> {
   const { lease, top } = options;
-  const { bytes, manifest, digest } = await chosen(source, reference, top, options);
+  const { bytes, manifest, digest } = await chosenManifest(source, reference, top, options);
   lease.protect("blob", manifest.config.digest);
   const config = await readConfig(engine, source, reference, manifest.config, lease);
   const layers = manifest.layers.map((blob, i): LayerWork => ({ blob, diffID: config.rootfs.diff_ids[i] as Digest }));
@@ -106,14 +106,14 @@ export async function fetchConfig(
   const reference = parseReference(name);
   const registry = openRegistry(engine, reference.domain, options);
   const top = await registry.manifest(reference.path, reference.digest ?? reference.tag ?? "latest");
-  const { manifest } = await chosen(registry, reference, top, options);
+  const { manifest } = await chosenManifest(registry, reference, top, options);
   options.lease.protect("blob", manifest.config.digest);
   const config = await readConfig(engine, registry, reference, manifest.config, options.lease);
   return { id: manifest.config.digest, config };
 }
 
-/** The manifest of the platform that was asked for, or of this machine's. */
-async function chosen(
+/** The manifest of the platform that was asked for, or of this machine's. @throws SlipwayError `NO_MATCHING_PLATFORM` */
+export async function chosenManifest(
   registry: ImageSource,
   reference: Pick<Reference, "path" | "canonical">,
   top: { bytes: Uint8Array; digest: Digest },
