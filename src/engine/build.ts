@@ -8,7 +8,7 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Platform } from "../oci/platform.ts";
 import type { BuildCaches } from "./cache/buildCaches.ts";
 import { parseBool } from "../dockerfile/parseBool.ts";
-import type { Graph, ResolveImage, StepID } from "../plan/graph.ts";
+import type { Graph, ImageStep, ResolveImage, StepID } from "../plan/graph.ts";
 import { planBuild } from "../plan/plan.ts";
 import { parseUlimits } from "../runtime/rlimits.ts";
 import { createSshAgents } from "../runtime/sshAgents.ts";
@@ -21,6 +21,7 @@ import { createBaseResolver } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
 import { type BuildRecorder, startBuildRecord } from "./buildRecords.ts";
 import { buildViolations } from "./buildViolations.ts";
+import type { Lease } from "../store/Store.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
 import { exportResult } from "./outputs/exportResult.ts";
 import { defaultForm } from "./outputs/OutputSpec.ts";
@@ -53,7 +54,8 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Buil
     try {
       const result = await buildImage(recorded, given, { tags, sandbox, bases, recorder });
       recorder.finish({ imageID: result.imageID });
-      return result;
+      // buildx: builder, node, and the build's own name.
+      return { ...result, metadata: { ...result.metadata, "buildx.build.ref": `default/default/${recorder.id}` } };
     } catch (error) {
       recorder.finish({ error, canceled: engine.signal.aborted });
       throw error;
@@ -151,10 +153,11 @@ async function buildImage(
     const solved = await solve(graph, { ...context, ...caches?.context });
     contexts.save();
 
-    const config = {
+    const assembled = {
       ...assembleConfig(graph, solved.target.layers, solved.results, epoch),
       ...caches?.inline(solved.target.layers),
     };
+    const config = options.squash === true ? await squashed(engine, graph, assembled, lease) : assembled;
     const dated = epoch === undefined ? {} : { epoch };
     const result = { config, platform: graph.target.platform, tags, ...dated };
     const { imageID, stored, metadata } = await exportResult(engine, result, {
@@ -177,6 +180,28 @@ async function buildImage(
     lease.release();
     store.cache.recordUses();
   }
+}
+
+/** What the target adds to its base image in one layer. */
+async function squashed(engine: Engine, graph: Graph, config: ImageConfig, lease: Lease): Promise<ImageConfig> {
+  const [{ squashConfig }, { sha256 }, { serializeConfig }] = await Promise.all([
+    import("./outputs/squashLayers.ts"),
+    import("../oci/digest.ts"),
+    import("../store/putImage.ts"),
+  ]);
+  const { diff_ids } = config.rootfs;
+  const base = graph.steps
+    .filter((step) => step.kind === "image" && step.layers.every((diffID, i) => diff_ids[i] === diffID))
+    .reduce<ImageStep | undefined>((best, step) => {
+      const image = step as ImageStep;
+      return image.layers.length > (best?.layers.length ?? 0) ? image : best;
+    }, undefined);
+  return squashConfig(engine, config, {
+    kept: base?.layers.length ?? 0,
+    baseID: base?.imageID,
+    imageID: sha256(serializeConfig(config)),
+    lease,
+  });
 }
 
 /** The build's caches beside the store's, where it asks for some. */

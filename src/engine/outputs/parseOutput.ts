@@ -89,8 +89,8 @@ export function parseOutput(text: string, options: ParseOutputOptions): OutputSp
 
 /** The one place that refuses what pushes. */
 function pushUnsupported(text: string): SlipwayError {
-  return new SlipwayError("PUSH_UNSUPPORTED", `--output ${text}: push comes in a later version`, {
-    hint: "Write it by -o type=oci,dest=image.tar, and send that by another tool for now.",
+  return new SlipwayError("PUSH_UNSUPPORTED", `--output ${text}: build does not push yet`, {
+    hint: "Build with -t NAME, then: slipway push NAME",
   });
 }
 
