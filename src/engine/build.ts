@@ -13,13 +13,14 @@ import { createSemaphore } from "../solve/semaphore.ts";
 import type { Sandbox, SecretSource, SolveContext, StepResult } from "../solve/SolveContext.ts";
 import { solve } from "../solve/solve.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
-import { createBaseResolver } from "./baseImages.ts";
+import { createBaseResolver, quiet } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
 import { type BuildRecorder, startBuildRecord } from "./buildRecords.ts";
 import { buildViolations } from "./buildViolations.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
 import { exportResult } from "./outputs/exportResult.ts";
-import { defaultForm } from "./outputs/OutputSpec.ts";
+import { defaultForm, takesRemoteLayers } from "./outputs/OutputSpec.ts";
+import { createRemoteBases } from "./remoteBases.ts";
 import { planOptions } from "./planOptions.ts";
 import { createVertices } from "./vertices.ts";
 
@@ -68,19 +69,34 @@ async function buildImage(
   try {
     const contexts = await openContexts(engine, options, { lease, vertices });
     const source = contexts.dockerfile;
+    const outputs = options.outputs ?? [{ type: "image", names: tags, form: defaultForm() }];
+    // What only goes to a registry that has the base needs none of the base's bytes here.
+    const remote = outputs.every(takesRemoteLayers)
+      ? createRemoteBases(engine, {
+          lease,
+          pulling: (reference, work) =>
+            vertices.internal(`[internal] pull ${reference}`, (status) => work(quiet(engine, status))),
+        })
+      : undefined;
     const dockerfile = parseDockerfile(source.text, { file: source.name });
     const graph = await planBuild(
       dockerfile,
       planOptions(options, contexts),
-      createBaseResolver(engine, options, { vertices, lease, layouts: contexts.layouts }),
+      createBaseResolver(engine, options, {
+        vertices,
+        lease,
+        layouts: contexts.layouts,
+        ...(remote === undefined ? {} : { remote }),
+      }),
     );
-    // Base images are in the store by now, so that what they set is known.
+    // Base images are in the store by now, or known, so that what they set is.
     const warnings = buildViolations(engine, options, {
       dockerfile,
       file: source.name,
       ignorePatterns: contexts.ignore.patterns,
       allStages: false,
       named: contexts.named,
+      ...(remote === undefined ? {} : { remote: remote.config }),
     });
     recorder.graph(graph.steps);
     vertices.plan(graph.steps);
@@ -96,6 +112,7 @@ async function buildImage(
       signal,
       emit: (event) => vertices.solving(event),
       slots: createSemaphore(options.jobs ?? navigator.hardwareConcurrency),
+      fetchLayers: async (layers) => remote?.fetch(layers),
       openContext: contexts.open,
       failOnMiss: options.failOnMiss ?? false,
       ...(options.shellOnError === undefined ? {} : { shellOnError: options.shellOnError }),
@@ -120,9 +137,10 @@ async function buildImage(
       tags,
     };
     const { imageID, stored, metadata } = await exportResult(engine, result, {
-      outputs: options.outputs ?? [{ type: "image", names: tags, form: defaultForm() }],
+      outputs,
       vertices,
       lease,
+      ...(remote === undefined ? {} : { remote }),
     });
     return { imageID, tags: stored ? tags.map(familiarName) : [], warnings, stored, metadata };
   } finally {

@@ -66,7 +66,8 @@ export function layersImage(
   });
 }
 
-function storeLayer(store: Store, diffID: Digest, form: StoreForm): Layer {
+/** A layer of the store in the form that is asked for. */
+export function storeLayer(store: Store, diffID: Digest, form: StoreForm): Layer {
   const record = store.layers.require(diffID);
   const compression = form.compression ?? { format: "gzip" };
   const wanted = layerMediaType(compression);

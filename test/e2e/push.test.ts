@@ -17,7 +17,7 @@ e2e("a built image goes up beside its mounted base, skopeo reads it, and it come
     const built = await slipway.run(["build", "-t", `${name}:a`, "-t", `${name}:b`, "--push", "-f", "-", "."], {
       input: dockerfile,
     });
-    expect(built.stderr).toContain(`pushing ${name}:a`);
+    expect(built.stderr).toContain(`pushing manifest for ${name}:a`);
     expect(built.stderr).toContain("mounted");
 
     const again = await slipway.run(["push", "-a", name]);

@@ -27,7 +27,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
   async function sourcesOf(item: PathItem): Promise<{ sources: CopySource[]; digester: TreeDigester }> {
     let known = found.get(item);
     if (known === undefined) {
-      const opened = openResult(context, await resultOf(item.from));
+      const opened = await openResult(context, await resultOf(item.from));
       closers.push(opened.close);
       known = { sources: findSources(step, item, opened.tree), digester: opened.digester };
       found.set(item, known);
@@ -59,7 +59,8 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
       ["--parents", String(step.parents)],
       ["--exclude", JSON.stringify(step.exclude)],
     ];
-    if (!step.link || needsAccounts(step.chown)) parts.push(["base", base.layers.join(",")]);
+    const standsAlone = step.link && !needsAccounts(step.chown);
+    if (!standsAlone) parts.push(["base", base.layers.join(",")]);
     for (const item of step.items) {
       if (item.type === "path") parts.push(...(await itemParts(item)));
       else parts.push([`heredoc ${item.name}`, new Bun.SHA256().update(item.content).digest("hex")]);
@@ -69,7 +70,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
       const sources: CopySource[] = [];
       for (const item of step.items) if (item.type === "path") sources.push(...(await sourcesOf(item)).sources);
       const inline = step.items.filter((item) => item.type === "inline");
-      return writeCopies(context, { step, base: base.layers, sources, inline, mode: modeOf(step) });
+      return writeCopies(context, { step, base: standsAlone ? [] : base.layers, sources, inline, mode: modeOf(step) });
     });
   } finally {
     for (const close of closers) close();

@@ -74,15 +74,15 @@ async function sourceDigest(
     const memoKey = `tree:${new Bun.SHA256().update(what).digest("hex")}`;
     const memo = context.store.cache.get(memoKey);
     if (memo !== undefined) return memo.value;
-    const digest = digestOf(source, context, result, lists);
+    const digest = await digestOf(source, context, result, lists);
     context.store.cache.put(memoKey, digest, result.layers);
     return digest;
   }
   return digestOf(source, context, result, lists);
 }
 
-function digestOf(source: string, context: SolveContext, result: StepResult, lists: FileLists): string {
-  const opened = openResult(context, result);
+async function digestOf(source: string, context: SolveContext, result: StepResult, lists: FileLists): Promise<string> {
+  const opened = await openResult(context, result);
   const { tree, digester } = opened;
   try {
     const node = tree.lookup(source, true);
@@ -106,6 +106,7 @@ async function execute(
 ): Promise<StepOutcome> {
   const { linux, lease, store, snapshotter } = context;
   const { runtime, namespace } = await context.sandbox();
+  await context.fetchLayers(base.layers);
   const records = base.layers.map((diffID) => store.layers.require(diffID));
   const snapshot = snapshotter.prepare(records, lease.directory(), { volatile: true });
   // What may be run in again, by a shell, stays attached.

@@ -128,7 +128,7 @@ async function ensure(wanted: Wanted, name: string, context: SolveContext, resul
     let [given, mode] = [owner ?? { uid: 0, gid: 0 }, 0o755];
     try {
       if (mount.from !== undefined) {
-        const opened = openResult(context, await resultOf(mount.from));
+        const opened = await openResult(context, await resultOf(mount.from));
         try {
           const node = opened.tree.lookup(mount.source, true);
           if (node !== undefined) {

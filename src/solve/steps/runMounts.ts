@@ -137,6 +137,7 @@ async function bindSource(
   const { linux, lease, snapshotter, store } = context;
   const result = await resultOf(mount.from);
   if (result.kind === "layers") {
+    await context.fetchLayers(result.layers);
     const records = result.layers.map((diffID) => store.layers.require(diffID));
     const fd = mount.readOnly ? snapshotter.view(records) : snapshotter.prepare(records, lease.directory()).mount();
     releases.push(() => linux.close(fd));
