@@ -16,6 +16,12 @@ const packages = {
     { names: ["busybox-static"], files: ["/var/lib/dpkg/info/busybox-static.list"] },
   ],
   test: [
+    // Of use to everybody who makes networks; not every release of Ubuntu has it.
+    {
+      names: ["aardvark-dns"],
+      files: ["/usr/libexec/podman/aardvark-dns", "/usr/lib/podman/aardvark-dns", ...program("aardvark-dns")],
+    },
+    { names: ["iproute2"], files: program("ip") },
     { names: ["git"], files: program("git") },
     { names: ["skopeo"], files: program("skopeo") },
     { names: ["umoci"], files: program("umoci") },

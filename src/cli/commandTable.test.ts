@@ -54,7 +54,7 @@ describe.each(all)("$entry.name", ({ entry, command }) => {
     const lines = help.split("\n").filter((line) => /^ {2}(-\w, | {4})--/.test(line));
     expect(lines).toHaveLength(supported.length);
     for (const [name, { short, help: does }] of supported) {
-      const line = lines.find((each) => each.includes(` --${name} `)) ?? "";
+      const line = lines.find((each) => each.slice(6).startsWith(`--${name} `)) ?? "";
       expect(line).toStartWith(short === undefined ? "      --" : `  -${short}, --`);
       expect([does.length > 3, line.endsWith(does)]).toEqual([true, true]);
     }

@@ -3,6 +3,7 @@ import type { CreateOptions } from "../engine/Engine.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { type Call, flag, given, keyValue, list, number, text } from "./Command.ts";
 import type { Flag } from "./flags.ts";
+import { networkFlags, networkOptions } from "./networkFlags.ts";
 
 const later = (what = "it comes in a later version"): Flag => ({ type: "string", help: "", unsupported: what });
 
@@ -18,11 +19,7 @@ export const createFlags: Record<string, Flag> = {
   workdir: { type: "string", short: "w", help: "Working directory" },
   user: { type: "string", short: "u", help: "User, name or number, with :group" },
   entrypoint: { type: "string", help: "Replaces the image's ENTRYPOINT" },
-  network: { type: "string", help: "host, none, or default (the host's for now)" },
-  net: { type: "string", help: "The same as --network" },
-  hostname: { type: "string", short: "h", help: "Host name of the container" },
   label: { type: "list", short: "l", help: "Label, KEY=VALUE" },
-  "add-host": { type: "list", help: "Line of /etc/hosts, name:address" },
   "read-only": { type: "bool", help: "Mount the container's root read-only" },
   privileged: { type: "bool", help: "All capabilities, all devices, no seccomp" },
   "cap-add": { type: "list", help: "Capability to add" },
@@ -36,11 +33,7 @@ export const createFlags: Record<string, Flag> = {
   "stop-signal": { type: "string", help: "Signal that stop sends" },
   "stop-timeout": { type: "int", help: "Seconds until stop kills" },
   cidfile: { type: "string", help: "File that gets the container ID" },
-  publish: {
-    ...later("bridge networks come in a later version; with --network host the ports are the host's"),
-    short: "p",
-  },
-  "publish-all": { type: "bool", short: "P", help: "", unsupported: "bridge networks come in a later version" },
+  ...networkFlags,
   mount: later("use -v for now"),
   restart: later(),
   memory: { ...later(), short: "m" },
@@ -50,7 +43,6 @@ export const createFlags: Record<string, Flag> = {
   gpus: later(),
   ulimit: later(),
   sysctl: later(),
-  dns: later(),
   pid: later(),
   ipc: later(),
   uts: later(),
@@ -79,14 +71,13 @@ export function createOptions(call: Call): CreateOptions {
     tty: flag(call, "tty"),
     interactive: flag(call, "interactive"),
     autoRemove: flag(call, "rm"),
-    network: text(call, "network") ?? text(call, "net") ?? "default",
+    ...networkOptions(call),
     readOnly: flag(call, "read-only"),
     privileged: flag(call, "privileged"),
     capAdd: list(call, "cap-add"),
     capDrop: list(call, "cap-drop"),
     volumes: list(call, "volume"),
     labels: Object.fromEntries(list(call, "label").map(keyValue)),
-    addHosts: list(call, "add-host"),
     init: false,
     pull,
     securityOpt: list(call, "security-opt"),
@@ -94,7 +85,6 @@ export function createOptions(call: Call): CreateOptions {
     ...given("name", text(call, "name")),
     ...given("workdir", text(call, "workdir")),
     ...given("user", text(call, "user")),
-    ...given("hostname", text(call, "hostname")),
     ...given("platform", text(call, "platform")),
     ...given("stopSignal", text(call, "stop-signal")),
     ...given("stopTimeout", number(call, "stop-timeout")),

@@ -6,6 +6,7 @@ import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
 import type { CacheSettings } from "./cacheLimits.ts";
+import type { NetworkAttachment } from "./networkRecords.ts";
 import type { Emit } from "./events.ts";
 import type { OutputSpec } from "./outputs/OutputSpec.ts";
 
@@ -59,7 +60,8 @@ export interface BuildOptions {
   network?: string;
   addHosts: string[];
   jobs?: number;
-  secrets: { id: string; source?: string; env?: string }[];
+  /** `inKey`: steps that use it run again when its bytes change. */
+  secrets: { id: string; source?: string; env?: string; inKey?: boolean }[];
   ssh?: SshSource[];
   /** A step that is not in the cache fails the build. */
   failOnMiss?: boolean;
@@ -158,7 +160,18 @@ export interface CreateOptions {
   /** Keep stdin open. */
   interactive: boolean;
   autoRemove: boolean;
+  /** `default`, `host`, `none`, `container:ID` or a network: what `networks` does not say. */
   network: string;
+  /** Its networks, by name or ID; the first one may also be one of the words of `network`. */
+  networks?: NetworkAttachment[] | undefined;
+  /** `-p` as given. */
+  publish?: string[];
+  publishAll?: boolean;
+  expose?: string[];
+  dns?: string[];
+  dnsSearch?: string[];
+  dnsOptions?: string[];
+  domainname?: string;
   readOnly: boolean;
   privileged: boolean;
   capAdd: string[];

@@ -37,7 +37,7 @@ export function createBaseResolver(
     let found = known.get(key);
     if (found === undefined) {
       found = vertices.internal(`[internal] load metadata for ${canonical}`, (status) =>
-        baseImage(engine, options, { reference: canonical, platform, remote }, status),
+        baseImage(engine, options, { reference: canonical, platform, lease, remote }, status),
       );
       known.set(key, found);
     }
@@ -48,21 +48,42 @@ export function createBaseResolver(
 async function baseImage(
   engine: Engine,
   options: BuildOptions,
-  { reference, platform, remote }: { reference: string; platform: Platform; remote: RemoteBases | undefined },
+  {
+    reference,
+    platform,
+    lease,
+    remote,
+  }: { reference: string; platform: Platform; lease: Lease; remote: RemoteBases | undefined },
   status: Status,
 ): Promise<BaseImage> {
-  if (remote !== undefined && localImage(engine, options, reference, platform) === undefined) {
-    const { id, config } = await remote.resolve(reference, platform);
-    return { reference, imageID: id, config, platform: platformOf({ config }) };
+  for (;;) {
+    const local = localImage(engine, options, reference, platform);
+    if (local === undefined && remote !== undefined) {
+      const { id, config } = await remote.resolve(reference, platform);
+      return { reference, imageID: id, config, platform: platformOf({ config }) };
+    }
+    const record = local ?? (await pulled(engine, reference, platform, status));
+    // Somebody may have removed it meanwhile.
+    if (record !== undefined && hold(engine, record, lease)) return baseOf(reference, record);
   }
-  const record =
-    localImage(engine, options, reference, platform) ?? (await pulled(engine, reference, platform, status));
+}
+
+function baseOf(reference: string, record: ImageRecord): BaseImage {
   return {
     reference,
     imageID: record.id,
     config: record.config,
     platform: platformOf(record),
   };
+}
+
+/** From now on what the image has stays as long as the build. False where it is not there any more. */
+function hold({ store }: Engine, { id, config }: ImageRecord, lease: Lease): boolean {
+  return store.transaction(() => {
+    if (store.images.get(id) === undefined) return false;
+    for (const layer of config.rootfs.diff_ids) lease.protect("layer", layer);
+    return true;
+  });
 }
 
 /** Like `createBaseResolver`, but of an image that is not here only manifest and config are fetched. */
@@ -99,32 +120,41 @@ async function layoutImage(
   },
   status: Status,
 ): Promise<BaseImage> {
-  const [{ openOciLayout }, { fetchImage }] = await Promise.all([
+  const [{ openArchive }, { readOciLayout }, { fetchImage }] = await Promise.all([
+    import("../archive/openArchive.ts"),
     import("../archive/ociLayout.ts"),
     import("./pull.ts"),
   ]);
   const { layout, lease, platform, reference } = from;
-  const source = openOciLayout(resolve(layout.path));
-  const top = await source.manifest("", layout.digest ?? layout.tag ?? "");
-  const { id, config } = await fetchImage(
-    quiet(engine, status),
-    source,
-    { path: "", canonical: reference },
-    {
-      top,
-      lease,
-      platform: formatFullPlatform(platform),
-    },
-  );
-  return { reference, imageID: id, config, platform: platformOf({ config }) };
+  const path = resolve(layout.path);
+  const files = await openArchive(engine.store.linux, { path }, () => lease.directory());
+  try {
+    const source = await readOciLayout(files);
+    const { id, config } = await fetchImage(
+      quiet(engine, status),
+      source,
+      { path: "", canonical: reference },
+      {
+        top: await source.manifest("", layout.digest ?? layout.tag ?? ""),
+        lease,
+        platform: formatFullPlatform(platform),
+      },
+    );
+    return { reference, imageID: id, config, platform: platformOf({ config }) };
+  } finally {
+    files.close();
+  }
 }
 
-async function pulled(engine: Engine, reference: string, platform: Platform, status: Status): Promise<ImageRecord> {
+async function pulled(
+  engine: Engine,
+  reference: string,
+  platform: Platform,
+  status: Status,
+): Promise<ImageRecord | undefined> {
   const { pull } = await import("./pull.ts");
   const result = await pull(quiet(engine, status), reference, { platform: formatFullPlatform(platform) });
-  const record = engine.store.images.get(result.imageID);
-  if (record === undefined) throw new Error(`pull of ${reference} left no image behind`);
-  return record;
+  return engine.store.images.get(result.imageID);
 }
 
 /** The engine with what a pull tells as lines of one step. */

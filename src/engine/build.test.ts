@@ -240,6 +240,31 @@ test("what is older than its step allows is made anew; with failOnMiss a step th
     expect(await refused()).toContain("command:");
   }));
 
+test("--no-cache-filter runs the steps of the named stages anew, and no others", () =>
+  withEngine(async (test) => {
+    const path = context(test, {
+      Dockerfile: [
+        "FROM scratch AS zero",
+        "COPY bin /bin",
+        "RUN echo 0 > /0",
+        "FROM scratch AS named",
+        "COPY bin /bin",
+        "RUN echo 1 > /1",
+      ]
+        .concat("FROM zero AS last", "COPY --from=named /1 /1", "RUN echo 2 > /2")
+        .join("\n"),
+    });
+    await run(test, path);
+    ran(test);
+    await run(test, path, { noCacheFilter: ["NAMED"] });
+    // What it writes is the same: what stands on it stays cached.
+    expect(ran(test).sort()).toEqual(["COPY bin /bin", "RUN echo 1 > /1"]);
+    await run(test, path, { noCacheFilter: ["last"] });
+    expect(ran(test).sort()).toEqual(["COPY --from=named /1 /1", "RUN echo 2 > /2"]);
+    await run(test, path, { noCache: true });
+    expect(ran(test)).toHaveLength(6);
+  }));
+
 test("a failing step leaves no image, no mount and no file behind, and names its lines", () =>
   withEngine(async (test) => {
     const path = context(test, { Dockerfile: [...base, "RUN echo out; exit 3"].join("\n") });

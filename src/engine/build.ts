@@ -12,6 +12,7 @@ import { createSshAgents } from "../runtime/sshAgents.ts";
 import { createSemaphore } from "../solve/semaphore.ts";
 import type { Sandbox, SecretSource, SolveContext, StepResult } from "../solve/SolveContext.ts";
 import { solve } from "../solve/solve.ts";
+import { stepNetwork } from "./networkStep.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
 import { createBaseResolver, quiet } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
@@ -121,7 +122,7 @@ async function buildImage(
       sandbox: once(() => openSandbox(engine)),
       addHosts: options.addHosts,
       project: contexts.project,
-      network: networkOf(options.network),
+      network: stepNetwork(engine, options.network),
       machine: {
         rlimits: parseUlimits(options.ulimits ?? []),
         ...(options.shmSize === undefined ? {} : { shmSize: options.shmSize }),
@@ -243,7 +244,7 @@ const MAX_SECRET = 500 * 1024;
 /** Looks at every source before anything runs. @throws SlipwayError `SECRET_MISSING`, `SECRET_TOO_LARGE` */
 function secretSources(options: BuildOptions): Map<string, SecretSource> {
   const sources = new Map<string, SecretSource>();
-  for (const { id, source = id, env } of options.secrets) {
+  for (const { id, source = id, env, inKey = false } of options.secrets) {
     if (env === undefined) {
       const file = statSync(source, { throwIfNoEntry: false });
       if (file?.isDirectory() !== false)
@@ -252,7 +253,7 @@ function secretSources(options: BuildOptions): Map<string, SecretSource> {
         throw new SlipwayError("SECRET_TOO_LARGE", `secret ${id}: ${source} is larger than 500 KiB`);
     } else if (process.env[env] === undefined)
       throw new SlipwayError("SECRET_MISSING", `secret ${id}: the environment variable ${env} is not set`);
-    sources.set(id, { id, read: () => secretBytes(id, source, env) });
+    sources.set(id, { id, inKey, read: () => secretBytes(id, source, env) });
   }
   return sources;
 }
@@ -264,15 +265,6 @@ function secretBytes(id: string, source: string, env: string | undefined): Uint8
   } catch (error) {
     throw new SlipwayError("SECRET_MISSING", `secret ${id}: cannot read ${source}`, { cause: error });
   }
-}
-
-/** @throws SlipwayError `UNSUPPORTED_NETWORK` */
-function networkOf(network: string | undefined): SolveContext["network"] {
-  if (network === undefined || network === "default" || network === "bridge") return "default";
-  if (network === "none" || network === "host") return network;
-  throw new SlipwayError("UNSUPPORTED_NETWORK", `network ${JSON.stringify(network)} is not known`, {
-    hint: "--network takes default, none or host.",
-  });
 }
 
 function latest(history: readonly HistoryEntry[]): string | undefined {

@@ -1,4 +1,14 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
@@ -200,8 +210,26 @@ export function buildChanges(engine: Engine, record: BuildRecord): Record<string
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Record<string, MissChange[]>) : {};
 }
 
-/** The whole log of a step of the record. */
-export function buildLog(engine: Engine, record: BuildRecord, step: RecordedStep): Uint8Array {
+/** The whole log of a step of the record, in pieces: it may be larger than memory. */
+export function* buildLog(engine: Engine, record: BuildRecord, step: RecordedStep): Generator<Uint8Array> {
   const file = join(engine.store.root, "builds", record.id, `${step.id}.log`);
-  return existsSync(file) ? readFileSync(file) : new Uint8Array(0);
+  if (!existsSync(file)) return; // it printed nothing
+  const fd = openSync(file, "r");
+  try {
+    for (;;) {
+      const piece = new Uint8Array(LOG_BUFFER);
+      const length = readSync(fd, piece);
+      if (length === 0) return;
+      yield piece.subarray(0, length);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** How a step of a build that has ended came out. */
+export function outcomeOf(step: RecordedStep): "done" | "cached" | "failed" | "canceled" {
+  if (step.error !== undefined) return "failed";
+  if (step.finished === undefined) return "canceled";
+  return step.cached ? "cached" : "done";
 }

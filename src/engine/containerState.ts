@@ -3,6 +3,7 @@ import { isAlive, processStart } from "../linux/processStart.ts";
 import { endProcesses, isUnstarted, removeRuntimeState, runtimePids } from "../runtime/runtimeState.ts";
 import type { ContainerRecord } from "../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
+import { releaseNetworkOf } from "./networkRelease.ts";
 import type { Engine } from "./Engine.ts";
 
 /** What the start of a container holds, so that nobody takes its half-started state for a dead one's. */
@@ -36,7 +37,8 @@ export function refreshContainer(engine: Engine, record: ContainerRecord): Conta
     const status =
       current.started === undefined ? "created" : current.status === "running" ? "created" : current.status;
     clearContainer(record.id, files.directory);
-    return engine.store.containers.update(record.id, { status, pid: 0, pidStart: 0, conmonPid: 0 });
+    releaseNetworkOf(engine, current);
+    return engine.store.containers.update(record.id, { status, pid: 0, pidStart: 0, conmonPid: 0, network: undefined });
   } finally {
     unlock();
   }
@@ -53,7 +55,9 @@ export function recordExit(engine: Engine, record: ContainerRecord): ContainerRe
   };
   removeRuntimeState(record.id);
   rmSync(files.conmonPid, { force: true });
-  return engine.store.containers.update(record.id, { ...changes, status: "exited", pid: 0, pidStart: 0, conmonPid: 0 });
+  releaseNetworkOf(engine, record);
+  const ended = { status: "exited", pid: 0, pidStart: 0, conmonPid: 0, network: undefined } as const;
+  return engine.store.containers.update(record.id, { ...changes, ...ended });
 }
 
 /** The exit file appears when conmon has drained the output; while conmon lives, it will. */

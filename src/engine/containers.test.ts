@@ -199,7 +199,7 @@ describe("options", () => {
   test("what cannot be is refused before anything is made", async () => {
     const refused = (options: Partial<CreateOptions>) => createContainer(engine, { ...defaults, ...options });
     expect(refused({ name: "-x" })).rejects.toMatchObject({ code: "INVALID_NAME" });
-    expect(refused({ network: "moon" })).rejects.toMatchObject({ code: "INVALID_OPTION" });
+    expect(refused({ network: "moon" })).rejects.toMatchObject({ code: "NETWORK_NOT_FOUND" });
     expect(refused({ volumes: ["a:b:c:d"] })).rejects.toMatchObject({ code: "INVALID_VOLUME" });
     expect(refused({ capAdd: ["FLY"] })).rejects.toMatchObject({ code: "INVALID_CAPABILITY" });
     expect(refused({ image: "nowhere" })).rejects.toMatchObject({ code: "IMAGE_NOT_FOUND" });
@@ -314,7 +314,7 @@ describe("what a container leaves", () => {
     expect(streams.text.stdout).toBe("a\nb\n");
   });
   test("inspect has Docker's shape", async () => {
-    const { id } = await run("exit 2", { name: "seen", labels: { k: "v" } });
+    const { id } = await run("exit 2", { name: "seen", labels: { k: "v" }, network: "none" });
     expect(inspectContainer(engine, "seen")).toMatchObject({
       Id: id,
       Name: "/seen",
@@ -322,7 +322,8 @@ describe("what a container leaves", () => {
       Args: ["-c", "exit 2"],
       State: { Status: "exited", Running: false, ExitCode: 2, Pid: 0 },
       Config: { Image: "busybox", Labels: { k: "v" }, Env: ["PATH=/bin", "FROM_IMAGE=yes"] },
-      HostConfig: { AutoRemove: false, NetworkMode: "default" },
+      HostConfig: { AutoRemove: false, NetworkMode: "none" },
+      NetworkSettings: { SandboxKey: "", Networks: { none: { IPAddress: "" } } },
     });
   });
 });

@@ -3,8 +3,11 @@ import type { ContainerConfig } from "../oci/config.ts";
 import { digestHex } from "../oci/digest.ts";
 import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
 import { containerCapabilities } from "../runtime/capabilities.ts";
+import { parseAddress } from "../runtime/network/addresses.ts";
 import { parseAddHost } from "../runtime/networkFiles.ts";
 import type { ContainerRecord, ImageRecord } from "../store/Store.ts";
+import { networkMode } from "./networkMode.ts";
+import { parseExpose, parsePublish } from "./networkPorts.ts";
 import { checkContainerName, generateContainerName } from "./containerNames.ts";
 import type { ContainerOptions } from "./ContainerOptions.ts";
 import type { CreateOptions, Engine } from "./Engine.ts";
@@ -31,7 +34,14 @@ export async function createContainer(engine: Engine, options: CreateOptions): P
   }
   const id = digestHex(`sha256:${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex")}`);
   const { mounts, anonymousVolumes } = prepareMounts(engine, { options, config, image });
-  const settings: ContainerOptions = { ...options, config, args, mounts, anonymousVolumes };
+  const settings: ContainerOptions = {
+    ...options,
+    ...networkMode(engine, options),
+    config,
+    args,
+    mounts,
+    anonymousVolumes,
+  };
   const taken = new Set(store.containers.list().map((each) => each.name));
   for (;;) {
     const record: ContainerRecord = {
@@ -109,29 +119,23 @@ function mergedConfig(image: ContainerConfig, options: CreateOptions): Container
   if (options.user !== undefined) config.User = options.user;
   if (options.stopSignal !== undefined) config.StopSignal = options.stopSignal;
   if (options.stopTimeout !== undefined) config.StopTimeout = options.stopTimeout;
+  const exposed = [
+    ...(options.expose ?? []).flatMap(parseExpose),
+    ...(options.publish ?? []).flatMap(parsePublish).map(({ port, protocol }) => `${port}/${protocol}`),
+  ];
+  if (exposed.length > 0)
+    config.ExposedPorts = { ...image.ExposedPorts, ...Object.fromEntries(exposed.map((key) => [key, {}])) };
   config.Labels = { ...(image.Labels ?? {}), ...options.labels };
   return config;
 }
 
 /** What can be known to be wrong before anything is made. */
 function checkOptions(options: CreateOptions): void {
-  if (!["default", "bridge", "host", "none"].includes(options.network)) {
-    throw new SlipwayError("INVALID_OPTION", `network ${JSON.stringify(options.network)} not found`, {
-      hint: "There are `host` (the default for now) and `none`.",
-      exitCode: 125,
-    });
-  }
-  if (options.network === "bridge") {
-    throw new SlipwayError("INVALID_OPTION", "bridge networks are not there yet", {
-      hint: "There are `host` (the default for now) and `none`.",
-      exitCode: 125,
-    });
-  }
   containerCapabilities({ add: options.capAdd, drop: options.capDrop, privileged: false, available: [] });
   if (options.stopSignal !== undefined) parseSignal(options.stopSignal);
   for (const entry of options.addHosts) {
     const [name, address] = parseAddHost(entry);
-    if (name === "" || !/^[0-9a-fA-F.:]+$/.test(address)) {
+    if (name === "" || parseAddress(address) === undefined) {
       throw new SlipwayError("INVALID_OPTION", `invalid --add-host ${JSON.stringify(entry)}: it is NAME:ADDRESS`, {
         exitCode: 125,
       });

@@ -89,6 +89,7 @@ export async function diskUsage(engine: Engine): Promise<DiskUsage> {
       volumes: new Set(volumes.map(({ name }) => name)),
       caches: new Set(cache.filter(({ kind }) => kind === "mount").map(({ id }) => id)),
       contexts: new Set(cache.filter(({ kind }) => kind === "context").map(({ id }) => id)),
+      trees: new Set(cache.filter(({ kind }) => kind === "list").map(({ id }) => id)),
     };
     let bytes = ownUsage(linux, root);
     for (const part of readdirSync(root)) {

@@ -4,6 +4,7 @@ import { containerFiles } from "./containerFiles.ts";
 import { containerHostname, containerOptions } from "./ContainerOptions.ts";
 import { refreshContainer } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
+import { networkSettings, portBindings } from "./networkSettings.ts";
 
 const NEVER = "0001-01-01T00:00:00Z"; // Go's zero time, which Docker writes for what has not happened
 
@@ -33,12 +34,19 @@ export function inspectContainer(engine: Engine, nameOrId: string): Record<strin
     HostConfig: {
       Binds: options.volumes.length === 0 ? null : options.volumes,
       NetworkMode: options.network,
-      PortBindings: {},
+      PortBindings: portBindings(record),
+      PublishAllPorts: options.publishAll ?? false,
+      Dns: options.dns ?? [],
+      DnsOptions: options.dnsOptions ?? [],
+      DnsSearch: options.dnsSearch ?? [],
       RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
       AutoRemove: options.autoRemove,
       CapAdd: options.capAdd.length === 0 ? null : options.capAdd,
       CapDrop: options.capDrop.length === 0 ? null : options.capDrop,
-      ExtraHosts: options.addHosts.length === 0 ? null : options.addHosts.map((entry) => parseAddHost(entry).join(":")),
+      ExtraHosts:
+        options.addHosts.length === 0
+          ? null
+          : options.addHosts.map((entry) => parseAddHost(entry, "host-gateway").join(":")),
       Init: options.init,
       Privileged: options.privileged,
       ReadonlyRootfs: options.readOnly,
@@ -72,7 +80,7 @@ export function inspectContainer(engine: Engine, nameOrId: string): Record<strin
     })),
     Config: {
       Hostname: containerHostname(record, options),
-      Domainname: "",
+      Domainname: options.domainname ?? "",
       User: config.User ?? "",
       AttachStdin: false,
       AttachStdout: false,
@@ -94,7 +102,7 @@ export function inspectContainer(engine: Engine, nameOrId: string): Record<strin
       ...(config.StopTimeout === undefined ? {} : { StopTimeout: config.StopTimeout }),
       ...(config.Shell === undefined ? {} : { Shell: config.Shell }),
     },
-    NetworkSettings: { Ports: {}, Networks: { [options.network]: {} } },
+    NetworkSettings: networkSettings(engine, record),
   };
 }
 

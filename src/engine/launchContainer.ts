@@ -6,6 +6,8 @@ import { containerEnvironment } from "../runtime/containerEnvironment.ts";
 import { enterMountNamespace, type MountNamespace } from "../runtime/MountNamespace.ts";
 import { findProgram } from "../runtime/findProgram.ts";
 import { makeDirectories, makeMountStubs, mountTargets } from "../runtime/mountStubs.ts";
+import { type ContainerNetwork, openContainerNetwork } from "./networkAttach.ts";
+import { releaseNetworkOf } from "./networkRelease.ts";
 import { networkFiles } from "../runtime/networkFiles.ts";
 import { probeRuntime } from "../runtime/probe.ts";
 import { processStart } from "../linux/processStart.ts";
@@ -57,14 +59,15 @@ export async function launchContainer(
     const runtime = await probeRuntime(store.linux, store.settings, { runtime: engine.config.runtime });
     const directory = store.containers.directory(current.id);
     clearContainer(current.id, directory);
+    const network = await openContainerNetwork(engine, current);
     let namespace: MountNamespace | undefined;
     try {
       namespace = enterMountNamespace(store.linux, runtime);
       // It takes as long to come up as the bundle takes to be written.
-      const monitor = spawnConmon(engine, current, { conmon, runtime, detached: options.detached });
+      const monitor = spawnConmon(engine, current, { conmon, runtime, detached: options.detached, network });
       let uncompiled: SeccompOptions | undefined;
       try {
-        uncompiled = writeBundle(engine, current, { runtime, namespace });
+        uncompiled = writeBundle(engine, current, { runtime, namespace, network });
       } catch (error) {
         monitor.cancel();
         throw error;
@@ -85,16 +88,19 @@ export async function launchContainer(
         finished: 0,
         exitCode: 0,
         error: "",
+        network: network.running,
       });
       if (!(runtime.startByFifo && startByFifo(state))) await startByRuntime(runtime, current.id);
       return started;
     } catch (error) {
       clearContainer(current.id, directory);
+      releaseNetworkOf(engine, current);
       const message = error instanceof Error ? error.message : String(error);
       const exitCode = error instanceof SlipwayError && error.exitCode > 1 ? error.exitCode : 125;
       store.containers.update(current.id, { status: "created", error: message, exitCode, pid: 0, pidStart: 0 });
       throw error;
     } finally {
+      network.close();
       // What the container needs of it is in its own namespace by now; here it would only keep the directory busy.
       namespace?.detach(containerFiles(directory, current.id).rootfs);
     }
@@ -107,7 +113,7 @@ export async function launchContainer(
 function writeBundle(
   engine: Engine,
   record: ContainerRecord,
-  { runtime, namespace }: { runtime: Runtime; namespace: MountNamespace },
+  { runtime, namespace, network }: { runtime: Runtime; namespace: MountNamespace; network: ContainerNetwork },
 ): SeccompOptions | undefined {
   const { store } = engine;
   const { linux } = store;
@@ -124,16 +130,21 @@ function writeBundle(
     makeDirectories(linux, mountfd, cwd);
 
     const hostname = containerHostname(record, options);
-    const network = networkFiles({ hostname, addHosts: options.addHosts, ownHosts: options.network === "host" });
-    writeFileSync(`${directory}/hosts`, network.hosts);
-    writeFileSync(`${directory}/hostname`, network.hostname);
-    writeFileSync(`${directory}/resolv.conf`, network.resolvConf);
+    const filesFrom = network.filesFrom ?? directory;
+    if (filesFrom === directory) {
+      const { domainname } = options;
+      const names = { hostname, ...(domainname === undefined ? {} : { domainname }), addHosts: options.addHosts };
+      const content = networkFiles({ ...names, ...network.files });
+      writeFileSync(`${directory}/hosts`, content.hosts);
+      writeFileSync(`${directory}/hostname`, content.hostname);
+      writeFileSync(`${directory}/resolv.conf`, content.resolvConf);
+    }
     const mounts: SpecMount[] = [
       ...["resolv.conf", "hostname", "hosts"].map(
         (name): SpecMount => ({
           target: `/etc/${name}`,
           type: "bind",
-          source: `${directory}/${name}`,
+          source: `${filesFrom}/${name}`,
           readOnly: false,
         }),
       ),
@@ -170,7 +181,7 @@ function writeBundle(
       readOnlyRoot: options.readOnly,
       hostname,
       mounts,
-      network: options.network === "none" ? "none" : "host",
+      network: network.spec,
       capabilities,
       privileged,
       seccomp: confined ? (filter ?? defaultSeccomp(confinement)) : undefined,
@@ -179,6 +190,7 @@ function writeBundle(
       cgroups: runtime.cgroups,
       cgroupMount: true,
     });
+    if (options.domainname !== undefined) spec.domainname = options.domainname;
     if (options.init) addInit(spec);
     writeFileSync(`${directory}/config.json`, JSON.stringify(spec));
     mkdirSync(files.rootfs, { recursive: true });

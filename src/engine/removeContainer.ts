@@ -5,6 +5,7 @@ import type { ContainerRecord } from "../store/Store.ts";
 import { containerOptions } from "./ContainerOptions.ts";
 import { endContainer, refreshContainer } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
+import { releaseNetworkOf } from "./networkRelease.ts";
 import { untilEnded } from "./untilEnded.ts";
 
 /**
@@ -43,6 +44,7 @@ export function dropContainer(
   // Where conmon has said that it has ended there is nobody to look for.
   if (options.hasEnded === true) removeRuntimeState(record.id);
   else endContainer(record.id, store.containers.directory(record.id));
+  releaseNetworkOf(engine, record);
   if (options.volumes === true) {
     for (const name of containerOptions(record).anonymousVolumes) {
       rmSync(`${store.root}/volumes/${name}`, { recursive: true, force: true });

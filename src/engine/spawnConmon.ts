@@ -8,6 +8,8 @@ import type { ContainerRecord } from "../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
 import { containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "./Engine.ts";
+import type { ContainerNetwork } from "./networkAttach.ts";
+import { hasToBeReleased } from "./networkRelease.ts";
 import { selfCommand } from "./selfCommand.ts";
 
 export interface Monitor {
@@ -24,7 +26,7 @@ export interface Monitor {
 export function spawnConmon(
   engine: Engine,
   record: ContainerRecord,
-  options: { conmon: string; runtime: Runtime; detached: boolean },
+  options: { conmon: string; runtime: Runtime; detached: boolean; network: ContainerNetwork },
 ): Monitor {
   const { linux, containers, root } = engine.store;
   const settings = containerOptions(record);
@@ -57,6 +59,10 @@ export function spawnConmon(
   if (record.autoRemove && options.detached) {
     const [program, ...args] = selfCommand(["rm", "--force", "--volumes", record.id]);
     command.push(`--exit-command=${program}`, ...args.map((argument) => `--exit-command-arg=${argument}`));
+  } else if (hasToBeReleased(record) && !record.autoRemove) {
+    // Nobody may look for long, and its ports must not lead to nowhere meanwhile.
+    const [program, ...args] = selfCommand(["network", "release", record.id]);
+    command.push(`--exit-command=${program}`, ...args.map((argument) => `--exit-command-arg=${argument}`));
   }
   const [syncRead, syncWrite] = linux.pipe();
   const [startRead, startWrite] = linux.pipe();
@@ -68,7 +74,7 @@ export function spawnConmon(
       _OCI_SYNCPIPE: "3",
       _OCI_STARTPIPE: "4",
     },
-    stdio: ["ignore", "ignore", "pipe", syncWrite, startRead],
+    stdio: ["ignore", "ignore", "pipe", syncWrite, startRead, ...options.network.fds],
   });
   linux.close(syncWrite);
   linux.close(startRead);

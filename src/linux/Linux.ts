@@ -27,6 +27,11 @@ export interface DirEntry {
   type: number;
 }
 
+export interface StatEntry {
+  name: string;
+  stat: Stat;
+}
+
 export interface OpenHow {
   flags: number;
   mode?: number;
@@ -85,6 +90,11 @@ export interface Linux {
   statatOrUndefined(dirfd: number, path: string): Stat | undefined;
   /** All entries of the directory but `.` and `..`, in no order. `dirfd`'s offset is rewound first. */
   readdir(dirfd: number): DirEntry[];
+  /**
+   * The same with what each file is, links not followed. Names that `wanted` refuses (it must not call the kernel) and what is removed
+   * meanwhile are left out.
+   */
+  readdirStats(dirfd: number, wanted?: (name: string) => boolean): StatEntry[];
   readlinkat(dirfd: number, path: string): string;
   mkdirat(dirfd: number, path: string, mode: number): void;
   mknodat(dirfd: number, path: string, mode: number, major: number, minor: number): void;
@@ -130,6 +140,13 @@ export interface Linux {
 
   /** Connects a SOCK_SEQPACKET unix socket; `path` may be of any length. */
   connectSeqpacket(path: string): number;
+  /** A netlink(7) socket to the kernel of the calling thread's network namespace: a message per `write` and `read`. `protocol`: `NETLINK_*`. */
+  netlinkSocket(protocol: number): number;
+  /**
+   * A socket that holds a port of the calling thread's network namespace as a server does, so that nobody else can have it, and serves
+   * nobody. `address` is 4 or 16 bytes. Port 0 takes a free one. @throws LinuxError `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`
+   */
+  holdPort(protocol: "tcp" | "udp", address: Uint8Array, port: number): { fd: number; port: number };
   /** Ends the process at once (exit_group): nothing of the runtime's own is wound up. */
   exit(code: number): never;
   getWindowSize(fd: number): WindowSize;

@@ -83,3 +83,6 @@ export const SEEK_CUR = 1;
 export const SEEK_END = 2;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
+
+export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;

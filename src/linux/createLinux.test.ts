@@ -207,6 +207,9 @@ describe("names", () => {
     linux.close(linux.openat(at, "file", O_WRONLY | O_CREAT, 0o4600));
     linux.linkat(at, "file", at, "twin");
     linux.linkat(at, "link", at, "link2");
+    const stats = linux.readdirStats(at, (name) => name !== "fifo");
+    expect(stats.length).toBe(linux.readdir(at).length - 1);
+    for (const { name, stat } of stats) expect(stat).toEqual(linux.statat(at, name));
     const types = Object.fromEntries(linux.readdir(at).map(({ name, type }) => [name, type]));
     expect(types).toEqual({
       dir: S_IFDIR,

@@ -30,7 +30,7 @@ import {
   FS_IOC_SETFLAGS,
   FS_TOPDIR_FL,
 } from "./constants.ts"; // prettier-ignore
-import type { DirEntry, Linux, OpenHow, Stat } from "./Linux.ts";
+import type { DirEntry, Linux, OpenHow, Stat, StatEntry } from "./Linux.ts";
 import { LinuxError } from "./LinuxError.ts";
 import { decodePath, encodePath, encodePathInto } from "./pathBytes.ts";
 import { type Syscall, syscallNumbers } from "./syscallNumbers.ts";
@@ -59,8 +59,8 @@ export function createLinux(): Linux {
   const text = new Uint8Array(64 * 1024);
   const statBytes = new Uint8Array(256);
   const statView = new DataView(statBytes.buffer);
-  const dirents = new Uint8Array(DIRENT_BYTES);
-  const direntView = new DataView(dirents.buffer);
+  const dirents = Buffer.alloc(DIRENT_BYTES);
+  const direntView = new DataView(dirents.buffer, dirents.byteOffset);
   const small = new Uint8Array(256);
   const smallView = new DataView(small.buffer);
   const at = {
@@ -140,26 +140,45 @@ export function createLinux(): Linux {
     return call("openat", path, dirfd, first(path), flags | O_CLOEXEC, mode);
   }
 
-  function readdir(dirfd: number): DirEntry[] {
-    const entries: DirEntry[] = [];
+  /** `visit` hears the address of the name, which ends in a NUL, and where in `dirents` the record begins; neither lasts. */
+  function eachEntry(dirfd: number, visit: (name: string, address: number, record: number) => void): void {
     call("lseek", undefined, dirfd, 0, SEEK_SET);
     for (;;) {
       const length = call("getdents64", undefined, dirfd, at.dirents, DIRENT_BYTES);
-      if (length === 0) return entries;
+      if (length === 0) return;
       for (let offset = 0; offset < length; ) {
-        const record = direntView.getUint16(offset + 16, true);
         const start = offset + 19;
-        const end = dirents.indexOf(0, start);
+        let end = start;
+        let plain = true;
+        for (let byte = dirents[end] as number; byte !== 0; byte = dirents[++end] as number)
+          if (byte > 0x7f) plain = false;
         const dots = end - start <= 2 && dirents[start] === 0x2e && (end - start === 1 || dirents[start + 1] === 0x2e);
         if (!dots) {
-          entries.push({
-            name: decodePath(dirents.subarray(start, end)),
-            type: (dirents[offset + 18] as number) << 12, // DT_* is S_IFMT shifted
-          });
+          const name = plain ? dirents.toString("latin1", start, end) : decodePath(dirents.subarray(start, end));
+          visit(name, at.dirents + start, offset);
         }
-        offset += record;
+        offset += direntView.getUint16(offset + 16, true);
       }
     }
+  }
+
+  function readdir(dirfd: number): DirEntry[] {
+    const entries: DirEntry[] = [];
+    eachEntry(dirfd, (name, _, record) => {
+      entries.push({ name, type: (dirents[record + 18] as number) << 12 }); // DT_* is S_IFMT shifted
+    });
+    return entries;
+  }
+
+  function readdirStats(dirfd: number, wanted?: (name: string) => boolean): StatEntry[] {
+    const entries: StatEntry[] = [];
+    eachEntry(dirfd, (name, address) => {
+      if (wanted?.(name) === false) return;
+      const result = attempt("statx", dirfd, address, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, at.stat);
+      if (result === 0) entries.push({ name, stat: decodeStat() });
+      else if (result !== -ENOENT) throw new LinuxError("statx", -result, name);
+    });
+    return entries;
   }
 
   // An O_PATH descriptor's own attributes (EBADF for the f-calls) are reached through /proc/self/fd/N, whose magic link must be followed.
@@ -250,6 +269,7 @@ export function createLinux(): Linux {
       return decodeStat();
     },
     readdir,
+    readdirStats,
     readlinkat(dirfd, path) {
       const length = call("readlinkat", path, dirfd, first(path), at.text, text.length);
       return decodePath(text.subarray(0, length));
@@ -391,6 +411,43 @@ export function createLinux(): Linux {
         throw error;
       } finally {
         attempt("close", handle);
+      }
+    },
+    netlinkSocket(protocol) {
+      const AF_NETLINK = 16;
+      const SOCK_RAW = 3;
+      return call("socket", undefined, AF_NETLINK, SOCK_RAW | O_CLOEXEC, protocol);
+    },
+    holdPort(protocol, address, port) {
+      const [AF_INET, AF_INET6, SOCK_STREAM, SOCK_DGRAM] = [2, 10, 1, 2];
+      const [SOL_SOCKET, SO_REUSEADDR, IPPROTO_IPV6, IPV6_V6ONLY] = [1, 2, 41, 26];
+      const six = address.length === 16;
+      const length = six ? 28 : 16;
+      const fd = call(
+        "socket",
+        undefined,
+        six ? AF_INET6 : AF_INET,
+        (protocol === "tcp" ? SOCK_STREAM : SOCK_DGRAM) | O_CLOEXEC,
+        0,
+      );
+      try {
+        smallView.setInt32(0, 1, true);
+        // What a server has left in TIME_WAIT is in nobody's way; of datagram sockets several could have the port by it.
+        if (protocol === "tcp") call("setsockopt", undefined, fd, SOL_SOCKET, SO_REUSEADDR, at.small, 4);
+        if (six) call("setsockopt", undefined, fd, IPPROTO_IPV6, IPV6_V6ONLY, at.small, 4);
+        small.fill(0, 0, length);
+        smallView.setUint16(0, six ? AF_INET6 : AF_INET, true);
+        smallView.setUint16(2, port);
+        small.set(address, six ? 8 : 4);
+        call("bind", undefined, fd, at.small, length);
+        // Two sockets that may share an address can be bound to it, but not listen on it.
+        if (protocol === "tcp") call("listen", undefined, fd, 1);
+        smallView.setUint32(64, length, true);
+        call("getsockname", undefined, fd, at.small, at.small + 64);
+        return { fd, port: smallView.getUint16(2) };
+      } catch (error) {
+        attempt("close", fd);
+        throw error;
       }
     },
     exit(code) {

@@ -4,6 +4,8 @@ export interface OciSpec {
   process: OciProcess;
   root: { path: string; readonly?: boolean };
   hostname?: string;
+  /** Of runtime-spec 1.1. */
+  domainname?: string;
   mounts: OciMount[];
   annotations?: Record<string, string>;
   linux: {

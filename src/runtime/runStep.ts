@@ -19,6 +19,14 @@ import { DEFAULT_SHM_SIZE, runtimeSpec, specText, type SpecMount } from "./spec.
 /** The name of the machine in a RUN step where nobody chose one, BuildKit's. */
 const HOSTNAME = "buildkitsandbox";
 
+/** A network namespace that is there, and what the step's files say of it. The caller closes it. */
+export interface StepNetwork {
+  path: string;
+  /** What `host-gateway` means in it. */
+  hostGateway?: string;
+  resolvConf: string;
+}
+
 /** Descriptors of the user's terminal. */
 export interface Terminal {
   input: number;
@@ -45,7 +53,7 @@ export interface RunStepOptions {
   };
   mounts: SpecMount[];
   /** `default` is the host's. */
-  network: "default" | "host" | "none";
+  network: "default" | "host" | "none" | StepNetwork;
   /** `name:address`. */
   hosts: string[];
   /** The name of the machine. */
@@ -77,9 +85,11 @@ export async function runStep(options: RunStepOptions): Promise<number> {
   makeDirectories(linux, options.rootfs, options.process.cwd);
 
   const hostname = options.hostname ?? HOSTNAME;
-  const files = stepNetworkFiles({ hostname, addHosts: options.hosts });
+  const own = typeof options.network === "object" ? options.network : undefined;
+  const gateway = own?.hostGateway === undefined ? {} : { hostGateway: own.hostGateway };
+  const files = stepNetworkFiles({ hostname, addHosts: options.hosts, ...gateway });
   writeFileSync(`${directory}/hosts`, files.hosts);
-  writeFileSync(`${directory}/resolv.conf`, files.resolvConf);
+  writeFileSync(`${directory}/resolv.conf`, own?.resolvConf ?? files.resolvConf);
   // Read-only, as BuildKit's: what a step wrote there would be lost without a word.
   const mounts: SpecMount[] = [
     { target: "/etc/hosts", type: "bind", source: `${directory}/hosts`, readOnly: true },
@@ -105,7 +115,7 @@ export async function runStep(options: RunStepOptions): Promise<number> {
     readOnlyRoot: false,
     hostname,
     mounts,
-    network: options.network === "none" ? "none" : "host",
+    network: own ?? (options.network === "none" ? "none" : "host"),
     capabilities,
     privileged,
     seccomp: privileged ? undefined : (compiledSeccomp(runtime, confinement) ?? defaultSeccomp(confinement)),

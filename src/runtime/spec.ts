@@ -32,8 +32,8 @@ export interface SpecOptions {
   hostname: string;
   /** After the default ones, in order: a later one covers an earlier one. */
   mounts: SpecMount[];
-  /** `none`: a network namespace of its own, in which the runtime brings up the loopback. */
-  network: "host" | "none";
+  /** `none`: a network namespace of its own, in which the runtime brings up the loopback. `path`: that of a namespace that is there. */
+  network: "host" | "none" | { path: string };
   /** By `containerCapabilities`. */
   capabilities: string[];
   privileged: boolean;
@@ -105,6 +105,7 @@ export function runtimeSpec(options: SpecOptions): OciSpec {
     },
   };
   if (options.network === "none") spec.linux.namespaces.push({ type: "network" });
+  else if (options.network !== "host") spec.linux.namespaces.push({ type: "network", path: options.network.path });
   if (options.cgroups) {
     spec.linux.namespaces.push({ type: "cgroup" });
     // Making any node is harmless, opening one is not; the runtime adds what every container may open.

@@ -3,6 +3,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { Step, StepID } from "../plan/graph.ts";
 import type { MountNamespace } from "../runtime/MountNamespace.ts";
 import type { Rlimit } from "../runtime/rlimits.ts";
+import type { StepNetwork } from "../runtime/runStep.ts";
 import type { Runtime } from "../runtime/Runtime.ts";
 import type { Terminal } from "../runtime/runStep.ts";
 import type { SshAgents } from "../runtime/sshAgents.ts";
@@ -26,6 +27,8 @@ export interface SecretSource {
   id: string;
   /** The bytes; read when a step asks for them. @throws SlipwayError when the file cannot be read */
   read(): Uint8Array;
+  /** A step that uses it runs again when its bytes change. */
+  inKey: boolean;
 }
 
 /** What one build works with. */
@@ -53,11 +56,18 @@ export interface SolveContext {
   /** Distinguishes the builds whose misses are explained by each other: the context's path and the Dockerfile's. */
   project: string;
   /** `--network` of the build: what a step's "default" means. */
-  network: "default" | "none" | "host";
+  network: "default" | "none" | "host" | NamedNetwork;
   /** What every RUN step gets beyond its own: part of its key. */
   machine: { hostname?: string; shmSize?: number; rlimits: Rlimit[] };
   /** The OCI runtime and this process's private mount namespace; asked for by the first step that runs something. */
   sandbox(): Promise<Sandbox>;
+}
+
+/** A network that each step gets an address of its own in, or shares. */
+export interface NamedNetwork {
+  /** For the step's key: what is in the network does not count. */
+  key: string;
+  open(): StepNetwork & { close(): void };
 }
 
 /** What a step that fetches needs, and no more: the engine fetches build contexts by the same steps. */

@@ -1,6 +1,7 @@
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Step } from "../plan/graph.ts";
 import type { FailedPlace } from "./FailedRun.ts";
+import { openNetwork } from "./openNetwork.ts";
 import { openShell } from "./openShell.ts";
 import { type ReusableMount, reusableMount } from "./reusableMount.ts";
 import type { ResultOf, SolveContext } from "./SolveContext.ts";
@@ -31,6 +32,7 @@ export async function shellOnError(
       below = reusableMount(linux, fd, `${lease.directory()}/root`);
     }
     const where = place === undefined ? "in the file system below it" : "in its file system as it left it";
+    const { network, close } = openNetwork(step, context);
     await openShell({
       linux,
       runtime,
@@ -39,14 +41,14 @@ export async function shellOnError(
       root: (place?.root ?? below) as ReusableMount,
       process: place?.process ?? { env: [], cwd: "/", user: "" },
       mounts: place?.mounts ?? [],
-      network: step.kind === "run" && step.network !== "default" ? step.network : context.network,
+      network,
       hosts: context.addHosts,
       security: step.kind === "run" ? step.security : "sandbox",
       ...context.machine,
       terminal: context.shellOnError,
       signal: context.signal,
       opening: (shell) => tell(true, `${step.name} failed: ${why}\n${shell} ${where}`),
-    });
+    }).finally(close);
     tell(false, "");
   } catch (failure) {
     const hint = failure instanceof SlipwayError && failure.hint !== undefined ? `. ${failure.hint}` : "";

@@ -13,6 +13,7 @@ export interface Store {
   readonly layers: Layers;
   readonly images: Images;
   readonly containers: Containers;
+  readonly networks: Networks;
   readonly cache: CacheRecords;
   readonly cacheMounts: CacheMounts;
   readonly settings: Settings;
@@ -184,6 +185,8 @@ export interface ContainerRecord {
   finished?: number;
   exitCode?: number;
   error?: string;
+  /** What it has of networks while it runs, in the engine's own shape. */
+  network?: unknown;
   autoRemove: boolean;
   /** Options of `create`, in the engine's own shape. The store does not look inside. */
   options: unknown;
@@ -201,6 +204,40 @@ export interface Containers {
   /** Record first, then the directory, and those of its layers whose image went before. */
   remove(id: string): void;
   list(): ContainerRecord[];
+}
+
+/** A network that containers can be in. */
+export interface NetworkRecord {
+  /** 64 hex digits. */
+  id: string;
+  name: string;
+  driver: "bridge" | "host" | "null";
+  created: number;
+  /** The first is IPv4, a second one IPv6. None: of the predefined ones, whose addresses are the host's matter. */
+  subnets: {
+    subnet: string;
+    gateway: string;
+    /** Addresses are given out of this part of it. */
+    range?: string;
+    /** Addresses by name that are not given out. */
+    reserved?: Record<string, string>;
+  }[];
+  internal: boolean;
+  attachable: boolean;
+  ipv6: boolean;
+  /** Of the driver, as they were given. */
+  options: Record<string, string>;
+  labels: Record<string, string>;
+}
+
+export interface Networks {
+  /** By name. */
+  list(): NetworkRecord[];
+  /** By name, ID or ID prefix. @throws SlipwayError `NETWORK_NOT_FOUND`, `AMBIGUOUS_ID` */
+  find(nameOrId: string): NetworkRecord;
+  /** @throws SlipwayError `NETWORK_EXISTS` */
+  create(record: NetworkRecord): void;
+  remove(id: string): void;
 }
 
 /** The solver's memory: key → value, both opaque texts, with the time of the last use. */

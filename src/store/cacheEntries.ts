@@ -4,13 +4,16 @@ import type { Linux } from "../linux/Linux.ts";
 import { type Digest, digestHex } from "../oci/digest.ts";
 import type { Records } from "./database.ts";
 import { diskUsage, ownUsage } from "./diskUsage.ts";
-import { isBlobUsed } from "./disposal.ts";
+import { usedBlobs } from "./disposal.ts";
 import type { Blobs, CacheMounts, Layers } from "./Store.ts";
 
 /** One thing that the build cache has. */
 export interface CacheEntry {
-  /** What a step wrote; a cache mount; what ADD fetched, or was left by a pull; what is known of a build context's files. */
-  kind: "layer" | "mount" | "download" | "context";
+  /**
+   * What a step wrote; a cache mount; what ADD fetched, or was left by a pull; what is known of a build context's files; what a step's files
+   * were, to explain a miss.
+   */
+  kind: "layer" | "mount" | "download" | "context" | "list";
   /** diffID, name of the directory, blob's digest, name of the file. */
   id: string;
   /** Of the record that names it, where it is a single one. */
@@ -36,9 +39,16 @@ export interface CacheEntriesOptions {
   cacheMounts: CacheMounts;
 }
 
-/** Least recently used first; of those used at the same time, what was made later, as it stands on what was made before. */
-export function listCacheEntries(options: CacheEntriesOptions): CacheEntry[] {
-  const all = [...layerEntries(options), ...mountEntries(options), ...blobEntries(options), ...contextEntries(options)];
+/** `values`: with what the solver keeps, which takes longest to read. Least recently used first; of those used at the same time, what was made later, as it stands on what was made before. */
+export function listCacheEntries(options: CacheEntriesOptions, { values }: { values: boolean }): CacheEntry[] {
+  const here = new Set(namesIn(join(options.root, "blobs/sha256")).map((hex): Digest => `sha256:${hex}`));
+  const all = [
+    ...layerEntries(options, here, values),
+    ...mountEntries(options),
+    ...blobEntries(options, here),
+    ...fileEntries(options, "context"),
+    ...fileEntries(options, "list"),
+  ];
   return all.sort((a, b) => a.used - b.used || b.created - a.created);
 }
 
@@ -52,8 +62,12 @@ interface LayerRow {
   value: string | null;
 }
 
+/** Of a step: what else is kept has a prefix in its key. */
+const LATEST_VALUE = `(SELECT value FROM cache_layers JOIN cache USING (key)
+  WHERE cache_layers.diff_id = layers.diff_id AND instr(key, ':') = 0 ORDER BY used DESC LIMIT 1)`;
+
 /** Of an image or a container: only those that a step of the cache gave. Without either: also what nothing names. */
-function layerEntries(options: CacheEntriesOptions): CacheEntry[] {
+function layerEntries(options: CacheEntriesOptions, here: ReadonlySet<Digest>, values: boolean): CacheEntry[] {
   const { records } = options;
   const rows = records.all<LayerRow>(`
     SELECT diff_id, disk, created,
@@ -61,17 +75,16 @@ function layerEntries(options: CacheEntriesOptions): CacheEntry[] {
       EXISTS (SELECT 1 FROM image_layers WHERE image_layers.diff_id = layers.diff_id)
         OR EXISTS (SELECT 1 FROM container_layers WHERE container_layers.diff_id = layers.diff_id) AS shared,
       EXISTS (SELECT 1 FROM lease_items WHERE digest = layers.diff_id AND kind = 'layer') AS held,
-      (SELECT value FROM cache_layers JOIN cache USING (key)
-        WHERE cache_layers.diff_id = layers.diff_id AND key NOT LIKE 'tree:%' ORDER BY used DESC LIMIT 1) AS value
+      ${values ? LATEST_VALUE : "NULL"} AS value
     FROM layers ORDER BY n`);
-  const seen = new Set<Digest>();
+  const forms = formsUsage(options, here);
   return rows
     .filter(({ used, shared }) => used !== null || !shared)
     .map(
       (row): CacheEntry => ({
         kind: "layer",
         id: row.diff_id,
-        size: layerUsage(options, row.diff_id, row.disk) + (row.shared ? 0 : formsUsage(options, row.diff_id, seen)),
+        size: layerUsage(options, row.diff_id, row.disk) + (forms.get(row.diff_id) ?? 0),
         created: row.created,
         used: Math.max(row.used ?? 0, row.created),
         shared: row.shared === 1,
@@ -93,16 +106,18 @@ export function layerUsage(
   return disk;
 }
 
-/** Of its compressed forms. `seen`: those that were counted before. */
-function formsUsage({ linux, records, blobs }: CacheEntriesOptions, diffID: Digest, seen: Set<Digest>): number {
-  const forms = records.all<{ digest: Digest }>("SELECT digest FROM layer_blobs WHERE diff_id = ?", diffID);
-  let bytes = 0;
-  for (const { digest } of forms) {
-    if (seen.has(digest)) continue;
+/** Of the compressed forms of each layer; one that several have counts with the first. */
+function formsUsage({ linux, records, blobs }: CacheEntriesOptions, here: ReadonlySet<Digest>): Map<Digest, number> {
+  const usage = new Map<Digest, number>();
+  const seen = new Set<Digest>();
+  for (const { diff_id, digest } of records.all<{ diff_id: Digest; digest: Digest }>(`
+    SELECT diff_id, digest FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM image_layers)
+      AND diff_id NOT IN (SELECT diff_id FROM container_layers)`)) {
+    if (seen.has(digest) || !here.has(digest)) continue;
     seen.add(digest);
-    bytes += ownUsage(linux, blobs.path(digest));
+    usage.set(diff_id, (usage.get(diff_id) ?? 0) + ownUsage(linux, blobs.path(digest)));
   }
-  return bytes;
+  return usage;
 }
 
 function mountEntries({ linux, cacheMounts }: CacheEntriesOptions): CacheEntry[] {
@@ -127,7 +142,7 @@ interface BlobRow {
 }
 
 /** Those that a record of the cache names, and those that nothing does: what a pull fetched that came to no end. */
-function blobEntries({ linux, records, blobs }: CacheEntriesOptions): CacheEntry[] {
+function blobEntries({ linux, records, blobs }: CacheEntriesOptions, here: ReadonlySet<Digest>): CacheEntry[] {
   const rows = records.all<BlobRow>(`
     SELECT key, digest, created, used,
       EXISTS (SELECT 1 FROM lease_items WHERE digest = cache_blobs.digest AND kind = 'blob') AS held
@@ -139,8 +154,9 @@ function blobEntries({ linux, records, blobs }: CacheEntriesOptions): CacheEntry
     const { key, digest, created, used } = row;
     return { kind: "download", id: digest, key, value: key, size, created, used, shared: false, inUse: row.held === 1 };
   });
-  for (const { digest } of blobs.list()) {
-    if (seen.has(digest) || isBlobUsed(records, digest)) continue;
+  const used = usedBlobs(records);
+  for (const digest of here) {
+    if (used.has(digest)) continue;
     const path = blobs.path(digest);
     const created = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
     if (created === undefined) continue;
@@ -150,15 +166,22 @@ function blobEntries({ linux, records, blobs }: CacheEntriesOptions): CacheEntry
   return entries;
 }
 
-/** A build touches the file of its context. */
-function contextEntries({ linux, root }: CacheEntriesOptions): CacheEntry[] {
-  const directory = join(root, "contexts");
+/** Where each of them is a file, which a build touches when it uses it, reads whole, and writes anew where it is gone. */
+export const fileKinds = { context: "contexts", list: "trees" } as const;
+
+/** Nothing is written for so long. */
+const ASIDE_MS = 3_600_000;
+
+function fileEntries({ linux, root }: CacheEntriesOptions, kind: keyof typeof fileKinds): CacheEntry[] {
+  const directory = join(root, fileKinds[kind]);
   return namesIn(directory).flatMap((name): CacheEntry[] => {
     const path = join(directory, name);
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return [];
     const [created, used] = [stat.birthtimeMs, stat.mtimeMs];
-    return [{ kind: "context", id: name, size: ownUsage(linux, path), created, used, shared: false, inUse: false }];
+    // Being written aside, unless its process was killed.
+    if (name.includes(".") && Date.now() - used < ASIDE_MS) return [];
+    return [{ kind, id: name, size: ownUsage(linux, path), created, used, shared: false, inUse: false }];
   });
 }
 

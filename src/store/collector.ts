@@ -1,7 +1,7 @@
 import { statfsSync } from "node:fs";
 import { join } from "node:path";
 import type { Digest } from "../oci/digest.ts";
-import { type CacheEntry, type CacheEntriesOptions, layerUsage, listCacheEntries } from "./cacheEntries.ts";
+import { type CacheEntry, type CacheEntriesOptions, fileKinds, layerUsage, listCacheEntries } from "./cacheEntries.ts";
 import type { Records } from "./database.ts";
 import { forget, isBlobUsed, markFreed } from "./disposal.ts";
 import { unlinkIfThere } from "./layers.ts";
@@ -51,6 +51,8 @@ export interface CollectorOptions extends CacheEntriesOptions {
   locked<T>(key: string, work: () => Promise<T>): Promise<T>;
 }
 
+/** So many earlier runs of a step are kept to explain a miss by. */
+const EXPLANATIONS = 16;
 /** The time that explanations of misses are kept for steps which the cache does not have any more. */
 const EXPLANATIONS_MS = 30 * 24 * 3_600_000;
 
@@ -59,9 +61,8 @@ export function createCollector(options: CollectorOptions): Collector {
 
   /** False where it is in use by now. */
   function remove(entry: CacheEntry): boolean {
-    if (entry.kind === "context") {
-      // A build that has read it has it whole, and writes it anew.
-      unlinkIfThere(linux, join(root, "contexts", entry.id));
+    if (entry.kind === "context" || entry.kind === "list") {
+      unlinkIfThere(linux, join(root, fileKinds[entry.kind], entry.id));
       return true;
     }
     if (entry.kind === "mount") return cacheMounts.remove(entry.id);
@@ -106,13 +107,14 @@ export function createCollector(options: CollectorOptions): Collector {
 
   function forgetExplanations(all: boolean): void {
     records.run(
-      `DELETE FROM cache_groups WHERE key NOT IN (SELECT key FROM cache)
-       AND (created < ? OR n NOT IN (SELECT max(n) FROM cache_groups GROUP BY name))`,
+      `DELETE FROM cache_groups WHERE (created < ? AND key NOT IN (SELECT key FROM cache)) OR n IN
+         (SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY name ORDER BY n DESC) AS nth FROM cache_groups) WHERE nth > ?)`,
       all ? Date.now() : Date.now() - EXPLANATIONS_MS,
+      EXPLANATIONS,
     );
   }
 
-  const entries = (): CacheEntry[] => listCacheEntries(options);
+  const entries = (): CacheEntry[] => listCacheEntries(options, { values: true });
 
   return {
     entries,
@@ -122,7 +124,7 @@ export function createCollector(options: CollectorOptions): Collector {
     },
     collect: ({ limits = {}, all = false, matches } = {}) =>
       locked("collect", async () => {
-        const found = entries();
+        const found = listCacheEntries(options, { values: matches !== undefined });
         let size = sizeOf(found);
         const { bavail, bsize } = statfsSync(root);
         const keep = spaceToKeep(limits, { size, free: bavail * bsize });
@@ -137,7 +139,7 @@ export function createCollector(options: CollectorOptions): Collector {
           size -= entry.size;
           freed += entry.size;
         }
-        forgetExplanations(all && keep === 0);
+        if (removed.length > 0 || keep === 0) forgetExplanations(all && keep === 0);
         return { removed, freed };
       }),
   };

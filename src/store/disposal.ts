@@ -77,6 +77,15 @@ export function isBlobNamed(records: Records, digest: Digest): boolean {
   return records.first(sql, digest) !== undefined;
 }
 
+/** All that `isBlobUsed` says yes to. */
+export function usedBlobs(records: Records): Set<Digest> {
+  const sql = `SELECT id AS digest FROM images UNION ALL SELECT manifest FROM images WHERE manifest IS NOT NULL
+    UNION ALL SELECT digest FROM layer_blobs UNION ALL SELECT digest FROM repo_digests
+    UNION ALL SELECT repo_digest FROM tags WHERE repo_digest IS NOT NULL UNION ALL SELECT digest FROM cache_blobs
+    UNION ALL SELECT digest FROM lease_items WHERE kind IN ('blob', 'image')`;
+  return new Set(records.all<{ digest: Digest }>(sql).map(({ digest }) => digest));
+}
+
 /** The leases that protect it. A protected image is its config's blob. */
 export function holders(records: Records, { kind, digest }: Freed): string[] {
   const sql = "SELECT DISTINCT lease FROM lease_items WHERE digest = ? AND kind IN (?, ?)";

@@ -225,7 +225,7 @@ export function createLayers({ linux, root, records, blobs, doubt, lease: takeLe
         moveAside(linux, path, join(lease.directory(), "fs"));
         linux.renameat2(AT_FDCWD, directory, AT_FDCWD, path);
         // It is as new as any.
-        records.run("UPDATE layers SET unsynced_boot = ? WHERE diff_id = ?", readBootId(), diffID);
+        records.run("UPDATE layers SET unsynced_boot = ?, disk = NULL WHERE diff_id = ?", readBootId(), diffID);
       });
     },
     ofTarSize: (tarSize) =>

@@ -74,7 +74,9 @@ export function storeLayer(store: Store, diffID: Digest, form: StoreForm): Layer
   const named = form.dockerTypes === true ? dockerTypeOf : ociTypeOf;
   const blobs = store.layers.blobs(diffID).filter((each) => store.blobs.has(each.digest));
   const same = blobs.find((each) => ociTypeOf(each.mediaType) === wanted);
-  const blob = same ?? (form.force === true ? undefined : blobs[0]);
+  // What is not compressed is no form to leave in, unless it is the one that is wanted.
+  const any = blobs.find((each) => ociTypeOf(each.mediaType) !== mediaTypes.ociLayer);
+  const blob = same ?? (form.force === true ? undefined : any);
   if (blob !== undefined) return { ...blobOf(store, diffID, blob), mediaType: named(blob.mediaType) };
 
   // Only the tar that it came from has the diffID: packing gives another one for a layer that slipway did not write.

@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { e2e } from "../support/e2e.ts";
 import type { Slipway } from "../support/withSlipway.ts";
@@ -96,9 +96,15 @@ e2e("system df adds up to what du shows of the store, each file counted in one p
     "[work 2/4] RUN dd",
   ])
     expect(details).toContain(part);
+  const [latest] = (await slipway.text("builds", "--format", "{{.ID}}")).split("\n") as [string];
+  expect(await slipway.text("builds", "rm", latest)).toBe(latest);
+  expect((await slipway.run(["builds", "rm", latest], { exit: 1 })).stderr).toContain(`no such build: ${latest}`);
+  await slipway.run(["builds", "rm", "--all"]);
+  expect((await df(slipway)).Records?.TotalCount).toBe("0");
+
   const json = JSON.parse(await slipway.text("system", "df", "-v", "--format", "json"));
   expect(json.BuildCache.find((each: { CacheType: string }) => each.CacheType === "exec.cachemount").Description).toBe(
-    "things",
+    "cache mount things",
   );
 });
 
@@ -116,7 +122,7 @@ e2e("maxUsedSpace holds after every build, also one that failed, for all that is
     const layers = [...list("layers")]
       .filter((hex) => !images.has(hex))
       .map((hex) => join(slipway.root, "layers", hex));
-    return du(...layers, join(slipway.root, "caches"), join(slipway.root, "contexts"));
+    return du(...layers, join(slipway.root, "caches"), join(slipway.root, "contexts"), join(slipway.root, "trees"));
   };
   for (let i = 0; i < 5; i++) {
     write(
@@ -163,8 +169,8 @@ e2e(
     expect((await slipway.run(["system", "prune", "-a", "--filter", "label=keep"])).stdout).toBe(
       `WARNING! This will remove:
   - all stopped containers
+  - all networks not used by at least one container
   - all images without at least one container associated to them
-  - all build cache
 
   Items to be pruned will be filtered with:
   - label=keep
@@ -238,3 +244,146 @@ Are you sure you want to continue? [y/N] `,
     );
   },
 );
+
+e2e(
+  "cache mounts are listed, exported, imported and removed by their ids, and none that a running build uses",
+  async (slipway) => {
+    write(
+      slipway,
+      "Dockerfile",
+      `FROM busybox
+RUN --mount=type=cache,target=/npm mkdir -p /npm/a/b && echo packed > /npm/a/b/f && ln -s b /npm/a/l && ln /npm/a/b/f /npm/hard && chown 7:8 /npm/a && touch -d 2001-01-01 /npm/a/b/f
+RUN --mount=type=cache,id=shared,sharing=locked,target=/s dd if=/dev/zero of=/s/x bs=1k count=100
+RUN --mount=type=cache,id=owned,uid=5,target=/o touch /o/x
+`,
+    );
+    await slipway.run(["build", "."]);
+    write(
+      slipway,
+      "busy",
+      "FROM busybox\nRUN --mount=type=cache,id=busy,target=/b touch /b/began; while [ ! -e /b/go ]; do sleep 0.05; done\n",
+    );
+    const running = slipway.run(["build", "-f", "busy", "."]);
+    const row = async (id: string) => {
+      const { stdout } = await slipway.run(["cache", "ls", "--format", "json"]);
+      return stdout
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => JSON.parse(line))
+        .find((each) => each.ID === id);
+    };
+    let busy = await row("busy");
+    while (busy === undefined || !existsSync(join(slipway.root, "caches", busy.Name, "began")))
+      busy = await row("busy");
+    expect(busy.InUse).toBe("true");
+    expect(await row("shared")).toMatchObject({
+      Sharing: "locked",
+      InUse: "false",
+      Size: expect.stringMatching(/^1\d\d(\.\d)?kB$/),
+    });
+    expect(await slipway.text("cache", "ls")).toMatch(/^ID +SHARING +SIZE +CREATED +LAST USED +IN USE +NAME\n/);
+    expect(await slipway.text("cache", "du")).toMatch(/\nTotal: 1\d\d\.\d+kB$/);
+
+    // Out, away, and in again: with links, owners, modes and times.
+    const tar = join(slipway.directory, "npm.tar");
+    await slipway.run(["cache", "export", "--id", "/npm", "-o", tar]);
+    const listed = Bun.spawnSync(["tar", "-tvf", tar, "--numeric-owner", "--full-time"]).stdout.toString();
+    expect(listed).toMatch(/^drwxr-xr-x 7\/8 .* a\/$/m);
+    expect(listed).toMatch(/2001-01-01 .* a\/b\/f$/m);
+    expect(listed).toContain("hard link to a/b/f");
+    await slipway.run(["cache", "export", "--id", "/npm", "--compress", "zstd", "-o", `${tar}.zst`]);
+    expect([...readFileSync(`${tar}.zst`).subarray(0, 4)]).toEqual([0x28, 0xb5, 0x2f, 0xfd]);
+    expect((await slipway.run(["cache", "export", "--id", "busy", "-o", tar], { exit: 1 })).stderr).toContain(
+      "in use by a running build",
+    );
+    expect((await slipway.run(["cache", "import", "--id", "busy", `${tar}.zst`], { exit: 1 })).stderr).toContain(
+      "in use by a running build",
+    );
+
+    const gone = (await slipway.run(["cache", "prune", "-f", "--id", "/npm", "--id", "busy"])).stdout;
+    expect(gone).toMatch(/^Deleted cache mounts:\n\/npm \([0-9a-f]{32}\)\n\nTotal reclaimed space: [\d.]+kB\n$/);
+    expect(await row("/npm")).toBeUndefined();
+    await slipway.run(["builder", "prune", "-af"]);
+    expect((await slipway.run(["cache", "ls", "-q"])).stdout).toBe("busy\n");
+    writeFileSync(join(slipway.root, "caches", busy.Name, "go"), "");
+    expect((await running).exitCode).toBe(0);
+
+    await slipway.run(["cache", "import", "--id", "/npm", `${tar}.zst`]);
+    await slipway.run(["cache", "import", "--id", "owned", "--uid", "5"], { input: readFileSync(tar) });
+    write(
+      slipway,
+      "Dockerfile",
+      `FROM busybox
+RUN --mount=type=cache,target=/npm [ "$(cat /npm/a/l/f)" = packed ] && [ "$(stat -c '%u:%g %h %U' /npm/a /npm/hard /npm | tr '\\n' ,)" = "7:8 3 UNKNOWN,0:0 2 root,0:0 3 root," ]
+RUN --mount=type=cache,id=owned,uid=5,target=/o [ -e /o/hard ] && [ "$(stat -c %u /o)" = 5 ]
+`,
+    );
+    await slipway.run(["build", "."]);
+
+    // What reaches outside lands inside; what is no archive changes nothing.
+    const hostile = Bun.spawnSync([
+      "tar",
+      "-cPf",
+      "-",
+      "--transform",
+      "s,^,../../,",
+      "-C",
+      slipway.directory,
+      "busy",
+    ]).stdout;
+    await slipway.run(["cache", "import", "--id", "hostile"], { input: hostile });
+    expect(readdirSync(join(slipway.root, "caches", (await row("hostile")).Name))).toEqual(["busy"]);
+    expect(existsSync(join(slipway.root, "busy"))).toBe(false);
+    expect(
+      (await slipway.run(["cache", "import", "--id", "/npm"], { input: "no tar at all", exit: 1 })).stderr,
+    ).not.toBe("");
+    const again = await slipway.run(["cache", "export", "--id", "/npm", "-o", `${tar}.2`]);
+    expect(again.exitCode).toBe(0);
+    expect(readFileSync(`${tar}.2`).equals(readFileSync(tar))).toBe(true);
+    expect((await slipway.run(["cache", "export", "--id", "none", "-o", tar], { exit: 1 })).stderr).toContain(
+      "no such cache mount: none",
+    );
+  },
+);
+
+e2e("builds and containers go on beside prunes that take all they can", async (slipway) => {
+  write(slipway, "file", "x");
+  for (const name of ["a", "b"])
+    write(
+      slipway,
+      `${name}.Dockerfile`,
+      `FROM busybox AS work
+COPY file /${name}
+RUN --mount=type=cache,target=/c echo ${name} >> /c/log && echo made > /made
+FROM busybox
+COPY --from=work /made /${name} /out/
+RUN --mount=from=work,target=/w cat /w/made /out/${name} > /both
+`,
+    );
+  let building = true;
+  const prune = async (): Promise<void> => {
+    while (building) {
+      await slipway.run(["system", "prune", "-af", "--volumes"]);
+      await Bun.sleep(Math.random() * 100);
+    }
+  };
+  const build = async (name: string): Promise<void> => {
+    for (let i = 0; i < 2; i++) {
+      await slipway.run(["build", "-t", name, "-f", `${name}.Dockerfile`, ...(i === 1 ? ["--no-cache"] : []), "."]);
+      // The image is pruned between two commands, never under one.
+      const { exitCode, stdout, stderr } = await slipway.run(["run", "--rm", "--pull", "never", name, "cat", "/both"], {
+        exit: "any",
+      });
+      if (exitCode === 0) expect(stdout).toBe("made\nx");
+      else expect(stderr).toMatch(/no such image|removed the image meanwhile/i);
+    }
+  };
+  const pruning = prune();
+  await Promise.all([build("a"), build("b")]).finally(() => {
+    building = false;
+  });
+  await pruning;
+  await slipway.run(["system", "prune", "-af", "--volumes"]);
+  for (const part of ["layers", "blobs/sha256", "caches", "tmp", "volumes"])
+    expect(readdirSync(join(slipway.root, part))).toEqual([]);
+});

@@ -102,6 +102,7 @@ async function removeContainers(slipway: Slipway): Promise<void> {
   const { stdout } = await slipway.run(["ps", "-aq"], { exit: "any" });
   const ids = stdout.split("\n").filter((id) => id !== "");
   if (ids.length > 0) await slipway.run(["rm", "-f", ...ids], { exit: "any" });
+  await slipway.run(["network", "prune", "-f"], { exit: "any" }); // a network's device is the host's, not the store's
 }
 
 /** Deleting below a mount would reach into what is mounted there. */

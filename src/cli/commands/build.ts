@@ -29,9 +29,15 @@ export const command: Command = {
     "no-cache-filter": { type: "list", help: "Stages whose steps run anew" },
     pull: { type: "bool", help: "Ask the registry for base images even if they are here" },
     platform: { type: "string", help: "Platform of the result, os/architecture" },
-    network: { type: "string", help: "Network of RUN steps: default (the host's for now), host, none" },
+    network: {
+      type: "string",
+      help: "Network of RUN steps: default (the host's), host, none, container:NAME or a network",
+    },
     "add-host": { type: "list", help: "Line of /etc/hosts in RUN steps, name:address" },
-    secret: { type: "list", help: "Secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=VARIABLE]" },
+    secret: {
+      type: "list",
+      help: "Secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=VARIABLE][,cache=content]",
+    },
     ssh: { type: "list", help: "Agent for RUN --mount=type=ssh: default, ID=SOCKET, or ID=KEY[,KEY]" },
     allow: { type: "list", help: "Lets the Dockerfile ask for network.host or security.insecure" },
     "shm-size": { type: "string", help: "Size of /dev/shm in RUN steps" },
@@ -249,20 +255,23 @@ function buildArg(argument: string): [string, string | undefined] {
   return equals < 0 ? [argument, process.env[argument]] : [argument.slice(0, equals), argument.slice(equals + 1)];
 }
 
-/** buildx: `id=NAME,src=FILE`, `id=NAME,env=VARIABLE`, `type=env,…`; `id=NAME` is the variable of that name, else the file. */
-function secret(argument: string): { id: string; source?: string; env?: string } {
+/**
+ * buildx: `id=NAME,src=FILE`, `id=NAME,env=VARIABLE`, `type=env,…`; `id=NAME` is the variable of that name, else the file. Ours:
+ * `cache=content`.
+ */
+function secret(argument: string): { id: string; source?: string; env?: string; inKey?: boolean } {
   const fields: Record<string, string> = {};
   for (const field of csvFields(argument)) {
     const [key, value] = keyValue(field);
     const name = key.toLowerCase();
-    if (!["id", "src", "source", "env", "type"].includes(name) || !field.includes("=")) {
+    if (!["id", "src", "source", "env", "type", "cache"].includes(name) || !field.includes("=")) {
       throw new SlipwayError("USAGE", `--secret ${argument}: unexpected ${JSON.stringify(field)}`, {
-        hint: "It takes id, src, env and type.",
+        hint: "It takes id, src, env, type and cache.",
       });
     }
     fields[name === "src" ? "source" : name] = value;
   }
-  const { id = "", source = "", env = "", type = "" } = fields;
+  const { id = "", source = "", env = "", type = "", cache } = fields;
   if (id === "") {
     throw new SlipwayError("USAGE", `--secret ${argument}: it must say id=NAME`, {
       hint: "For example --secret id=token,src=token.txt",
@@ -270,10 +279,15 @@ function secret(argument: string): { id: string; source?: string; env?: string }
   }
   if (type !== "" && type !== "env" && type !== "file")
     throw new SlipwayError("USAGE", `--secret ${argument}: unsupported type ${JSON.stringify(type)}`);
-  if (env !== "") return { id, env };
-  if (type === "env" && source !== "") return { id, env: source };
-  if (source !== "") return { id, source };
-  return process.env[id] === undefined ? { id, source: id } : { id, env: id };
+  if (cache !== undefined && cache !== "content")
+    throw new SlipwayError("USAGE", `--secret ${argument}: cache=${cache} is not known`, {
+      hint: "cache=content runs the steps that use the secret again when it changes; without it they stay cached.",
+    });
+  const about = { id, ...(cache === undefined ? {} : { inKey: true }) };
+  if (env !== "") return { ...about, env };
+  if (type === "env" && source !== "") return { ...about, env: source };
+  if (source !== "") return { ...about, source };
+  return process.env[id] === undefined ? { ...about, source: id } : { ...about, env: id };
 }
 
 /** buildx: `ID`, `ID=SOCKET`, `ID=KEY[,KEY…]`. */

@@ -1,5 +1,6 @@
 import { buildLog, findBuild, findStep } from "../../engine/buildRecords.ts";
 import type { Command } from "../Command.ts";
+import { oneLine } from "../render/lineSplitter.ts";
 import { ownStreams } from "../streams.ts";
 
 export const command: Command = {
@@ -10,12 +11,27 @@ export const command: Command = {
   max: 2,
   flags: {},
   async run(call) {
-    const [id = "", step] = call.positionals;
+    const [id = "", name] = call.positionals;
     const engine = await call.engine();
     const record = findBuild(engine, id);
     const { stdout } = ownStreams({ interactive: false, tty: false });
-    if (step !== undefined) stdout(buildLog(engine, record, findStep(record, step)));
-    else for (const each of record.steps) if (each.logSize > 0) stdout(buildLog(engine, record, each));
+    if (name !== undefined) {
+      // The bytes as they came, and nothing else.
+      for (const piece of buildLog(engine, record, findStep(record, name))) stdout(piece);
+      return 0;
+    }
+    let first = true;
+    for (const [n, step] of record.steps.entries()) {
+      if (step.logSize === 0) continue;
+      stdout(Buffer.from(`${first ? "" : "\n"}#${n + 1} ${oneLine(step.name)}\n`));
+      first = false;
+      let last: number | undefined;
+      for (const piece of buildLog(engine, record, step)) {
+        stdout(piece);
+        last = piece.at(-1);
+      }
+      if (last !== 10) stdout(Buffer.from("\n"));
+    }
     return 0;
   },
 };

@@ -1,6 +1,8 @@
 import type { ContainerSummary } from "../../engine/Engine.ts";
 import { humanDuration } from "../../engine/humanDuration.ts";
 import { containerOptions } from "../../engine/ContainerOptions.ts";
+import { portsText } from "../../engine/networkPorts.ts";
+import { runningNetwork } from "../../engine/networkRecords.ts";
 import { listContainers } from "../../engine/listContainers.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { quote } from "../../plan/goFormat.ts";
@@ -66,7 +68,7 @@ function row(each: ContainerSummary, whole: boolean): Record<string, string> {
     RunningFor: `${humanDuration(Date.now() - each.created)} ago`,
     Status: each.statusText,
     State: each.status,
-    Ports: "",
+    Ports: ports(each),
     Names: each.name,
     Labels: Object.entries(labels)
       .map(([key, value]) => `${key}=${value}`)
@@ -75,6 +77,12 @@ function row(each: ContainerSummary, whole: boolean): Record<string, string> {
     Mounts: "",
     Size: "0B",
   };
+}
+
+/** Of one that runs. */
+function ports(each: ContainerSummary): string {
+  if (each.status !== "running" && each.status !== "paused") return "";
+  return portsText(runningNetwork(each).ports, Object.keys(containerOptions(each).config.ExposedPorts ?? {}));
 }
 
 function matches(each: ContainerSummary, wanted: Record<string, string[]>): boolean {

@@ -1,4 +1,5 @@
 import type { Engine } from "../../engine/Engine.ts";
+import { pruneNetworks } from "../../engine/networks.ts";
 import { pruneCache } from "../../engine/prune/pruneCache.ts";
 import { pruneContainers, type Pruned } from "../../engine/prune/pruneContainers.ts";
 import { pruneFilters } from "../../engine/prune/pruneFilters.ts";
@@ -41,6 +42,11 @@ export const command: Command = {
         title: "Deleted Containers:",
         prune: (engine) => pruneContainers(engine, wanted),
       },
+      {
+        warning: "all networks not used by at least one container",
+        title: "Deleted Networks:",
+        prune: (engine) => ({ deleted: pruneNetworks(engine, wanted), freed: 0 }),
+      },
       ...(volumes
         ? [
             {
@@ -55,15 +61,8 @@ export const command: Command = {
         title: "Deleted Images:",
         prune: (engine) => pruneImages(engine, { ...wanted, all }),
       },
-      {
-        warning: all ? "all build cache" : "unused build cache",
-        title: "Deleted build cache objects:",
-        async prune(engine) {
-          const { until = [] } = given;
-          const { removed, freed } = await pruneCache(engine, { all, filters: until.length === 0 ? {} : { until } });
-          return { deleted: removed.map(({ id }) => id.replace(/^sha256:/, "")), freed };
-        },
-      },
+      // The cache has no labels, so that none of it fits where one is asked for.
+      ...(given.label === undefined ? [cachePart(all, given.until ?? [])] : []),
     ];
     if (!isConfirmed(call, warningOf(parts, list(call, "filter")))) return 0;
     const engine = await call.engine();
@@ -77,6 +76,17 @@ export const command: Command = {
     return 0;
   },
 };
+
+function cachePart(all: boolean, until: string[]): Part {
+  return {
+    warning: all ? "all build cache" : "unused build cache",
+    title: "Deleted build cache objects:",
+    async prune(engine) {
+      const { removed, freed } = await pruneCache(engine, { all, filters: until.length === 0 ? {} : { until } });
+      return { deleted: removed.map(({ id }) => id.replace(/^sha256:/, "")), freed };
+    },
+  };
+}
 
 function warningOf(parts: readonly Part[], given: readonly string[]): string {
   const lines = ["This will remove:", ...parts.map(({ warning }) => `  - ${warning}`)];

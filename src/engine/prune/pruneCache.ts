@@ -9,6 +9,7 @@ export const cacheTypes: Readonly<Record<CacheEntry["kind"], string>> = {
   mount: "exec.cachemount",
   download: "source.http",
   context: "source.local",
+  list: "internal",
 };
 
 /** Takes from the build cache what was used longest ago; without limits all that is not in use. */
@@ -66,6 +67,7 @@ function filterOf(key: string, value: string): (entry: CacheEntry) => boolean {
 export function describeEntry({ kind, value, key }: CacheEntry): string {
   if (kind === "mount") return `cache mount ${value}`;
   if (kind === "context") return "files of a build context";
+  if (kind === "list") return "names and digests of a step's files";
   if (kind === "download") return key?.replace(/^http:(https?:\/\/)(?:[^/@]*@)?/, "$1") ?? "left by a pull";
   if (value === undefined) return "left by a pull or build";
   return (JSON.parse(value) as { name?: string }).name ?? "";

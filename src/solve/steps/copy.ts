@@ -2,7 +2,6 @@ import { basename } from "node:path";
 import { parseChmod } from "../../dockerfile/chmod.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { CopyItem, CopyStep } from "../../plan/graph.ts";
-import { S_IFDIR, S_IFMT } from "../../linux/constants.ts";
 import { cachedStep } from "../cachedStep.ts";
 import { fileValue, treeValue } from "../explain/explainMiss.ts";
 import type { FileLists, KeyPart } from "../explain/key.ts";
@@ -82,7 +81,7 @@ function sourcePart(source: CopySource, digester: TreeDigester, lists: FileLists
   const { node } = source;
   const name = `${source.extract ? "archive " : ""}${source.path === "" ? "." : source.path}`;
   const rest = source.include ?? basename(source.path);
-  if ((node.stat.mode & S_IFMT) !== S_IFDIR) return [name, fileValue(digester.describe(node), rest)];
+  if (!node.isDirectory) return [name, fileValue(digester.describe(node), rest)];
   const options = { contentsOnly: true, ...(source.selection === undefined ? {} : { selection: source.selection }) };
   const digest = digester.digest(node, options);
   lists.set(digest, () => digester.list(node, options));

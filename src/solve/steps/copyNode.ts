@@ -150,7 +150,7 @@ export function createNodeCopier(
   /** Into a directory that nothing is in, above or below: no look at what is there. */
   function intoFresh(node: TreeNode, fromFd: number, toFd: number, to: string, at: At): void {
     for (const child of tree.children(node)) {
-      const directory = (child.stat.mode & S_IFMT) === S_IFDIR;
+      const directory = child.isDirectory;
       const inside = select(child, at, directory);
       if (inside === undefined) continue;
       if (!directory) {
@@ -188,9 +188,7 @@ export function createNodeCopier(
     const at = { path, state };
     if (keep) return at;
     if (!directory || !descend) return undefined;
-    const some = tree
-      .children(node)
-      .some((child) => select(child, at, (child.stat.mode & S_IFMT) === S_IFDIR) !== undefined);
+    const some = tree.children(node).some((child) => select(child, at, child.isDirectory) !== undefined);
     return some ? at : undefined;
   }
 
@@ -198,7 +196,7 @@ export function createNodeCopier(
     const taken = writer.names(to);
     for (const child of tree.children(node)) {
       const target = join(to, child.name);
-      const directory = (child.stat.mode & S_IFMT) === S_IFDIR;
+      const directory = child.isDirectory;
       const inside = select(child, at, directory);
       if (inside === undefined) continue;
       if (!directory) {
@@ -236,7 +234,7 @@ export function createNodeCopier(
   return {
     copy(node, to, keep) {
       links.clear();
-      if ((node.stat.mode & S_IFMT) === S_IFDIR) {
+      if (node.isDirectory) {
         const fromFd = tree.open(node);
         try {
           directoryInto(node, fromFd, to, { path: "", state: attributes.selection?.root() }, keep);

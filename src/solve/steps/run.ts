@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { RunStep } from "../../plan/graph.ts";
+import type { Store } from "../../store/Store.ts";
 import { runStep } from "../../runtime/runStep.ts";
 import { reusableMount } from "../reusableMount.ts";
 import { FailedRun } from "../FailedRun.ts";
@@ -8,11 +9,15 @@ import { cachedStep, type StepOutcome } from "../cachedStep.ts";
 import { fileValue, treeValue } from "../explain/explainMiss.ts";
 import type { FileLists, KeyPart } from "../explain/key.ts";
 import type { LayersResult, ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
+import { openNetwork } from "../openNetwork.ts";
 import { located } from "../located.ts";
 import { openResult } from "../tree/openResult.ts";
 import { dropUntouched } from "./runUntouched.ts";
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY, S_IFDIR, S_IFMT } from "../../linux/constants.ts";
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
 import { type PreparedMounts, prepareMounts } from "./runMounts.ts";
+
+/** Setting that holds the key of {@link keyedDigest}. */
+const HMAC_KEY = "secret-digests";
 
 /** RUN: the command in a container on the layers so far; what it wrote is the layer. */
 export async function run(step: RunStep, context: SolveContext, resultOf: ResultOf): Promise<LayersResult> {
@@ -30,7 +35,7 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
     }),
     ["working directory", step.cwd],
     ["user", step.user],
-    ["network", step.network === "default" ? context.network : step.network],
+    ["network", networkKey(step, context)],
     ["security", step.security],
     ["hosts", context.addHosts.join(",")],
     ["host name", context.machine.hostname ?? ""],
@@ -43,7 +48,15 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
   return cachedStep(context, { step, base, parts, lists }, () => execute(step, context, resultOf, base));
 }
 
-/** Secrets, agents and what a cache mount holds are not inputs (BuildKit): only how they are asked for, and what a cache is made from. */
+function networkKey(step: RunStep, { network }: SolveContext): string {
+  if (step.network !== "default") return step.network;
+  return typeof network === "string" ? network : network.key;
+}
+
+/**
+ * Secrets, agents and what a cache mount holds are not inputs (BuildKit): only how they are asked for, and what a cache is made from. A secret
+ * is one where the build says so, by a digest that nobody can hold a guess against who has not the store.
+ */
 async function mountParts(
   step: RunStep,
   context: SolveContext,
@@ -55,10 +68,28 @@ async function mountParts(
     const target = "target" in mount && mount.target !== undefined ? mount.target : mount.type;
     const { from, ...definition } = { from: undefined, ...mount };
     parts.push([`mount ${target}`, JSON.stringify(definition)]);
+    if (mount.type === "secret") {
+      const secret = context.secrets.get(mount.id);
+      if (secret?.inKey === true) parts.push([`secret ${mount.id}`, keyedDigest(context.store, secret.read())]);
+    }
     if (mount.type !== "bind" && (mount.type !== "cache" || from === undefined)) continue;
     parts.push([`files of mount ${target}`, await sourceDigest(mount.source, context, await resultOf(from), lists)]);
   }
   return parts;
+}
+
+/** HMAC-SHA256 (hex) by a key that this store made for itself. */
+function keyedDigest(store: Store, bytes: Uint8Array): string {
+  const { settings } = store;
+  const key =
+    settings.get(HMAC_KEY) ??
+    store.transaction(() => {
+      // Another process may have been faster.
+      const made = settings.get(HMAC_KEY) ?? Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
+      settings.set(HMAC_KEY, made);
+      return made;
+    });
+  return new Bun.CryptoHasher("sha256", Buffer.from(key, "hex")).update(bytes).digest("hex");
 }
 
 /** Of the files that are mounted alone: what else is in the stage does not matter. A whole file system is known by its layers. */
@@ -87,7 +118,7 @@ async function digestOf(source: string, context: SolveContext, result: StepResul
   try {
     const node = tree.lookup(source, true);
     if (node === undefined) return "missing";
-    if ((node.stat.mode & S_IFMT) !== S_IFDIR) return fileValue(digester.describe(node));
+    if (!node.isDirectory) return fileValue(digester.describe(node));
     const digest = digester.digest(node);
     // Of layers, which are closed by then, the list is made now: it is asked for once, a memo keeps the digest.
     const list = result.kind === "layers" ? digester.list(node) : undefined;
@@ -122,6 +153,7 @@ async function execute(
   };
   try {
     prepared = await prepareMounts(step, context, resultOf, rootfs);
+    const { network, close } = openNetwork(step, context);
     const code = await runStep({
       linux,
       runtime,
@@ -130,13 +162,13 @@ async function execute(
       rootfs,
       process: { args: step.args, ...processOf(step, prepared) },
       mounts: prepared.mounts,
-      network: step.network === "default" ? context.network : step.network,
+      network,
       hosts: context.addHosts,
       security: step.security,
       ...context.machine,
       logs: (stream, data) => context.emit({ type: "log", step, stream, data }),
       signal: context.signal,
-    });
+    }).finally(close);
     if (code !== 0) throw failed(step, code);
   } catch (thrown) {
     const error = located(thrown, step);

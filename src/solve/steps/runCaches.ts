@@ -35,8 +35,7 @@ export async function prepareCaches(
     if (mount.type !== "cache") continue;
     const owner = ownerOf(mount, step, context, rootFd);
     const from = await resultOf(mount.from);
-    const parts = [mount.id, from.kind === "layers" ? from.layers : mount.from, mount.source, mount.mode, owner];
-    const name = new Bun.SHA256().update(JSON.stringify(parts)).digest("hex").slice(0, 32);
+    const name = cacheMountName({ ...mount, from: from.kind === "layers" ? from.layers : mount.from, owner });
     wanted.push({ mount, owner, name });
   }
   // In one order for all steps: two that want the same two never wait for each other.
@@ -53,6 +52,18 @@ export async function prepareCaches(
     directories.set(mount, await ensure(each, directory, context, resultOf));
   }
   return directories;
+}
+
+/** `from`: the layers that the directory is filled from, none where it begins empty. */
+export function cacheMountName(mount: {
+  id: string;
+  from: readonly string[] | string | undefined;
+  source: string;
+  mode?: number;
+  owner: Owner | undefined;
+}): string {
+  const parts = [mount.id, mount.from, mount.source, mount.mode, mount.owner];
+  return new Bun.SHA256().update(JSON.stringify(parts)).digest("hex").slice(0, 32);
 }
 
 /**

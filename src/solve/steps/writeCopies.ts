@@ -62,7 +62,7 @@ function copyOne(
 ): boolean {
   const copier = createNodeCopier(context.linux, source.tree, writer, attributes);
   const owner = attributes.owner ?? ROOT;
-  const directory = (source.node.stat.mode & S_IFMT) === S_IFDIR;
+  const directory = source.node.isDirectory;
   writer.mkdirAll(dest.endsWith("/") ? dest : parentOf(dest), owner, now);
   const target = writer.resolve(dest, true);
   const isDirectory = target.stat !== undefined && (target.stat.mode & S_IFMT) === S_IFDIR;

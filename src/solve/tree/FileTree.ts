@@ -12,13 +12,23 @@ import {
 import type { Linux, Stat } from "../../linux/Linux.ts";
 import type { StatIndex } from "./statIndex.ts";
 
-/** One file of a tree. `children` is loaded when it is asked for. */
-export interface TreeNode {
-  name: string;
+/** One file of a tree. There may be a million of them: what can be derived is not kept. */
+export class TreeNode {
+  constructor(
+    readonly name: string,
+    public stat: Stat,
+    readonly parent: TreeNode | undefined,
+  ) {}
+
   /** Relative to the tree's root, "" for the root. */
-  path: string;
-  stat: Stat;
-  parent: TreeNode | undefined;
+  get path(): string {
+    if (this.parent === undefined) return "";
+    return this.parent.parent === undefined ? this.name : `${this.parent.path}/${this.name}`;
+  }
+
+  get isDirectory(): boolean {
+    return (this.stat.mode & S_IFMT) === S_IFDIR;
+  }
 }
 
 /** Decides which paths of a directory on disk belong to the tree (an ignore file). Called from the top down. */
@@ -59,53 +69,58 @@ export function createFileTree<State>(
   options: { filter?: TreeFilter<State>; rootOwned?: boolean; index?: StatIndex } = {},
 ): FileTree {
   const filter = options.filter as TreeFilter | undefined;
-  const root: TreeNode = { name: "", path: "", stat: linux.statat(rootFd, ""), parent: undefined };
+  const root = new TreeNode("", linux.statat(rootFd, ""), undefined);
   const loaded = new Map<TreeNode, TreeNode[]>();
   const byName = new Map<TreeNode, Map<string, TreeNode>>();
   const states = new Map<TreeNode, unknown>([[root, filter?.root()]]);
-  const kept = new Set<TreeNode>();
 
   function openNode(node: TreeNode, flags: number): number {
-    if (node.path === "") return linux.openat(rootFd, ".", flags | O_DIRECTORY);
+    if (node === root) return linux.openat(rootFd, ".", flags | O_DIRECTORY);
     return linux.openat2(rootFd, node.path, { flags: flags | O_NOFOLLOW, resolve: RESOLVE_NO_SYMLINKS });
   }
 
   function load(node: TreeNode): TreeNode[] {
     const known = loaded.get(node);
     if (known !== undefined) return known;
-    const found: TreeNode[] = [];
-    if ((node.stat.mode & S_IFMT) === S_IFDIR) {
-      const fd = openNode(node, O_RDONLY | O_DIRECTORY);
-      try {
-        const state = states.get(node);
-        for (const { name } of linux.readdir(fd)) {
-          const path = node.path === "" ? name : `${node.path}/${name}`;
-          const child = { name, path, parent: node } as TreeNode;
-          if (filter !== undefined) {
-            const verdict = filter.visit(state, path);
-            if (!verdict.keep && !verdict.descend) continue;
-            const stat = linux.statatOrUndefined(fd, name);
-            if (stat === undefined) continue; // removed since the directory was listed
-            child.stat = stat;
-            if ((stat.mode & S_IFMT) === S_IFDIR) {
-              states.set(child, verdict.state);
-              if (verdict.keep) kept.add(child);
-              // An ignored directory is there only as the way to an exception below it.
-              else if (load(child).length === 0) continue;
-            } else if (!verdict.keep) continue;
-          } else {
-            const stat = linux.statatOrUndefined(fd, name);
-            if (stat === undefined) continue;
-            child.stat = stat;
-          }
-          found.push(child);
-        }
-      } finally {
-        linux.close(fd);
-      }
-      found.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-    }
+    const found = node.isDirectory ? read(node) : [];
     loaded.set(node, found);
+    return found;
+  }
+
+  function read(node: TreeNode): TreeNode[] {
+    const fd = openNode(node, O_RDONLY | O_DIRECTORY);
+    let found: TreeNode[];
+    try {
+      found =
+        filter === undefined
+          ? linux.readdirStats(fd).map(({ name, stat }) => new TreeNode(name, stat, node))
+          : readFiltered(filter, node, fd);
+    } finally {
+      linux.close(fd);
+    }
+    return found.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  }
+
+  function readFiltered(filter: TreeFilter, node: TreeNode, fd: number): TreeNode[] {
+    const state = states.get(node);
+    const base = node === root ? "" : `${node.path}/`;
+    const verdicts = new Map<string, { keep: boolean; state: unknown }>();
+    const entries = linux.readdirStats(fd, (name) => {
+      const verdict = filter.visit(state, base + name);
+      if (verdict.keep || verdict.descend) verdicts.set(name, verdict);
+      return verdict.keep || verdict.descend;
+    });
+    const found: TreeNode[] = [];
+    for (const { name, stat } of entries) {
+      const verdict = verdicts.get(name) as { keep: boolean; state: unknown };
+      const child = new TreeNode(name, stat, node);
+      if (child.isDirectory) {
+        states.set(child, verdict.state);
+        // An ignored directory is there only as the way to an exception below it.
+        if (!verdict.keep && load(child).length === 0) continue;
+      } else if (!verdict.keep) continue;
+      found.push(child);
+    }
     return found;
   }
 
@@ -119,8 +134,7 @@ export function createFileTree<State>(
   }
 
   function readlink(node: TreeNode): string {
-    const slash = node.path.lastIndexOf("/");
-    if (slash < 0) return linux.readlinkat(rootFd, node.name);
+    if (node.parent === root) return linux.readlinkat(rootFd, node.name);
     const directory = openNode(node.parent as TreeNode, O_RDONLY | O_DIRECTORY);
     try {
       return linux.readlinkat(directory, node.name);
@@ -171,8 +185,7 @@ export function createFileTree<State>(
     children: load,
     readlink,
     open(node) {
-      const directory = (node.stat.mode & S_IFMT) === S_IFDIR;
-      const fd = openNode(node, directory ? O_RDONLY | O_DIRECTORY : O_RDONLY);
+      const fd = openNode(node, node.isDirectory ? O_RDONLY | O_DIRECTORY : O_RDONLY);
       const now = linux.statat(fd, "");
       if (now.ino === node.stat.ino && ((now.mode ^ node.stat.mode) & S_IFMT) === 0) return fd;
       linux.close(fd);

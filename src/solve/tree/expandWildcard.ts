@@ -1,4 +1,3 @@
-import { S_IFDIR, S_IFMT } from "../../linux/constants.ts";
 import { hasWildcard } from "../../plan/paths.ts";
 import type { FileTree, TreeNode } from "../tree/FileTree.ts";
 
@@ -23,7 +22,7 @@ export function expandWildcard(
       found.push(path);
       return;
     }
-    if ((node.stat.mode & S_IFMT) !== S_IFDIR) return;
+    if (!node.isDirectory) return;
     for (const child of tree.children(node)) {
       if (matches(parts[at] as string, child.name))
         walk(child, path === "" ? child.name : `${path}/${child.name}`, at + 1);

@@ -4,10 +4,16 @@ import { join } from "node:path";
 import { withTempDirectory } from "../../../test/support/tempDirectory.ts";
 import { AT_FDCWD } from "../../linux/constants.ts";
 import { createLinux } from "../../linux/createLinux.ts";
-import { openStatIndex } from "./statIndex.ts";
+import type { Stat } from "../../linux/Linux.ts";
+import { openStatIndex, type StatIndex } from "./statIndex.ts";
 
 const linux = createLinux();
 const digest = new Uint8Array(32).fill(7);
+
+function known(index: StatIndex, stat: Stat): Uint8Array | undefined {
+  const into = new Uint8Array(40);
+  return index.get(stat, into, 8) ? into.subarray(8) : undefined;
+}
 
 function file(directory: string, name: string) {
   const path = join(directory, name);
@@ -22,7 +28,7 @@ test("a file that has not changed since it was recorded is known again", () =>
     for (const [i, stat] of stats.entries()) index.put(stat, new Uint8Array(32).fill(i), Date.now() + 1000);
     index.save();
     const again = openStatIndex(join(directory, "index"));
-    for (const [i, stat] of stats.entries()) expect(again.get(stat)).toEqual(new Uint8Array(32).fill(i));
+    for (const [i, stat] of stats.entries()) expect(known(again, stat)).toEqual(new Uint8Array(32).fill(i));
   }));
 
 test("any part of the stat that differs makes the file unknown", () =>
@@ -33,9 +39,9 @@ test("any part of the stat that differs makes the file unknown", () =>
     index.save();
     const again = openStatIndex(join(directory, "index"));
     for (const part of ["ino", "size", "mtimeSec", "mtimeNsec", "ctimeSec", "ctimeNsec", "dev"] as const) {
-      expect(again.get({ ...stat, [part]: stat[part] + 1 })).toBeUndefined();
+      expect(known(again, { ...stat, [part]: stat[part] + 1 })).toBeUndefined();
     }
-    expect(again.get(stat)).toEqual(digest);
+    expect(known(again, stat)).toEqual(digest);
   }));
 
 test("a file changed in the tick in which it was read is not recorded", () =>
@@ -44,7 +50,7 @@ test("a file changed in the tick in which it was read is not recorded", () =>
     const index = openStatIndex(join(directory, "index"));
     index.put(stat, digest, stat.ctimeSec * 1000 + stat.ctimeNsec / 1e6 + 5);
     index.save();
-    expect(openStatIndex(join(directory, "index")).get(stat)).toBeUndefined();
+    expect(known(openStatIndex(join(directory, "index")), stat)).toBeUndefined();
   }));
 
 test("an index that was cut short counts as empty", () =>
@@ -54,7 +60,7 @@ test("an index that was cut short counts as empty", () =>
     index.put(stat, digest, Date.now() + 1000);
     index.save();
     truncateSync(join(directory, "index"), 50);
-    expect(openStatIndex(join(directory, "index")).get(stat)).toBeUndefined();
+    expect(known(openStatIndex(join(directory, "index")), stat)).toBeUndefined();
   }));
 
 test("files that are gone are forgotten", () =>
@@ -65,9 +71,25 @@ test("files that are gone are forgotten", () =>
     first.put(two, digest, Date.now() + 1000);
     first.save();
     const second = openStatIndex(join(directory, "index"));
-    second.get(one);
+    known(second, one);
     second.save();
     const third = openStatIndex(join(directory, "index"));
-    expect(third.get(two)).toBeUndefined();
-    expect(third.get(one)).toEqual(digest);
+    expect(known(third, two)).toBeUndefined();
+    expect(known(third, one)).toEqual(digest);
+  }));
+
+test("what is new is recorded beside what is still true", () =>
+  withTempDirectory((directory) => {
+    const stats = Array.from({ length: 50 }, (_, i) => file(directory, `f${i}`));
+    const digestOf = (i: number) => new Uint8Array(32).fill(i);
+    for (const part of [0, 1, 2]) {
+      const index = openStatIndex(join(directory, "index"));
+      for (const [i, stat] of stats.entries()) {
+        if (i % 3 < part) expect(known(index, stat)).toEqual(digestOf(i));
+        else if (i % 3 === part) index.put(stat, digestOf(i), Date.now() + 1000);
+      }
+      index.save();
+    }
+    const last = openStatIndex(join(directory, "index"));
+    for (const [i, stat] of stats.entries()) expect(known(last, stat)).toEqual(digestOf(i));
   }));

@@ -8,8 +8,8 @@ import type { Stat } from "../../linux/Linux.ts";
  * the moment it was read (less the clock's grain) is not recorded: it may change again without its stat showing it.
  */
 export interface StatIndex {
-  /** The 32 bytes recorded for this file, undefined when it has to be read. */
-  get(stat: Stat): Uint8Array | undefined;
+  /** Copies the 32 bytes recorded for this file to `into`, at `offset`; false when it has to be read. */
+  get(stat: Stat, into: Uint8Array, offset: number): boolean;
   /** `readAt`: milliseconds since the epoch, taken before the file was opened. */
   put(stat: Stat, digest: Uint8Array, readAt: number): void;
   /** Writes the index for the next time: files seen since it was opened. Does nothing when nothing is new. */
@@ -27,8 +27,9 @@ export function openStatIndex(file: string): StatIndex {
   const old = load(file);
   let fresh = new Uint8Array(RECORD * 64);
   let freshView = new DataView(fresh.buffer);
+  /** Records of `old` that are still true. */
+  const seen = new Uint8Array(old.count);
   let count = 0;
-  let changed = false;
 
   function append(stat: Stat, digest: Uint8Array): void {
     if ((count + 1) * RECORD > fresh.length) {
@@ -49,40 +50,53 @@ export function openStatIndex(file: string): StatIndex {
   }
 
   return {
-    get(stat) {
+    get(stat, into, offset) {
       const at = find(old, stat);
-      if (at < 0) return undefined;
-      const digest = old.bytes.subarray(at + 48, at + 80);
-      append(stat, digest);
-      return digest;
+      if (at < 0) return false;
+      seen[(at - HEADER) / RECORD] = 1;
+      const { bytes } = old;
+      for (let i = 0; i < 32; i++) into[offset + i] = bytes[at + 48 + i] as number;
+      return true;
     },
     put(stat, digest, readAt) {
       const ctime = stat.ctimeSec * 1000 + stat.ctimeNsec / 1e6;
-      if (ctime > readAt - CLOCK_GRAIN_MS) return;
-      append(stat, digest);
-      changed = true;
+      if (ctime <= readAt - CLOCK_GRAIN_MS) append(stat, digest);
     },
     save() {
-      if (!changed && count === old.count) return;
-      const order = new Uint32Array(count);
-      for (let i = 0; i < count; i++) order[i] = i;
-      order.sort((a, b) => freshView.getFloat64(a * RECORD, true) - freshView.getFloat64(b * RECORD, true));
-      const out = new Uint8Array(HEADER + count * RECORD);
-      const header = new DataView(out.buffer);
-      header.setUint32(0, MAGIC, true);
-      header.setUint32(4, count, true);
-      let at = HEADER;
-      for (const i of order) {
-        out.set(fresh.subarray(i * RECORD, (i + 1) * RECORD), at);
-        at += RECORD;
-      }
+      if (count === 0 && !seen.includes(0)) return;
+      const aside = `${file}.${process.pid}`;
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
       // Two builds of one context may save at once: each writes its own file, the last rename wins, both are true.
-      const aside = `${file}.${process.pid}`;
-      writeFileSync(aside, out, { mode: 0o600 });
+      writeFileSync(aside, merged(), { mode: 0o600 });
       renameSync(aside, file);
     },
   };
+
+  /** What is still true of the old records, and the new ones, sorted by inode. */
+  function merged(): Uint8Array {
+    const order = new Uint32Array(count).map((_, i) => i);
+    order.sort((a, b) => freshView.getFloat64(a * RECORD, true) - freshView.getFloat64(b * RECORD, true));
+    const out = new Uint8Array(HEADER + (old.count + count) * RECORD);
+    let end = HEADER;
+    let next = 0;
+    const add = (bytes: Uint8Array, at: number): void => {
+      out.set(bytes.subarray(at, at + RECORD), end);
+      end += RECORD;
+    };
+    for (let i = 0; i < old.count; i++) {
+      if (seen[i] === 0) continue;
+      const at = HEADER + i * RECORD;
+      const ino = old.view.getFloat64(at, true);
+      for (; next < count && freshView.getFloat64((order[next] as number) * RECORD, true) <= ino; next++)
+        add(fresh, (order[next] as number) * RECORD);
+      add(old.bytes, at);
+    }
+    for (; next < count; next++) add(fresh, (order[next] as number) * RECORD);
+    const header = new DataView(out.buffer);
+    header.setUint32(0, MAGIC, true);
+    header.setUint32(4, (end - HEADER) / RECORD, true);
+    return out.subarray(0, end);
+  }
 }
 
 interface Loaded {

@@ -205,6 +205,21 @@ RUN --mount=type=secret,id=dir/token --mount=type=secret,target=$T,mode=0440,uid
     exit: 1,
   });
   expect(failed.stderr).not.toContain(word);
+  // With cache=content it is one, for the steps that use it, and the reason names it without saying it.
+  const keyed = (value: string) =>
+    build(
+      slipway,
+      "FROM alpine\nRUN --mount=type=secret,id=word,env=WORD echo ran\nRUN echo another >/a",
+      ["--explain", "--secret", "id=word,env=FROM_HERE,cache=content"],
+      { env: { FROM_HERE: value } },
+    );
+  expect(printed(await keyed(word))).toEqual(["ran"]);
+  expect(printed(await keyed(word))).toEqual([]);
+  const again = await keyed("changed");
+  expect(printed(again)).toEqual(["ran"]);
+  expect(again.stderr).toMatch(/because: secret word: [0-9a-f]{12} → [0-9a-f]{12}\n/);
+  expect(again.stderr).toMatch(/echo another >\/a\n#\d+ CACHED/);
+  expect(printed(await keyed(word))).toEqual([]);
   for (const path of readdirSync(slipway.root, { recursive: true, withFileTypes: true }))
     if (path.isFile() && readFileSync(join(path.parentPath, path.name)).includes(word))
       throw new Error(`the secret is in ${path.name}`);
