@@ -5,7 +5,7 @@ import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import { familiarName, parseReference } from "../oci/reference.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import type { Graph, StepID } from "../plan/graph.ts";
+import type { Graph, ImageStep, StepID } from "../plan/graph.ts";
 import { planBuild } from "../plan/plan.ts";
 import { parseUlimits } from "../runtime/rlimits.ts";
 import { createSshAgents } from "../runtime/sshAgents.ts";
@@ -18,6 +18,7 @@ import { createBaseResolver, quiet } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
 import { type BuildRecorder, startBuildRecord } from "./buildRecords.ts";
 import { buildViolations } from "./buildViolations.ts";
+import type { Lease } from "../store/Store.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
 import { exportResult } from "./outputs/exportResult.ts";
 import { defaultForm, takesRemoteLayers } from "./outputs/OutputSpec.ts";
@@ -48,7 +49,8 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Buil
   try {
     const result = await buildImage(recorded, recorder, options, tags);
     recorder.finish({ imageID: result.imageID });
-    return result;
+    // buildx: builder, node, and the build's own name.
+    return { ...result, metadata: { ...result.metadata, "buildx.build.ref": `default/default/${recorder.id}` } };
   } catch (error) {
     recorder.finish({ error, canceled: engine.signal.aborted });
     throw error;
@@ -132,8 +134,9 @@ async function buildImage(
     const solved = await solve(graph, context);
     contexts.save();
 
+    const assembled = assembleConfig(graph, solved.target.layers, solved.results);
     const result = {
-      config: assembleConfig(graph, solved.target.layers, solved.results),
+      config: options.squash === true ? await squashed(engine, graph, assembled, lease) : assembled,
       platform: graph.target.platform,
       tags,
     };
@@ -149,6 +152,28 @@ async function buildImage(
     lease.release();
     store.cache.recordUses();
   }
+}
+
+/** What the target adds to its base image in one layer. */
+async function squashed(engine: Engine, graph: Graph, config: ImageConfig, lease: Lease): Promise<ImageConfig> {
+  const [{ squashConfig }, { sha256 }, { serializeConfig }] = await Promise.all([
+    import("./outputs/squashLayers.ts"),
+    import("../oci/digest.ts"),
+    import("../store/putImage.ts"),
+  ]);
+  const { diff_ids } = config.rootfs;
+  const base = graph.steps
+    .filter((step) => step.kind === "image" && step.layers.every((diffID, i) => diff_ids[i] === diffID))
+    .reduce<ImageStep | undefined>((best, step) => {
+      const image = step as ImageStep;
+      return image.layers.length > (best?.layers.length ?? 0) ? image : best;
+    }, undefined);
+  return squashConfig(engine, config, {
+    kept: base?.layers.length ?? 0,
+    baseID: base?.imageID,
+    imageID: sha256(serializeConfig(config)),
+    lease,
+  });
 }
 
 /** What is worth a word and changes nothing. */

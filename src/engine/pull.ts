@@ -87,10 +87,10 @@ export async function fetchImage(
   source: ImageSource,
   reference: ImageName,
   options: PullOptions & { top: ResolvedManifest; lease: Lease },
-): Promise<{ id: Digest; config: ImageConfig }> {
+): Promise<{ id: Digest; digest: Digest; config: ImageConfig }> {
   const image = await resolveRemote(engine, source, reference, options);
   await fetchResolved(engine, { source, reference, image, stop: new AbortController() }, options.lease);
-  return { id: image.id, config: image.config };
+  return { id: image.id, digest: image.digest, config: image.config };
 }
 
 /** The config of an image of a registry, without its layers. Nothing is recorded. @throws SlipwayError as `pull` does */

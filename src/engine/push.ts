@@ -199,7 +199,7 @@ function createUploader(
     const onProgress = (current: number): void =>
       tell("pushing", { current, ...(known === undefined ? {} : { total: known.size }) });
     const source =
-      wanted !== undefined && !engine.store.blobs.has(wanted.digest)
+      wanted !== undefined && layer.known?.()?.digest !== wanted.digest
         ? // The manifest names a form of the layer that the store does not hold.
           { ...wanted, open: () => elsewhere(engine, diffID, wanted) }
         : { ...known, open: () => layer.compressed() };

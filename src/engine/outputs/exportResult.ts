@@ -54,6 +54,7 @@ export async function exportResult(
         toStore(engine, result, { output, lease, status }),
       );
       exported.stored = true;
+      Object.assign(exported.metadata, storeMetadata(exported.imageID, output), exported.metadata);
       continue;
     }
     if (output.type === "image") {
@@ -81,6 +82,16 @@ export async function exportResult(
       );
   }
   return exported;
+}
+
+/** The store makes the manifest when the image leaves: as with Docker's own image store, the digest until then is the ID. */
+function storeMetadata(imageID: Digest, output: OutputSpec): Record<string, unknown> {
+  const names = "names" in output ? output.names : [];
+  return {
+    "containerimage.config.digest": imageID,
+    "containerimage.digest": imageID,
+    ...(names.length === 0 ? {} : { "image.name": names.join(",") }),
+  };
 }
 
 function vertexName(output: OutputSpec): string {
