@@ -1,14 +1,15 @@
 import type { Image } from "../image/Image.ts";
 import type { Layer } from "../image/Layer.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
+import { type Descriptor, mediaTypes } from "../oci/descriptor.ts";
 import { type Digest, sha256 } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { normalizePlatform, parsePlatform } from "../oci/platform.ts";
 import { matchesPlatform } from "../oci/platformMatch.ts";
 import { familiarName, normalizeReference } from "../oci/reference.ts";
-import { SlipwayError } from "../oci/SlipwayError.ts";
+import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
 import type { Registry } from "../registry/createRegistry.ts";
 import { createSemaphore, type Semaphore } from "../solve/semaphore.ts";
+import type { ImageRecord } from "../store/Store.ts";
 import { storeImage } from "../store/storeImage.ts";
 import type { Engine } from "./Engine.ts";
 import { openRegistry, type RegistryAccess } from "./openRegistry.ts";
@@ -61,7 +62,7 @@ export async function push(engine: Engine, name: string, options: PushOptions = 
   emit({ type: "push.start", repository });
 
   const lease = store.lease("push");
-  const to = openPush(engine, { domain, path }, options);
+  let to = openPush(engine, { domain, path }, options);
   const pushed: Pushed[] = [];
   try {
     for (const tag of tags) {
@@ -87,9 +88,16 @@ export async function push(engine: Engine, name: string, options: PushOptions = 
       lease.protect("image", record.id);
       for (const diffID of record.config.rootfs.diff_ids) lease.protect("layer", diffID);
       const image = storeImage(store, record.id);
-      const isKept = record.manifest !== undefined && store.blobs.has(record.manifest);
-      const kept = isKept ? await image.manifest() : undefined;
-      const manifest = await pushImage(image, { ...to, reference: tag, ...(kept && { kept }) });
+      const asItCame = keptImage(engine, record, image);
+      let manifest: Descriptor;
+      try {
+        manifest = await pushImage(asItCame ?? image, { ...to, reference: tag, ...asItCame });
+      } catch (error) {
+        if (asItCame === undefined || !isSlipwayError(error, "BLOB_NOT_FOUND")) throw error;
+        // One of its blobs is nowhere to be had any more: then the image goes by a manifest of its own.
+        to = openPush(engine, { domain, path }, options);
+        manifest = await pushImage(image, { ...to, reference: tag });
+      }
       const done = { tag, digest: manifest.digest, size: manifest.size };
       store.transaction(() => {
         if (store.images.byTag(reference)?.id === record.id) store.images.tag(reference, record.id, manifest.digest);
@@ -102,6 +110,24 @@ export async function push(engine: Engine, name: string, options: PushOptions = 
   } finally {
     lease.release();
   }
+}
+
+/** The image by the manifest that it came with, whether or not the store has the layers in the form that this names. */
+function keptImage(
+  { store: { blobs } }: Engine,
+  { manifest }: ImageRecord,
+  image: Image,
+): (Image & { kept: Manifest }) | undefined {
+  if (manifest === undefined || !blobs.has(manifest)) return undefined;
+  const bytes = blobs.read(manifest);
+  const kept = JSON.parse(Buffer.from(bytes).toString("utf8")) as Manifest;
+  return {
+    ...image,
+    mediaType: kept.mediaType ?? mediaTypes.ociManifest,
+    manifest: async () => kept,
+    rawManifest: async () => bytes,
+    kept,
+  };
 }
 
 /** Brings one blob of an image to the registry. The second call for the same one waits for the first. */

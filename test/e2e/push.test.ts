@@ -76,3 +76,23 @@ e2e("a push asks for a token that allows it and, for a mount, the reading of the
     }
   }),
 );
+
+e2e(
+  "a layer that was here in another form is taken from where the image came from, so that every digest stays",
+  (slipway) =>
+    withRegistry((registry) =>
+      withRegistry(async (second) => {
+        await pushImage(registry.url, "gzip", "1", busyboxImage());
+        const from = `${registry.host}/gzip:1`;
+        const zstd = `${registry.host}/zstd:1`;
+        const copy = "skopeo copy -q --src-tls-verify=false --dest-tls-verify=false";
+        sh("/", `${copy} -f oci --dest-compress-format zstd docker://${from} docker://${zstd}`);
+        const raw = (name: string) => sh("/", `skopeo inspect --raw --tls-verify=false docker://${name}`);
+        expect(raw(zstd)).toContain("tar+zstd");
+        for (const name of [from, zstd]) await slipway.run(["pull", name]);
+        await slipway.run(["tag", zstd, `${second.host}/zstd:1`]);
+        await slipway.run(["push", `${second.host}/zstd:1`]);
+        expect(raw(`${second.host}/zstd:1`)).toBe(raw(zstd));
+      }),
+    ),
+);
