@@ -48,6 +48,12 @@ e2e("a built image goes up beside its mounted base, skopeo reads it, and it come
     const inspected = JSON.parse(sh("/", `skopeo inspect --tls-verify=false docker://${elsewhere}`));
     expect(inspected.Digest).toBe(base.digest);
 
+    await slipway.run(["rmi", "-f", `${name}:b`]);
+    const both = await slipway.run(["pull", "-a", name]);
+    expect(both.stdout).toContain(`Status: Downloaded newer image for ${name}:a\n`);
+    expect(both.stdout).toEndWith(`for ${name}:b\n${name}\n`);
+    await slipway.run(["pull", "-a", `${name}:a`], { exit: 1 });
+
     const missing = await slipway.run(["push", `${registry.host}/none:1`], { exit: 1 });
     expect(missing.stderr).toContain(`An image does not exist locally with the tag: ${registry.host}/none:1`);
     const foreign = await slipway.run(["push", "--platform", "linux/s390x", elsewhere], { exit: 1 });
