@@ -93,9 +93,13 @@ export async function fetchImage(
   return { id: image.id, digest: image.digest, config: image.config };
 }
 
-/** The tags of a repository in its registry. @throws SlipwayError those of `Registry` */
-export function tagsOf(engine: Engine, { domain, path }: Reference, options: PullOptions = {}): Promise<string[]> {
-  return openRegistry(engine, domain, options).tags(path);
+/** The tags of a repository in its registry, in the order of their text. @throws SlipwayError those of `Registry` */
+export async function tagsOf(
+  engine: Engine,
+  { domain, path }: Reference,
+  options: PullOptions = {},
+): Promise<string[]> {
+  return (await openRegistry(engine, domain, options).tags(path)).sort();
 }
 
 /** The config of an image of a registry, without its layers. Nothing is recorded. @throws SlipwayError as `pull` does */
