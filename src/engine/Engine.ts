@@ -5,6 +5,7 @@ import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
+import type { CacheExport, CacheImport } from "./cache/CacheSpec.ts";
 import type { CacheSettings } from "./cacheLimits.ts";
 import type { NetworkAttachment } from "./networkRecords.ts";
 import type { Emit } from "./events.ts";
@@ -63,6 +64,11 @@ export interface BuildOptions {
   /** `inKey`: steps that use it run again when its bytes change. */
   secrets: { id: string; source?: string; env?: string; inKey?: boolean }[];
   ssh?: SshSource[];
+  /** Caches beside the store's, the first one's word first; and where this build's cache goes. */
+  cacheFrom?: CacheImport[];
+  cacheTo?: CacheExport[];
+  /** Builds a second time, without the cache and aside of the store, and compares. */
+  verifyReproducible?: boolean;
   /** A step that is not in the cache fails the build. */
   failOnMiss?: boolean;
   /** The step that fails opens a shell on this terminal; the build fails when it is left. */
@@ -89,6 +95,28 @@ export interface BuildResult {
   stored: boolean;
   /** What the outputs say of themselves, by buildx's keys. */
   metadata: Record<string, unknown>;
+  /** What the image ID is the digest of. */
+  config: ImageConfig;
+  /** SOURCE_DATE_EPOCH in seconds, where the build had one: what is exported of it is not later. */
+  epoch?: number;
+  /** Where `verifyReproducible` was asked. */
+  verification?: Verification;
+}
+
+/** How a second build compares with the first. */
+export interface Verification {
+  /** Times were compared: the build had an epoch. Without one, those of any two builds differ. */
+  times: boolean;
+  /** Paths in the layers that differ, by layer; and what differs in the config. None: it came out the same. */
+  differences: VerifiedDifference[];
+}
+export interface VerifiedDifference {
+  /** The history's text of the layer, "config" for what is not in one. */
+  where: string;
+  /** The first ones: `path` with a leading `/`, a config's key with dots. */
+  paths: { path: string; what: string[] }[];
+  /** There are more than those in `paths`. */
+  more: boolean;
 }
 /** build(engine, options): Promise<BuildResult> */
 

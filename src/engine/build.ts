@@ -5,7 +5,10 @@ import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import { familiarName, parseReference } from "../oci/reference.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import type { Graph, ImageStep, StepID } from "../plan/graph.ts";
+import type { Platform } from "../oci/platform.ts";
+import type { BuildCaches } from "./cache/buildCaches.ts";
+import { parseBool } from "../dockerfile/parseBool.ts";
+import type { Graph, ImageStep, ResolveImage, StepID } from "../plan/graph.ts";
 import { planBuild } from "../plan/plan.ts";
 import { parseUlimits } from "../runtime/rlimits.ts";
 import { createSshAgents } from "../runtime/sshAgents.ts";
@@ -21,10 +24,11 @@ import { buildViolations } from "./buildViolations.ts";
 import type { Lease } from "../store/Store.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
 import { exportResult } from "./outputs/exportResult.ts";
-import { defaultForm, takesRemoteLayers } from "./outputs/OutputSpec.ts";
+import { defaultForm, type OutputSpec, takesRemoteLayers } from "./outputs/OutputSpec.ts";
 import { createRemoteBases } from "./remoteBases.ts";
 import { planOptions } from "./planOptions.ts";
-import { createVertices } from "./vertices.ts";
+import { sourceDateEpoch } from "./sourceDateEpoch.ts";
+import { createVertices, type Vertices } from "./vertices.ts";
 
 /**
  * Builds an image as BuildKit's Dockerfile frontend says: plans what the target needs, brings each step to its layer (from the cache where
@@ -46,24 +50,44 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Buil
       engine.emit(event);
     },
   };
+  const sandbox = once(() => openSandbox(engine));
+  const first = async (given: BuildOptions, bases: BuildWork["bases"]): Promise<BuildResult> => {
+    try {
+      const result = await buildImage(recorded, given, { tags, sandbox, bases, recorder });
+      recorder.finish({ imageID: result.imageID });
+      // buildx: builder, node, and the build's own name.
+      return { ...result, metadata: { ...result.metadata, "buildx.build.ref": `default/default/${recorder.id}` } };
+    } catch (error) {
+      recorder.finish({ error, canceled: engine.signal.aborted });
+      throw error;
+    }
+  };
   try {
-    const result = await buildImage(recorded, recorder, options, tags);
-    recorder.finish({ imageID: result.imageID });
-    // buildx: builder, node, and the build's own name.
-    return { ...result, metadata: { ...result.metadata, "buildx.build.ref": `default/default/${recorder.id}` } };
-  } catch (error) {
-    recorder.finish({ error, canceled: engine.signal.aborted });
-    throw error;
+    if (options.verifyReproducible !== true) return await first(options, (resolve) => resolve);
+    const { verifyReproducible } = await import("./verifyReproducible.ts");
+    return await verifyReproducible(engine, options, {
+      first,
+      again: (scratch, given, bases) => buildImage(scratch, given, { tags: [], sandbox, bases }),
+    });
   } finally {
     if (engine.config.cache !== undefined) await (await import("./keepToLimits.ts")).keepToLimits(engine);
   }
 }
 
+/** What a build shares with its repetition, if there is to be one. */
+export interface BuildWork {
+  tags: string[];
+  sandbox: () => Promise<Sandbox>;
+  /** Stands between the planner and the resolver of base images. */
+  bases: (resolve: ResolveImage) => ResolveImage;
+  /** Hears of the graph; the repetition is not recorded. */
+  recorder?: Pick<BuildRecorder, "graph">;
+}
+
 async function buildImage(
   engine: Engine,
-  recorder: BuildRecorder,
   options: BuildOptions,
-  tags: string[],
+  { tags, sandbox, bases, recorder }: BuildWork,
 ): Promise<BuildResult> {
   const { store, signal } = engine;
   const vertices = createVertices(engine.emit);
@@ -72,9 +96,9 @@ async function buildImage(
   try {
     const contexts = await openContexts(engine, options, { lease, vertices });
     const source = contexts.dockerfile;
-    const outputs = options.outputs ?? [{ type: "image", names: tags, form: defaultForm() }];
+    const outputs: OutputSpec[] = options.outputs ?? [{ type: "image", names: tags, form: defaultForm() }];
     // What only goes to a registry that has the base needs none of the base's bytes here.
-    const remote = outputs.every(takesRemoteLayers)
+    const remote = mayLeaveBases(options, outputs)
       ? createRemoteBases(engine, {
           lease,
           pulling: (reference, work) =>
@@ -82,9 +106,7 @@ async function buildImage(
         })
       : undefined;
     const dockerfile = parseDockerfile(source.text, { file: source.name });
-    const graph = await planBuild(
-      dockerfile,
-      planOptions(options, contexts),
+    const resolveImage = bases(
       createBaseResolver(engine, options, {
         vertices,
         lease,
@@ -92,6 +114,20 @@ async function buildImage(
         ...(remote === undefined ? {} : { remote }),
       }),
     );
+    const asked = planOptions(options, contexts);
+    const { epoch, text } = await sourceDateEpoch(dockerfile, asked, {
+      resolveImage,
+      contextTime: contexts.made,
+      sourceTime: async (step) => {
+        const fetching = { store, linux: store.linux, lease, signal, emit: vertices.solving };
+        const { made } = await (step.kind === "git"
+          ? (await import("../solve/steps/git.ts")).git(step, fetching)
+          : (await import("../solve/steps/http.ts")).http(step, fetching));
+        return made;
+      },
+    });
+    const buildArgs = text === undefined ? options.buildArgs : { ...options.buildArgs, SOURCE_DATE_EPOCH: text };
+    const graph = await planBuild(dockerfile, { ...asked, buildArgs }, resolveImage);
     // Base images are in the store by now, or known, so that what they set is.
     const warnings = buildViolations(engine, options, {
       dockerfile,
@@ -101,9 +137,9 @@ async function buildImage(
       named: contexts.named,
       ...(remote === undefined ? {} : { remote: remote.config }),
     });
-    recorder.graph(graph.steps);
+    recorder?.graph(graph.steps);
     vertices.plan(graph.steps);
-    tellAside(engine, options, graph, dockerfile);
+    tellAside(engine, options, { graph, dockerfile, epoch });
     checkEntitlements(graph, options);
 
     const hostname = options.buildArgs.BUILDKIT_SANDBOX_HOSTNAME;
@@ -121,9 +157,10 @@ async function buildImage(
       ...(options.shellOnError === undefined ? {} : { shellOnError: options.shellOnError }),
       secrets: secretSources(options),
       ssh,
-      sandbox: once(() => openSandbox(engine)),
+      sandbox,
       addHosts: options.addHosts,
       project: contexts.project,
+      ...(epoch === undefined ? {} : { epoch }),
       network: stepNetwork(engine, options.network),
       machine: {
         rlimits: parseUlimits(options.ulimits ?? []),
@@ -131,22 +168,33 @@ async function buildImage(
         ...(hostname === undefined || hostname === "" ? {} : { hostname }),
       },
     };
-    const solved = await solve(graph, context);
+    const caches = await openCaches(engine, options, { context, vertices, platform: graph.target.platform });
+    const solved = await solve(graph, { ...context, ...caches?.context });
     contexts.save();
 
-    const assembled = assembleConfig(graph, solved.target.layers, solved.results);
-    const result = {
-      config: options.squash === true ? await squashed(engine, graph, assembled, lease) : assembled,
-      platform: graph.target.platform,
-      tags,
+    const assembled = assembleConfig(graph, solved.target.layers, solved.results, epoch);
+    const config = {
+      ...(options.squash === true ? await squashed(engine, graph, assembled, lease) : assembled),
+      ...caches?.inline(solved.target.layers),
     };
+    const dated = epoch === undefined ? {} : { epoch };
+    const result = { config, platform: graph.target.platform, tags, ...dated };
     const { imageID, stored, metadata } = await exportResult(engine, result, {
       outputs,
       vertices,
       lease,
       ...(remote === undefined ? {} : { remote }),
     });
-    return { imageID, tags: stored ? tags.map(familiarName) : [], warnings, stored, metadata };
+    await caches?.save(solved.target.layers);
+    return {
+      imageID,
+      tags: stored ? tags.map(familiarName) : [],
+      warnings,
+      stored,
+      metadata,
+      config,
+      ...dated,
+    };
   } finally {
     ssh.close();
     lease.release();
@@ -176,15 +224,44 @@ async function squashed(engine: Engine, graph: Graph, config: ImageConfig, lease
   });
 }
 
+/** Whether what the build gives, and what else is made of its layers, makes do with layers of a base that are in a registry. */
+function mayLeaveBases(options: BuildOptions, outputs: readonly OutputSpec[]): boolean {
+  const caches = (options.cacheFrom?.length ?? 0) + (options.cacheTo?.length ?? 0);
+  if (options.buildArgs.BUILDKIT_INLINE_CACHE !== undefined) return false;
+  return outputs.every(takesRemoteLayers) && caches === 0 && !options.squash && !options.verifyReproducible;
+}
+
+/** The build's caches beside the store's, where it asks for some. */
+async function openCaches(
+  engine: Engine,
+  options: BuildOptions,
+  work: { context: SolveContext; vertices: Vertices; platform: Platform },
+): Promise<BuildCaches | undefined> {
+  const from = options.cacheFrom ?? [];
+  const to = options.cacheTo ?? [];
+  const inline = parseBool(options.buildArgs.BUILDKIT_INLINE_CACHE ?? "") === true;
+  if (from.length === 0 && to.length === 0 && !inline) return undefined;
+  const { buildCaches } = await import("./cache/buildCaches.ts");
+  return buildCaches(
+    engine,
+    { from, to: inline ? [...to, { type: "inline", mode: "min", ignoreError: false, form: {} }] : to },
+    work,
+  );
+}
+
 /** What is worth a word and changes nothing. */
-function tellAside(engine: Engine, options: BuildOptions, graph: Graph, dockerfile: Dockerfile): void {
+function tellAside(
+  engine: Engine,
+  options: BuildOptions,
+  { graph, dockerfile, epoch }: { graph: Graph; dockerfile: Dockerfile; epoch: number | undefined },
+): void {
   const syntax = options.buildArgs.BUILDKIT_SYNTAX ?? dockerfile.directives.syntax;
   if (syntax !== undefined && syntax !== "")
     engine.emit({ type: "debug", message: `the built-in language serves; syntax image ${syntax} is not fetched` });
-  if ((options.buildArgs.SOURCE_DATE_EPOCH ?? "") !== "")
+  if (epoch !== undefined && epoch * 1000 > Date.now())
     engine.emit({
       type: "warning",
-      message: "SOURCE_DATE_EPOCH comes in a later version: times are those of this build",
+      message: `SOURCE_DATE_EPOCH ${epoch} is in the future: files that RUN steps write have earlier times, those of this build`,
     });
   const { unusedBuildArgs } = graph;
   if (unusedBuildArgs.length > 0)
@@ -214,15 +291,24 @@ function checkEntitlements(graph: Graph, options: BuildOptions): void {
   }
 }
 
-/** BuildKit's config: history from the base, then ours; an entry without a layer carries the time of the layer before it. */
-export function assembleConfig(graph: Graph, layers: Digest[], results: Map<StepID, StepResult>): ImageConfig {
+/**
+ * BuildKit's config: history from the base as it is, then ours; an entry without a layer carries the time of the layer before it. With an
+ * epoch (seconds), ours and the image are of that time.
+ */
+export function assembleConfig(
+  graph: Graph,
+  layers: Digest[],
+  results: Map<StepID, StepResult>,
+  epoch?: number,
+): ImageConfig {
   const { target } = graph;
-  let created = latest(target.baseHistory);
+  const fixed = epoch === undefined ? undefined : new Date(epoch * 1000).toISOString().replace(".000Z", "Z"); // as Go writes it
+  let created = fixed ?? latest(target.baseHistory);
   const history: HistoryEntry[] = [...target.baseHistory];
   for (const entry of target.history) {
     const result = entry.layer === undefined ? undefined : results.get(entry.layer);
     const made = result?.kind === "layers" ? result.created : undefined;
-    if (made !== undefined) created = new Date(made).toISOString();
+    if (made !== undefined && fixed === undefined) created = new Date(made).toISOString();
     history.push({
       ...(created === undefined ? {} : { created }),
       created_by: entry.created_by,

@@ -97,6 +97,8 @@ export function startBuildRecord(
       switch (event.type) {
         case "step.start": {
           const step: RecordedStep = { id: event.id, name: event.name, started: event.time, cached: false, logSize: 0 };
+          const again = steps.get(event.id); // an imported cache has broken its promise
+          if (again !== undefined) record.steps.splice(record.steps.indexOf(again), 1);
           steps.set(event.id, step);
           record.steps.push(step);
           break;

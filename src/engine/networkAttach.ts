@@ -8,7 +8,8 @@ import { untilResolved } from "../runtime/network/dnsQuery.ts";
 import { addEndpoint, refreshFirewall, removeEndpoint } from "../runtime/network/endpoints.ts";
 import type { PublishedPorts } from "../runtime/network/firewall.ts";
 import { portsRecords, withNetworkLock } from "../runtime/network/hostState.ts";
-import { createNetworkNamespace, type Links, openLinks, setNetworkSetting } from "../runtime/network/links.ts";
+import { type Links, openLinks } from "../runtime/network/links.ts";
+import { createNetworkNamespace, openLinksInside, setNetworkSettings } from "../runtime/network/namespaces.ts";
 import type { DnsOptions, NetworkFilesOptions } from "../runtime/networkFiles.ts";
 import type { ContainerRecord, NetworkRecord } from "../store/Store.ts";
 import { type ContainerOptions, containerOptions } from "./ContainerOptions.ts";
@@ -146,12 +147,14 @@ async function openBridges(
 
 /** A network namespace with nothing in it but the loopback. */
 export function containerNamespace(linux: Linux): number {
-  return createNetworkNamespace(linux, (links) => {
-    links.setUp(1); // the loopback
-    // Docker's: a port below 1024 and an echo request are no privilege in a network of one's own.
-    setNetworkSetting(linux, "ipv4/ip_unprivileged_port_start", "0");
-    setNetworkSetting(linux, "ipv4/ping_group_range", "0 2147483647");
-  });
+  const namespace = createNetworkNamespace(linux);
+  const links = openLinksInside(linux, namespace);
+  links.setUp(1); // the loopback
+  links.close();
+  // Docker's: a port below 1024 and an echo request are no privilege in a network of one's own.
+  const settings = { "ipv4/ip_unprivileged_port_start": "0", "ipv4/ping_group_range": "0 2147483647" };
+  setNetworkSettings(linux, settings, namespace);
+  return namespace;
 }
 
 /** What a container in these networks has in its /etc/resolv.conf: the servers of networks that know names; they ask those of `--dns`. */
@@ -297,6 +300,7 @@ async function holdPorts(
   };
   try {
     for (const request of portRequests(options)) {
+      checkHostAddress(request, network);
       const any = network?.options[DRIVER_OPTION.hostAddress] ?? "0.0.0.0";
       const addresses = request.hostAddress === "" ? (network?.ipv6 ? [any, "::"] : [any]) : [request.hostAddress];
       for (const end = Date.now() + PATIENCE_MS; ; await Bun.sleep(20)) {
@@ -326,6 +330,22 @@ async function holdPorts(
     for (const fd of fds) linux.close(fd);
     throw error;
   }
+}
+
+/** @throws SlipwayError `INVALID_ADDRESS` */
+function checkHostAddress({ hostAddress, port }: PortRequest, network: NetworkRecord | undefined): void {
+  const parsed = parseAddress(hostAddress);
+  if (parsed?.family !== 6) return;
+  const why =
+    parsed.address === 1n
+      ? "the kernel leads nothing from IPv6's loopback to a container: publish at 127.0.0.1"
+      : network?.ipv6 === true
+        ? undefined
+        : `the network ${network?.name} has no IPv6 addresses to lead it to: create one with --ipv6`;
+  if (why === undefined) return;
+  throw new SlipwayError("INVALID_ADDRESS", `port ${port} cannot be published at [${hostAddress}]: ${why}`, {
+    exitCode: 125,
+  });
 }
 
 /** The first port of the request's that `take` gets. */

@@ -95,12 +95,10 @@ export function bridgeNetwork(store: Store, links: Links, network: NetworkRecord
 
 /** Those that the device has; before it is made, those that it would get. */
 export function defaultSubnets(store: Store, links: Links): BridgeNetwork["subnets"] {
-  const known = bridgeRecords().get(DEFAULT_DEVICE);
-  if (known === undefined || links.get(DEFAULT_DEVICE) === undefined) return [withGateway(freeSubnet(store, links))];
-  return known.gateways.map((text) => {
-    const subnet = parseSubnet(text) as Subnet;
-    return { subnet: formatSubnet(subnet), gateway: formatAddress(subnet.address, subnet.family) };
-  });
+  const device = links.get(DEFAULT_DEVICE);
+  const own = links.addresses().find(({ index, subnet }) => index === device?.index && subnet.family === 4)?.subnet;
+  if (own === undefined) return [withGateway(freeSubnet(store, links))];
+  return [{ subnet: formatSubnet(own), gateway: formatAddress(own.address, own.family) }];
 }
 
 /** The first network of Docker's pool that nobody on this host uses. @throws SlipwayError `SUBNETS_EXHAUSTED` */

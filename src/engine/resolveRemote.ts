@@ -38,7 +38,7 @@ export async function resolveRemote(
   options: PullOptions & { top: ResolvedManifest; lease: Lease },
 ): Promise<ResolvedImage> {
   const { top, lease } = options;
-  const { bytes, manifest, digest } = await chosen(source, reference, top, options);
+  const { bytes, manifest, digest } = await chosenManifest(source, reference, top, options);
   lease.protect("blob", manifest.config.digest);
   const config = await readConfig(engine, source, reference, { blob: manifest.config, lease });
   if (manifest.layers.length !== config.rootfs.diff_ids.length) {
@@ -51,7 +51,7 @@ export async function resolveRemote(
 }
 
 /** The manifest of the platform that was asked for, or of this machine's. */
-async function chosen(
+export async function chosenManifest(
   source: ImageSource,
   reference: ImageName,
   top: { bytes: Uint8Array; digest: Digest },

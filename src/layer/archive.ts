@@ -1,7 +1,7 @@
 import type { Linux } from "../linux/Linux.ts";
 import { type CompressionFormat, compressionFormat } from "./compressionFormat.ts";
 import { decompressFile } from "./decompressFile.ts";
-import { createUnpacker } from "./unpackLayer.ts";
+import { createUnpacker, type UnpackedLayer } from "./unpackLayer.ts";
 
 /** Enough for the first header of a tar. */
 const HEAD = 512;
@@ -30,7 +30,11 @@ export async function archiveFormat(linux: Linux, fd: number): Promise<Compressi
 }
 
 /** Unpacks the whole archive into an existing, empty directory; names that look like whiteouts are plain files. */
-export async function extractArchive(options: { linux: Linux; fd: number; directory: string }): Promise<void> {
+export async function extractArchive(options: {
+  linux: Linux;
+  fd: number;
+  directory: string;
+}): Promise<Pick<UnpackedLayer, "impliedDirs">> {
   const unpacker = createUnpacker(options.linux, { directory: options.directory, whiteouts: "literal" });
   try {
     await decompressFile({ fd: options.fd }, unpacker.push);
@@ -38,7 +42,7 @@ export async function extractArchive(options: { linux: Linux; fd: number; direct
     unpacker.abort();
     throw error;
   }
-  unpacker.finish();
+  return unpacker.finish();
 }
 
 /** The sum of a header's bytes is in the header: this holds for all kinds of tar, and by chance for hardly anything else. */

@@ -28,6 +28,8 @@ export interface PackOptions {
   leaving?: boolean;
   /** Directory of the archive that all lies in, without slashes at its ends. */
   prefix?: string;
+  /** Seconds: the time of every entry, whatever the file's is. */
+  time?: number;
 }
 
 const BLOCK = 512;
@@ -42,13 +44,15 @@ const BUFFER = 1024 * 1024;
 export function* packLayer(
   linux: Linux,
   directory: string,
-  { leaving = false, prefix }: PackOptions = {},
+  { leaving = false, prefix, time }: PackOptions = {},
 ): Generator<Uint8Array, { size: number }> {
   const root = linux.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
   const buffer = new Uint8Array(BUFFER);
   const padding = new Uint8Array(BLOCK);
   const links = new Map<number, string>();
   let size = 0;
+  const entry = (path: string, stat: Stat, type: TarEntry["type"]): TarEntry =>
+    entryOf(path, time === undefined ? stat : { ...stat, mtimeSec: time }, type);
 
   function* walk(fd: number, parent: string): Generator<Uint8Array> {
     const names = linux.readdir(fd).map((entry) => entry.name);
@@ -65,7 +69,7 @@ export function* packLayer(
       if (stat.nlink > 1 && type !== S_IFDIR && type !== S_IFSOCK) {
         const first = links.get(stat.ino);
         if (first !== undefined) {
-          yield tarHeader({ ...entryOf(path, stat, "hardlink"), linkname: first });
+          yield tarHeader({ ...entry(path, stat, "hardlink"), linkname: first });
           continue;
         }
         links.set(stat.ino, path);
@@ -74,7 +78,7 @@ export function* packLayer(
         case S_IFDIR: {
           const child = linux.openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
           try {
-            yield tarHeader({ ...entryOf(path, stat, "directory"), xattrs: attributes(child) });
+            yield tarHeader({ ...entry(path, stat, "directory"), xattrs: attributes(child) });
             if (linux.getxattr(child, "", OPAQUE_ATTRIBUTE) !== undefined) yield whiteout(`${path}/${OPAQUE_NAME}`);
             yield* walk(child, `${path}/`);
           } finally {
@@ -86,16 +90,16 @@ export function* packLayer(
           yield* file(fd, name, path, stat);
           break;
         case S_IFLNK:
-          yield tarHeader({ ...entryOf(path, stat, "symlink"), linkname: linux.readlinkat(fd, name) });
+          yield tarHeader({ ...entry(path, stat, "symlink"), linkname: linux.readlinkat(fd, name) });
           break;
         case S_IFCHR:
-          yield tarHeader(entryOf(path, stat, "char"));
+          yield tarHeader(entry(path, stat, "char"));
           break;
         case S_IFBLK:
-          yield tarHeader(entryOf(path, stat, "block"));
+          yield tarHeader(entry(path, stat, "block"));
           break;
         case S_IFIFO:
-          yield tarHeader(entryOf(path, stat, "fifo"));
+          yield tarHeader(entry(path, stat, "fifo"));
           break;
         case S_IFSOCK:
           break;
@@ -107,7 +111,7 @@ export function* packLayer(
     const fd = linux.openat(directoryFd, name, O_RDONLY | O_NOFOLLOW);
     try {
       size += stat.size;
-      yield tarHeader({ ...entryOf(path, stat, "file"), size: stat.size, xattrs: attributes(fd) });
+      yield tarHeader({ ...entry(path, stat, "file"), size: stat.size, xattrs: attributes(fd) });
       let left = stat.size;
       while (left > 0) {
         const length = linux.read(fd, left < BUFFER ? buffer.subarray(0, left) : buffer);
@@ -129,7 +133,7 @@ export function* packLayer(
   try {
     if (prefix === undefined) yield* walk(root, "");
     else {
-      yield tarHeader(entryOf(prefix, linux.statat(root, ""), "directory"));
+      yield tarHeader(entry(prefix, linux.statat(root, ""), "directory"));
       yield* walk(root, `${prefix}/`);
     }
     yield new Uint8Array(2 * BLOCK);

@@ -433,7 +433,9 @@ export function createLinux(): Linux {
       try {
         smallView.setInt32(0, 1, true);
         // What a server has left in TIME_WAIT is in nobody's way; of datagram sockets several could have the port by it.
-        if (protocol === "tcp") call("setsockopt", undefined, fd, SOL_SOCKET, SO_REUSEADDR, at.small, 4);
+        // IPv6's loopback leads to no container, so nothing may listen there: who connects is refused at once, and tries IPv4.
+        const listens = protocol === "tcp" && !six;
+        if (listens) call("setsockopt", undefined, fd, SOL_SOCKET, SO_REUSEADDR, at.small, 4);
         if (six) call("setsockopt", undefined, fd, IPPROTO_IPV6, IPV6_V6ONLY, at.small, 4);
         small.fill(0, 0, length);
         smallView.setUint16(0, six ? AF_INET6 : AF_INET, true);
@@ -441,7 +443,7 @@ export function createLinux(): Linux {
         small.set(address, six ? 8 : 4);
         call("bind", undefined, fd, at.small, length);
         // Two sockets that may share an address can be bound to it, but not listen on it.
-        if (protocol === "tcp") call("listen", undefined, fd, 1);
+        if (listens) call("listen", undefined, fd, 1);
         smallView.setUint32(64, length, true);
         call("getsockname", undefined, fd, at.small, at.small + 64);
         return { fd, port: smallView.getUint16(2) };

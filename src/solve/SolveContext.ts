@@ -9,6 +9,7 @@ import type { Terminal } from "../runtime/runStep.ts";
 import type { SshAgents } from "../runtime/sshAgents.ts";
 import type { Snapshotter } from "../store/Snapshotter.ts";
 import type { Lease, Store } from "../store/Store.ts";
+import type { CacheCollector, ImportedCache } from "./ImportedCache.ts";
 import type { Miss } from "./explain/explainMiss.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { FileTree } from "./tree/FileTree.ts";
@@ -57,6 +58,12 @@ export interface SolveContext {
   project: string;
   /** `--network` of the build: what a step's "default" means. */
   network: "default" | "none" | "host" | NamedNetwork;
+  /** SOURCE_DATE_EPOCH in seconds: no file that a step writes is later than this, and each step's key says it. */
+  epoch?: number;
+  /** `--cache-from`. */
+  imported?: ImportedCache;
+  /** Hears of all that another build with the same inputs could take over. */
+  collect?: CacheCollector;
   /** What every RUN step gets beyond its own: part of its key. */
   machine: { hostname?: string; shmSize?: number; rlimits: Rlimit[] };
   /** The OCI runtime and this process's private mount namespace; asked for by the first step that runs something. */
@@ -94,6 +101,8 @@ export interface TreeResult {
   kind: "tree";
   tree: FileTree;
   digester: TreeDigester;
+  /** When what was fetched was made, in seconds, where its source says: the commit's time, Last-Modified. */
+  made?: number;
 }
 
 export type StepResult = LayersResult | TreeResult;

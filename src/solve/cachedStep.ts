@@ -1,9 +1,10 @@
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Step } from "../plan/graph.ts";
-import { type CommittedLayer, commitLayer } from "./commitLayer.ts";
+import { clampedKey, commitLayer } from "./commitLayer.ts";
 import { explainNearest, type Miss } from "./explain/explainMiss.ts";
 import { keepFileList, readFileList } from "./explain/fileList.ts";
 import { type FileLists, type KeyPart, stepKey } from "./explain/key.ts";
+import type { FoundStep } from "./ImportedCache.ts";
 import type { LayersResult, SolveContext } from "./SolveContext.ts";
 
 /** What a step's work says besides what it wrote. */
@@ -28,49 +29,57 @@ export interface KeyedStep {
 
 /**
  * Gives the layer of a step: from the cache when a record with the same key parts names a layer that is still there, by `work` otherwise.
+ * `proved` is given where a part is what an imported cache claims of files: before `work` does anything, and before anything is recorded, it
+ * finds the parts by the files themselves.
  * A step that another process is at work on is waited for, and its result taken.
  */
 export async function cachedStep(
   context: SolveContext,
-  keyed: KeyedStep,
+  given: KeyedStep,
   work: () => Promise<StepOutcome>,
+  proved?: () => Promise<KeyPart[]>,
 ): Promise<LayersResult> {
   const { store, emit } = context;
+  const keyed = withEpoch(given, context.epoch);
   const { step, base, parts } = keyed;
   const key = stepKey(parts);
-  const result = ({ diffID, created }: CommittedLayer): LayersResult => ({
+  const result = ({ diffID, created }: FoundStep): LayersResult => ({
     kind: "layers",
     layers: [...base.layers, diffID],
     layer: diffID,
     created,
   });
 
-  const hit = lookup(context, step, key);
-  if (hit !== undefined) {
+  const cached = (found: FoundStep): LayersResult => {
+    context.collect?.step(key, found);
     emit({ type: "start", step });
-    emit({ type: "done", step, cached: true, layer: hit.diffID });
-    return result(hit);
-  }
+    emit({ type: "done", step, cached: true, layer: found.diffID });
+    return result(found);
+  };
 
+  const hit = lookup(context, step, key) ?? (await importedStep(context, step, key));
+  if (hit !== undefined) return cached(hit);
+
+  if (proved !== undefined) return cachedStep(context, { ...given, parts: await proved() }, work);
+  await context.imported?.bring(base.layers);
   return context.slots(() =>
     store.locked(`step:${key}`, async () => {
       context.signal.throwIfAborted();
       const meanwhile = lookup(context, step, key);
+      if (meanwhile !== undefined) return cached(meanwhile);
       emit({ type: "start", step });
-      if (meanwhile !== undefined) {
-        emit({ type: "done", step, cached: true, layer: meanwhile.diffID });
-        return result(meanwhile);
-      }
       const miss = explain(context, keyed, key);
       if (context.failOnMiss) throw missed(step, miss.reason);
       const outcome = await work();
-      const layer = commitLayer(context, outcome.upper);
+      const { clamped, ...layer } = commitLayer(context, outcome.upper);
       if (outcome.keep !== false) {
         for (const [digest, list] of keyed.lists ?? []) keepFileList(store.root, digest, list);
         store.transaction(() => {
           store.cache.put(key, JSON.stringify({ ...layer, name: step.name }), [layer.diffID]);
+          if (clamped) store.cache.put(clampedKey(layer.diffID), "", [layer.diffID]);
           store.cache.putInGroup(groupOf(context, step), key, JSON.stringify(explained(keyed)));
         });
+        context.collect?.step(key, layer);
       }
       emit({ type: "done", step, cached: false, miss, layer: layer.diffID });
       return result(layer);
@@ -78,12 +87,25 @@ export async function cachedStep(
   );
 }
 
-function lookup(context: SolveContext, step: Step, key: string): CommittedLayer | undefined {
+/** Its layer may not be here yet: `ImportedCache.bring`. */
+async function importedStep(context: SolveContext, step: Step, key: string): Promise<FoundStep | undefined> {
+  if (step.ignoreCache) return undefined;
+  const found = await context.imported?.step(key);
+  if (found === undefined || isExpired(step, found.created)) return undefined;
+  context.imported?.take(key, { ...found, name: step.name });
+  return found;
+}
+
+function withEpoch(keyed: KeyedStep, epoch: number | undefined): KeyedStep {
+  return epoch === undefined ? keyed : { ...keyed, parts: [...keyed.parts, ["SOURCE_DATE_EPOCH", String(epoch)]] };
+}
+
+function lookup(context: SolveContext, step: Step, key: string): FoundStep | undefined {
   if (step.ignoreCache) return undefined;
   const record = context.store.cache.get(key);
   if (record === undefined) return undefined;
   if (isExpired(step, record.created)) return undefined;
-  const found = JSON.parse(record.value) as CommittedLayer;
+  const found = JSON.parse(record.value) as FoundStep;
   // Held before it is looked for, so that nobody takes it in between.
   context.lease.protect("layer", found.diffID);
   return context.store.layers.get(found.diffID) === undefined ? undefined : found;

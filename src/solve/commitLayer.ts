@@ -1,11 +1,14 @@
 import { describeLayer } from "../layer/packLayer.ts";
 import { sameContent } from "../layer/sameContent.ts";
 import type { Digest } from "../oci/digest.ts";
+import { clampTimes } from "./clampTimes.ts";
 import type { SolveContext } from "./SolveContext.ts";
 
 export interface CommittedLayer {
   diffID: Digest;
   created: number;
+  /** Made now, with an epoch: to be recorded by {@link clampedKey} together with what keeps the layer. */
+  clamped?: true;
 }
 
 /** More layers of one size than this are not compared: they are many tiny ones, cheap to have twice. */
@@ -14,17 +17,35 @@ const MAX_TWINS = 16;
 /**
  * Turns the directory `upper` (of the build's lease) into a layer of the store. Where a layer of the same content, times aside, is
  * there already, that one is the result: everything that was built on it stays valid.
+ *
+ * With an epoch, times are clamped first and count: what comes out depends on the step alone, not on what the store has. No build without one
+ * is given a layer that was made so.
  */
 export function commitLayer(context: SolveContext, upper: string): CommittedLayer {
   const { store, lease, linux } = context;
+  if (context.epoch !== undefined) return commitClamped(context, upper, context.epoch);
   const described = describeLayer(linux, upper);
   for (const twin of store.layers.ofTarSize(described.tarSize).slice(0, MAX_TWINS)) {
     lease.protect("layer", twin.diffID);
     if (store.layers.get(twin.diffID) === undefined) continue; // taken by a gc before the lease could hold it
-    if (twin.diffID === described.diffID || sameContent(linux, upper, twin.path)) {
-      return { diffID: twin.diffID, created: twin.created };
-    }
+    const same =
+      twin.diffID === described.diffID ||
+      (store.cache.get(clampedKey(twin.diffID)) === undefined && sameContent(linux, upper, twin.path));
+    if (same) return { diffID: twin.diffID, created: twin.created };
   }
   const layer = store.layers.adopt(upper, described, lease);
   return { diffID: layer.diffID, created: layer.created };
+}
+
+function commitClamped({ store, lease, linux }: SolveContext, upper: string, epoch: number): CommittedLayer {
+  clampTimes(linux, upper, epoch);
+  const described = describeLayer(linux, upper);
+  const known = store.layers.get(described.diffID) !== undefined;
+  const { diffID, created } = store.layers.adopt(upper, described, lease);
+  return { diffID, created, ...(known ? {} : { clamped: true }) };
+}
+
+/** The record that says of a layer that its times were clamped. As the others that begin so, it is about layers and no step's. */
+export function clampedKey(diffID: Digest): string {
+  return `tree:clamped:${diffID}`;
 }

@@ -1,6 +1,7 @@
 import type { Graph, Step, StepID } from "../plan/graph.ts";
 import { FailedRun } from "./FailedRun.ts";
-import type { LayersResult, ResultOf, SolveContext, StepResult } from "./SolveContext.ts";
+import { LayersMissing } from "./ImportedCache.ts";
+import type { LayersResult, ResultOf, SolveContext, SolveEvent, StepResult, TreeResult } from "./SolveContext.ts";
 import { createTreeDigester } from "./tree/treeDigest.ts";
 
 export interface Solved {
@@ -12,9 +13,50 @@ export interface Solved {
 
 /**
  * Brings every step of the graph to its result, independent ones at the same time. The first failure stops the rest: when this throws,
- * no step is at work any more. Trees are closed in the end.
+ * no step is at work any more. Trees are closed in the end. Where an imported cache does not give what it promised, the graph is solved
+ * again without that promise.
  */
 export async function solve(graph: Graph, context: SolveContext): Promise<Solved> {
+  const trees = new Map<StepID, TreeResult>();
+  const emit = createNews(context.emit);
+  try {
+    for (;;) {
+      try {
+        const solved = await attempt(graph, { ...context, emit }, trees);
+        await context.imported?.bring(solved.target.layers);
+        return solved;
+      } catch (error) {
+        if (context.signal.aborted || context.imported?.refuse(error) !== true) throw error;
+      }
+    }
+  } finally {
+    for (const { tree } of trees.values()) tree.close();
+  }
+}
+
+/** Leaves out what was told before: that a step is cached which has come to its end in an earlier attempt. */
+function createNews(emit: SolveContext["emit"]): SolveContext["emit"] {
+  const ended = new Set<StepID>();
+  const held = new Map<StepID, SolveEvent>();
+  return (event) => {
+    const { id } = event.step;
+    if (event.type === "start" && ended.has(id)) {
+      held.set(id, event);
+      return;
+    }
+    const start = held.get(id);
+    held.delete(id);
+    if (event.type === "done") {
+      if (start !== undefined && event.cached) return;
+      ended.add(id);
+    }
+    if (start !== undefined) emit(start);
+    emit(event);
+  };
+}
+
+/** `trees`: those that are open, of earlier attempts too. */
+async function attempt(graph: Graph, context: SolveContext, trees: Map<StepID, TreeResult>): Promise<Solved> {
   const stop = new AbortController();
   const inner: SolveContext = { ...context, signal: AbortSignal.any([context.signal, stop.signal]) };
   const byId = new Map(graph.steps.map((step) => [step.id, step]));
@@ -36,7 +78,9 @@ export async function solve(graph: Graph, context: SolveContext): Promise<Solved
 
   async function guarded(step: Step): Promise<StepResult> {
     try {
-      return await perform(step, inner, resultOf);
+      const result = trees.get(step.id) ?? (await perform(step, inner, resultOf));
+      if (result.kind === "tree") trees.set(step.id, result);
+      return result;
     } catch (thrown) {
       const { error, place } = thrown instanceof FailedRun ? thrown : { error: thrown, place: undefined };
       try {
@@ -44,6 +88,7 @@ export async function solve(graph: Graph, context: SolveContext): Promise<Solved
         if (failed !== undefined) throw error;
         failed = error;
         stop.abort(error);
+        if (error instanceof LayersMissing) throw error; // solved again, unless nothing can be had without them
         context.emit({ type: "error", step, error, canceled: context.signal.aborted });
         if (context.shellOnError !== undefined && !context.signal.aborted)
           await (await import("./shellOnError.ts")).shellOnError(step, error, place, context, resultOf);
@@ -54,23 +99,16 @@ export async function solve(graph: Graph, context: SolveContext): Promise<Solved
     }
   }
 
-  try {
-    const settled = await Promise.allSettled(graph.steps.map((step) => resultOf(step.id)));
-    context.signal.throwIfAborted();
-    if (failed !== undefined) throw failed;
-    const results = new Map<StepID, StepResult>();
-    for (const [i, step] of graph.steps.entries()) {
-      results.set(step.id, (settled[i] as PromiseFulfilledResult<StepResult>).value);
-    }
-    const target = graph.target.step === undefined ? empty : results.get(graph.target.step);
-    if (target?.kind !== "layers") throw new Error("the target of a build is a file system");
-    return { target, results };
-  } finally {
-    for (const promise of running.values()) {
-      const result = await promise.catch(() => undefined);
-      if (result?.kind === "tree") result.tree.close();
-    }
+  const settled = await Promise.allSettled(graph.steps.map((step) => resultOf(step.id)));
+  context.signal.throwIfAborted();
+  if (failed !== undefined) throw failed;
+  const results = new Map<StepID, StepResult>();
+  for (const [i, step] of graph.steps.entries()) {
+    results.set(step.id, (settled[i] as PromiseFulfilledResult<StepResult>).value);
   }
+  const target = graph.target.step === undefined ? empty : results.get(graph.target.step);
+  if (target?.kind !== "layers") throw new Error("the target of a build is a file system");
+  return { target, results };
 }
 
 async function perform(step: Step, context: SolveContext, resultOf: ResultOf): Promise<StepResult> {

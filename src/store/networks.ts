@@ -46,7 +46,10 @@ export function createNetworks(records: Records): Networks {
       if (found.length > 1)
         throw new SlipwayError("AMBIGUOUS_ID", `more than one network has an ID that begins with ${nameOrId}`);
       const [first] = found;
-      if (first === undefined) throw new SlipwayError("NETWORK_NOT_FOUND", `network ${nameOrId} not found`);
+      if (first === undefined)
+        throw new SlipwayError("NETWORK_NOT_FOUND", `network ${nameOrId} not found`, {
+          hint: "slipway network ls shows those that are there; network create makes one.",
+        });
       return first;
     },
     create(record) {

@@ -85,7 +85,7 @@ export function reproducible(store: Store, diffID: Digest, digest: Digest): Comp
 }
 
 /** A layer of the store in the form that the store has, if that will do. */
-export function storeLayer(store: Store, diffID: Digest, form: StoreForm): Layer {
+export function storeLayer(store: Store, diffID: Digest, form: StoreForm = {}): Layer {
   const compression = form.compression ?? { format: "gzip" };
   const wanted = layerMediaType(compression);
   const named = form.dockerTypes === true ? dockerTypeOf : ociTypeOf;

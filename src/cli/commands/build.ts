@@ -25,6 +25,10 @@ export const command: Command = {
     "build-arg": { type: "list", help: "Value of an ARG, NAME=VALUE; NAME alone takes it from the environment" },
     target: { type: "string", help: "Stage to build (default: the last)" },
     label: { type: "list", help: "Label of the image, KEY=VALUE" },
+    "source-date-epoch": {
+      type: "string",
+      help: "SOURCE_DATE_EPOCH: seconds since 1970 that no time in the image is later than, or context (default: the environment's)",
+    },
     "no-cache": { type: "bool", help: "Run every step anew" },
     "no-cache-filter": { type: "list", help: "Stages whose steps run anew" },
     pull: { type: "bool", help: "Ask the registry for base images even if they are here" },
@@ -54,6 +58,10 @@ export const command: Command = {
     check: { type: "bool", help: "Check the Dockerfile and build nothing; exit status 1 when something is found" },
     "print-context": { type: "bool", help: "List what is in the build context, and which line kept or dropped it" },
     explain: { type: "bool", help: "Say for each step why it ran" },
+    "verify-reproducible": {
+      type: "bool",
+      help: "Build a second time without the cache, and say which files differ; exit status 1 when some do",
+    },
     "fail-on-miss": { type: "bool", help: "Fail, and say why, where a step is not in the cache" },
     "on-error": { type: "string", help: "shell: open a shell in the step that fails, as it left things" },
     load: { type: "bool", help: "The image goes to the store, beside what --output says" },
@@ -65,8 +73,14 @@ export const command: Command = {
       short: "o",
       help: "Where the result goes: a directory, or type=image|oci|docker|local|tar|cacheonly,dest=PATH (may be repeated)",
     },
-    "cache-from": later("importing caches comes in a later version"),
-    "cache-to": later("exporting caches comes in a later version"),
+    "cache-from": {
+      type: "list",
+      help: "Cache of another build: IMAGE, type=registry,ref=IMAGE or type=local,src=DIRECTORY[,tag=TAG]",
+    },
+    "cache-to": {
+      type: "list",
+      help: "Where the build's cache goes: type=inline, type=registry,ref=IMAGE or type=local,dest=DIRECTORY; mode=max: every step's",
+    },
     attest: later("attestations come in a later version"),
     sbom: later("attestations come in a later version"),
     provenance: later("attestations come in a later version"),
@@ -94,7 +108,11 @@ export const command: Command = {
     const options = {
       context: call.positionals[0] as string,
       tags: list(call, "tag"),
-      buildArgs: Object.fromEntries(list(call, "build-arg").map(buildArg)),
+      buildArgs: {
+        ...defaultEpoch(),
+        ...Object.fromEntries(list(call, "build-arg").map(buildArg)),
+        ...given("SOURCE_DATE_EPOCH", text(call, "source-date-epoch")),
+      },
       labels: Object.fromEntries(list(call, "label").map(keyValue)),
       noCache: flag(call, "no-cache"),
       noCacheFilter: list(call, "no-cache-filter").flatMap((each) => each.split(",")),
@@ -102,6 +120,8 @@ export const command: Command = {
       addHosts: list(call, "add-host"),
       secrets: list(call, "secret").map(secret),
       ssh: list(call, "ssh").map(sshSource),
+      ...(await caches(call)),
+      verifyReproducible: flag(call, "verify-reproducible"),
       failOnMiss: flag(call, "fail-on-miss"),
       squash: flag(call, "squash"),
       ...given("shellOnError", shellOnError(text(call, "on-error"))),
@@ -142,7 +162,10 @@ export const command: Command = {
       for (const warning of result.warnings) call.err(` - ${violationText(warning)}\n`);
     }
     if (isImage(outputs)) call.out(`${result.imageID}\n`);
-    return 0;
+    if (result.verification === undefined) return 0;
+    const { verificationText } = await import("../render/verificationText.ts");
+    call.err(verificationText(result.verification));
+    return result.verification.differences.length === 0 ? 0 : 1;
   },
 };
 
@@ -251,6 +274,12 @@ function namedContext(argument: string): [string, string] {
   });
 }
 
+/** buildx: the environment's, unless a build argument says another. */
+function defaultEpoch(): Record<string, string> {
+  const { SOURCE_DATE_EPOCH = "" } = process.env;
+  return SOURCE_DATE_EPOCH === "" ? {} : { SOURCE_DATE_EPOCH };
+}
+
 function buildArg(argument: string): [string, string | undefined] {
   const equals = argument.indexOf("=");
   return equals < 0 ? [argument, process.env[argument]] : [argument.slice(0, equals), argument.slice(equals + 1)];
@@ -303,6 +332,13 @@ function entitlement(argument: string): string {
   throw new SlipwayError("USAGE", `--allow ${argument} is not known`, {
     hint: "It takes network.host and security.insecure.",
   });
+}
+
+async function caches(call: Call): Promise<Pick<BuildOptions, "cacheFrom" | "cacheTo">> {
+  const [from, to] = [list(call, "cache-from"), list(call, "cache-to")];
+  if (from.length === 0 && to.length === 0) return {};
+  const { parseCacheFrom, parseCacheTo } = await import("../../engine/cache/parseCacheSpec.ts");
+  return { cacheFrom: from.map(parseCacheFrom), cacheTo: to.map(parseCacheTo) };
 }
 
 function shellOnError(value: string | undefined): ReturnType<typeof ownTerminal> | undefined {

@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { release } from "node:os";
 import { describeRuntime } from "../../runtime/Runtime.ts";
 import { probeRuntime } from "../../runtime/probe.ts";
+import { findDnsServer } from "../../runtime/network/dns.ts";
+import { bridgeRefusal } from "../../runtime/network/probeBridge.ts";
 import { type Command, text } from "../Command.ts";
 import { version } from "../version.ts";
 
@@ -19,6 +21,13 @@ export const command: Command = {
       (found) => ({ name: found.name, path: found.path, version: found.version, how: describeRuntime(found) }),
       (error: Error) => ({ name: "none", path: "", version: "", how: error.message }),
     );
+    const refusal = bridgeRefusal(store.linux);
+    const dns = findDnsServer();
+    const network = {
+      bridge: refusal === undefined,
+      how: refusal ?? "bridges by netlink, firewall by nf_tables",
+      dns: dns ?? "",
+    };
     const about = {
       ServerVersion: version,
       DockerRootDir: store.root,
@@ -28,6 +37,7 @@ export const command: Command = {
       ContainersRunning: containers.filter((each) => each.status === "running").length,
       Layers: store.layers.list().length,
       Runtime: runtime,
+      Network: network,
       KernelVersion: release(),
       OperatingSystem: operatingSystem(),
       Architecture: process.arch === "x64" ? "x86_64" : process.arch,
@@ -48,6 +58,8 @@ export const command: Command = {
           `Containers:   ${about.Containers} (${about.ContainersRunning} running)`,
           `Runtime:      ${runtime.name} ${runtime.version}${runtime.path === "" ? "" : ` (${runtime.path})`}`,
           `              ${runtime.how}`,
+          `Networks:     ${network.bridge ? network.how : `the host's; no bridge: ${network.how}`}`,
+          `              ${dns === undefined ? "no names: aardvark-dns is not installed" : `names by ${dns}`}`,
           `Kernel:       ${about.KernelVersion}`,
           `System:       ${about.OperatingSystem}, ${about.Architecture}, ${about.NCPU} processors`,
           "",

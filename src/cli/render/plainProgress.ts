@@ -26,6 +26,7 @@ const TAIL = { lines: 200, characters: 1 << 20 };
 export function createPlainProgress(write: (text: string) => void, options: { explain: boolean }): Progress {
   const vertices = new Map<string, Vertex>();
   const logs = new Map<string, LogTail>();
+  let count = 0;
   let failed: { id: string; message: string } | undefined;
   let last: number | undefined;
 
@@ -38,7 +39,7 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
 
   function begin(id: string, shown: string, time: number): void {
     const name = oneLine(shown);
-    const number = vertices.size + 1;
+    const number = ++count;
     const splitters = new Map<1 | 2, ReturnType<typeof lineSplitter>>();
     const vertex: Vertex = {
       number,

@@ -8,6 +8,7 @@ import type { BuildOptions, Engine } from "../Engine.ts";
 import type { Vertices } from "../vertices.ts";
 import { type NamedContextSource, parseContext, parseNamedContext, type RemoteSource } from "./contextSource.ts";
 import { checkedDockerfile, type DockerfileSource, readDockerfile, readDockerfileOf } from "./loadDockerfile.ts";
+import type { RemoteContext } from "./remoteContext.ts";
 import { contextDirectory, type IgnoreFile, loadIgnoreFile, openDirectory } from "./localContext.ts";
 
 /** All that a build takes its files from. */
@@ -21,6 +22,8 @@ export interface BuildContexts {
   readonly named: Record<string, NamedContext>;
   /** OCI layouts by the reference that the planner is given for them. */
   readonly layouts: ReadonlyMap<string, NamedContextSource & { type: "layout" }>;
+  /** When the context was made, in seconds, where its source says: never of a directory. Undefined also for a name that there is not. */
+  made(name: string): Promise<number | undefined>;
   /** Opens the context which the plan calls so; "context" is the main one. Each is asked for once. */
   open(name: string): Promise<FileTree>;
   /** Keeps what was learned about the files for the next build. */
@@ -56,6 +59,7 @@ export async function openContexts(
     emit: (event) => vertices.solving(event),
   };
   const indexes: StatIndex[] = [];
+  const fetchedNamed = new Map<string, Promise<RemoteContext>>();
   const keepGitDir = /^(1|t|true)$/i.test(options.buildArgs.BUILDKIT_CONTEXT_KEEP_GIT_DIR ?? "");
   const remote = async (source: RemoteSource, id: string, name?: string) => {
     const { fetchContext } = await import("./remoteContext.ts");
@@ -96,12 +100,21 @@ export async function openContexts(
     const source = named.get(name);
     if (source === undefined || source.type === "image" || source.type === "layout")
       throw new Error(`no tree of files is named ${name}`);
-    if (source.type !== "directory")
-      return (await remote(source, `context ${name}`, `[context ${name}] ${options.buildContexts?.[name]}`)).tree;
+    if (source.type !== "directory") return (await remoteNamed(name, source)).tree;
     return vertices.internal(`[context ${name}] load from client`, async () => {
       const path = contextDirectory(source.path);
       return local(path, loadIgnoreFile(path, undefined).patterns);
     });
+  }
+
+  /** Fetched once. */
+  function remoteNamed(name: string, source: RemoteSource): Promise<RemoteContext> {
+    let found = fetchedNamed.get(name);
+    if (found === undefined) {
+      found = remote(source, `context ${name}`, `[context ${name}] ${options.buildContexts?.[name]}`);
+      fetchedNamed.set(name, found);
+    }
+    return found;
   }
 
   function local(path: string, patterns: readonly string[]): FileTree {
@@ -118,6 +131,12 @@ export async function openContexts(
     layouts: new Map(
       [...named].flatMap(([name, source]) => (source.type === "layout" ? [[layoutReference(name), source]] : [])),
     ),
+    async made(name) {
+      if (name === "context") return fetched?.made?.();
+      const source = named.get(name);
+      if (source === undefined || (source.type !== "git" && source.type !== "url")) return undefined;
+      return (await remoteNamed(name, source)).made?.();
+    },
     project: `${directory ?? options.context}\0${dockerfile.path ?? "-"}`,
     open,
     save() {

@@ -5,13 +5,15 @@ import type { GitStep, HttpStep } from "../../plan/graph.ts";
 import type { FetchContext } from "../../solve/SolveContext.ts";
 import { git } from "../../solve/steps/git.ts";
 import { http } from "../../solve/steps/http.ts";
-import { createFileTree, type FileTree } from "../../solve/tree/FileTree.ts";
+import { createFileTree, type FileTree, type TreeNode } from "../../solve/tree/FileTree.ts";
 import type { RemoteSource } from "./contextSource.ts";
 
 export interface RemoteContext {
   tree: FileTree;
   /** The name under which the tree holds the Dockerfile, where what was fetched was one and no archive. */
   dockerfile?: string;
+  /** When it was made, in seconds, where that can be known: the commit's time, Last-Modified, else an archive's newest entry's. */
+  made?: () => number | undefined;
 }
 
 /** The name that BuildKit gives a file which is a whole context. */
@@ -41,17 +43,20 @@ export async function fetchContext(
       submodules: ref.submodules ?? true,
       ...(ref.checksum === "" ? {} : { checksum: ref.checksum }),
     };
-    return { tree: (await git(step, context)).tree };
+    const { tree, made } = await git(step, context);
+    return { tree, made: () => made };
   }
   if (source.type === "url") {
     const name = options.name ?? "[internal] load remote build context";
     const step: HttpStep = { ...base, kind: "http", name, url: source.url, fileName: WHOLE };
-    const { tree } = await http(step, context);
+    const { tree, made } = await http(step, context);
+    const said = { made: () => made };
     // As a named context, a URL is that one file (BuildKit).
-    if (options.name !== undefined) return { tree };
+    if (options.name !== undefined) return { tree, ...said };
     const file = tree.lookup(WHOLE, false);
     if (file === undefined) throw new Error("a URL gives one file");
-    return ofFile(context, tree.open(file), tree);
+    const opened = await ofFile(context, tree.open(file), tree);
+    return made === undefined ? opened : { ...opened, ...said };
   }
   return spooled(context, options.stdin ?? new Blob([]).stream());
 }
@@ -74,12 +79,23 @@ async function ofFile({ linux, lease }: FetchContext, fd: number, tree: FileTree
     if ((await archiveFormat(linux, fd)) === undefined) return { tree, dockerfile: WHOLE };
     const directory = lease.directory();
     linux.fchmodat(AT_FDCWD, directory, 0o755);
-    await extractArchive({ linux, fd, directory });
+    const { impliedDirs } = await extractArchive({ linux, fd, directory });
     tree.close();
-    return {
-      tree: createFileTree(linux, linux.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY), { rootOwned: true }),
-    };
+    const root = linux.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
+    const unpacked = createFileTree(linux, root, { rootOwned: true });
+    return { tree: unpacked, made: () => newest(unpacked, new Set(impliedDirs)) };
   } finally {
     linux.close(fd);
   }
+}
+
+/** Seconds; of all that the archive lists. */
+function newest(tree: FileTree, implied: ReadonlySet<string>): number | undefined {
+  let time: number | undefined;
+  const visit = (node: TreeNode): void => {
+    if (!implied.has(node.path)) time = Math.max(time ?? node.stat.mtimeSec, node.stat.mtimeSec);
+    for (const child of tree.children(node)) visit(child);
+  };
+  for (const child of tree.children(tree.root)) visit(child);
+  return time;
 }

@@ -13,6 +13,8 @@ export interface BuiltResult {
   platform: Platform;
   /** Canonical names. */
   tags: string[];
+  /** SOURCE_DATE_EPOCH in seconds. */
+  epoch?: number;
 }
 
 export interface Exported {
@@ -135,7 +137,7 @@ function recordPushed(
 
 async function exportOne(
   engine: Engine,
-  { config, platform, tags }: BuiltResult,
+  { config, platform, tags, epoch }: BuiltResult,
   output: OutputSpec,
   { lease, status }: { lease: Lease; status: Status },
 ): Promise<Record<string, unknown>> {
@@ -147,7 +149,7 @@ async function exportOne(
       const text = output.type === "local" ? "copying files" : "sending tarball";
       const onProgress = (current: number): void => status(text, { key: text, current, done: false });
       const split = output.platformSplit === undefined ? {} : { platformSplit: output.platformSplit };
-      const root = { layers, platform, ...split };
+      const root = { layers, platform, ...split, ...(epoch === undefined ? {} : { epoch }) };
       if (output.type === "tar") await exportTar(engine, root, { dest: output.dest, onProgress });
       else await exportDirectory(engine, root, { dest: output.dest, mode: output.mode, onProgress });
       status(text, { key: text, done: true });

@@ -16,6 +16,8 @@ export interface RootExport {
   platform: Platform;
   /** Into a directory named after the platform; not where undefined, as this is one platform. */
   platformSplit?: boolean;
+  /** SOURCE_DATE_EPOCH in seconds: every file's time (BuildKit). */
+  epoch?: number;
 }
 
 /**
@@ -31,6 +33,7 @@ export async function exportDirectory(
   await withRoot(engine, root.layers, (fd) =>
     exportTree(engine.store.linux, fd, target, {
       mode,
+      ...(root.epoch === undefined ? {} : { epoch: root.epoch }),
       signal: engine.signal,
       ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
     }),
@@ -47,11 +50,14 @@ export async function exportTar(
   { dest, onProgress }: { dest: string; onProgress?: OnBytes },
 ): Promise<void> {
   const { linux } = engine.store;
-  const prefix = root.platformSplit === true ? { prefix: platformFolder(root.platform) } : {};
+  const form = {
+    ...(root.platformSplit === true ? { prefix: platformFolder(root.platform) } : {}),
+    ...(root.epoch === undefined ? {} : { time: root.epoch }),
+  };
   const output = openOutput(linux, dest);
   try {
     await withRoot(engine, root.layers, async (fd) => {
-      await writePieces(engine, packLayer(linux, `/proc/self/fd/${fd}/.`, prefix), (piece) => {
+      await writePieces(engine, packLayer(linux, `/proc/self/fd/${fd}/.`, form), (piece) => {
         output.write(piece);
         onProgress?.(output.size);
       });

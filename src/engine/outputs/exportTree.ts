@@ -15,12 +15,14 @@ import {
   S_IFMT,
   S_IFREG,
 } from "../../linux/constants.ts";
-import type { Linux, Stat } from "../../linux/Linux.ts";
+import type { Linux, Stat, Timespec } from "../../linux/Linux.ts";
 import { isErrno } from "../../linux/LinuxError.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { removeTree } from "../../store/removeTree.ts";
 
 export interface ExportTreeOptions {
+  /** Seconds: the time of everything, whatever the file's is. */
+  epoch?: number;
   /** `delete`: what the tree does not have goes. */
   mode: "copy" | "delete";
   signal: AbortSignal;
@@ -97,6 +99,11 @@ async function exportInto(linux: Linux, from: number, root: number, options: Exp
     for (const { name } of linux.readdir(target)) if (!wanted.has(name)) remove(target, name);
   }
 
+  function timeOf(stat: Stat): Timespec {
+    const { epoch } = options;
+    return epoch === undefined ? { sec: stat.mtimeSec, nsec: stat.mtimeNsec } : { sec: epoch, nsec: 0 };
+  }
+
   async function enter(
     source: number,
     target: number,
@@ -111,7 +118,7 @@ async function exportInto(linux: Linux, from: number, root: number, options: Exp
         await directory(below, made, `${path}${name}/`);
         linux.fchmod(made, stat.mode & 0o7777);
         attributes(linux, below, made);
-        linux.utimensat(made, "", { sec: stat.mtimeSec, nsec: stat.mtimeNsec });
+        linux.utimensat(made, "", timeOf(stat));
       } finally {
         linux.close(made);
       }
@@ -142,7 +149,7 @@ async function exportInto(linux: Linux, from: number, root: number, options: Exp
 
   function make(source: number, target: number, name: string, own: string, stat: Stat): void {
     const type = stat.mode & S_IFMT;
-    const time = { sec: stat.mtimeSec, nsec: stat.mtimeNsec };
+    const time = timeOf(stat);
     if (type === S_IFREG) {
       const input = linux.openat(source, name, O_RDONLY | O_NOFOLLOW);
       try {

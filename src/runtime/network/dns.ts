@@ -17,9 +17,13 @@ export interface DnsEntry {
 
 const PLACES = ["/usr/libexec/podman/aardvark-dns", "/usr/lib/podman/aardvark-dns"];
 
+export function findDnsServer(): string | undefined {
+  return findProgram("aardvark-dns") ?? PLACES.find(existsSync);
+}
+
 /** @throws SlipwayError `DNS_MISSING` */
 export function requireDnsServer(): string {
-  const found = findProgram("aardvark-dns") ?? PLACES.find(existsSync);
+  const found = findDnsServer();
   if (found !== undefined) return found;
   throw new SlipwayError("DNS_MISSING", "aardvark-dns, by which containers find each other by name, is not installed", {
     hint: "Install it: apt-get install aardvark-dns",

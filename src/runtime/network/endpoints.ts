@@ -13,8 +13,10 @@ import {
   type Subnet,
 } from "./addresses.ts";
 import { applyFirewall } from "./firewall.ts";
+import { passForeignFirewall } from "./foreignFirewall.ts";
 import { type BridgeRecord, bridgeRecords, portsRecords } from "./hostState.ts";
-import { insideNetworkNamespace, type Link, type Links, setNetworkSetting } from "./links.ts";
+import type { Link, Links } from "./links.ts";
+import { openLinksInside, setNetworkSettings } from "./namespaces.ts";
 import { formatMac, macOf, parseMac, vethName } from "./veth.ts";
 
 /** A bridge network, ready to have containers. */
@@ -86,13 +88,12 @@ export function ensureBridge(linux: Linux, links: Links, network: BridgeNetwork)
       mac: macOf(first.address),
     });
   const six = own.some(({ family }) => family === 6);
-  if (!six) setNetworkSetting(linux, `ipv6/conf/${network.device}/disable_ipv6`, "1");
+  if (!six) setNetworkSettings(linux, { [`ipv6/conf/${network.device}/disable_ipv6`]: "1" });
   for (const address of own) links.addAddress(bridge.index, address);
   // What comes to the host's loopback at a published port is sent on by the bridge; the firewall lets nothing the other way.
-  setNetworkSetting(linux, `ipv4/conf/${network.device}/route_localnet`, "1");
+  setNetworkSettings(linux, { [`ipv4/conf/${network.device}/route_localnet`]: "1" });
   if (!network.internal) {
-    setNetworkSetting(linux, "ipv4/ip_forward", "1");
-    if (six) setNetworkSetting(linux, "ipv6/conf/all/forwarding", "1");
+    setNetworkSettings(linux, { "ipv4/ip_forward": "1", ...(six ? { "ipv6/conf/all/forwarding": "1" } : {}) });
   }
   const record: BridgeRecord = {
     device: network.device,
@@ -158,7 +159,10 @@ export function addEndpoint(linux: Linux, links: Links, namespace: number, reque
         : { address6: formatAddress(second.address, 6), prefix6: second.prefix, gateway6: six.gateway }),
       mac: formatMac(mac),
     };
-    insideNetworkNamespace(linux, namespace, (inside) => configure(linux, inside, endpoint, request));
+    // Without an address of its own there, IPv6 would only make the container wait for answers.
+    if (second === undefined)
+      setNetworkSettings(linux, { [`ipv6/conf/${request.interface}/disable_ipv6`]: "1" }, namespace);
+    usingLinksInside(linux, namespace, (inside) => configure(inside, endpoint, request));
     return endpoint;
   }
   throw new SlipwayError("ADDRESSES_EXHAUSTED", `the network ${network.name} has no address left in ${four.subnet}`, {
@@ -175,16 +179,23 @@ export function removeEndpoint(links: Links, endpoint: Endpoint): void {
 
 /** Lets what does not belong to one of its networks go out by this endpoint from now on. */
 export function setDefaultRoute(linux: Linux, namespace: number, endpoint: Endpoint): void {
-  insideNetworkNamespace(linux, namespace, (inside) => {
+  usingLinksInside(linux, namespace, (inside) => {
     const device = inside.get(endpoint.interface);
     if (device !== undefined) addRoutes(inside, device.index, endpoint);
   });
 }
 
-function configure(linux: Linux, inside: Links, endpoint: Endpoint, request: EndpointRequest): void {
+function usingLinksInside(linux: Linux, namespace: number, work: (inside: Links) => void): void {
+  const links = openLinksInside(linux, namespace);
+  try {
+    work(links);
+  } finally {
+    links.close();
+  }
+}
+
+function configure(inside: Links, endpoint: Endpoint, request: EndpointRequest): void {
   const device = inside.get(endpoint.interface) as Link;
-  // Without an address of its own there, IPv6 would only make the container wait for answers.
-  if (endpoint.address6 === undefined) setNetworkSetting(linux, `ipv6/conf/${endpoint.interface}/disable_ipv6`, "1");
   inside.addAddress(device.index, parseSubnet(`${endpoint.address}/${endpoint.prefix}`) as Subnet);
   if (endpoint.address6 !== undefined)
     inside.addAddress(device.index, parseSubnet(`${endpoint.address6}/${endpoint.prefix6}`) as Subnet);
@@ -294,6 +305,10 @@ export function refreshFirewall(linux: Linux, links: readonly Link[]): void {
     })),
     ports: published.flatMap(([, record]) => record.ports),
   });
+  passForeignFirewall(
+    linux,
+    live.map(([device]) => device),
+  );
 }
 
 /** Whether the host has a route to some of these addresses. */

@@ -15,6 +15,7 @@ import {
   sendTo,
   toLocalAddress,
   toPorts,
+  notToLoopback6,
 } from "./nftables.ts";
 
 export interface FirewallBridge {
@@ -72,7 +73,7 @@ export function removeFirewall(linux: Linux): void {
   }
 }
 
-const FORM = 1; // of the rules that follow from a state
+const FORM = 2; // of the rules that follow from a state
 
 function noteOf(state: FirewallState): string {
   const text = JSON.stringify(state, (_, value) => (typeof value === "bigint" ? value.toString() : value));
@@ -127,7 +128,9 @@ function publishRules({ protocol, hostAddress, first, last, address, port }: Pub
   const { family } = target;
   if (host !== undefined && host.family !== family) return [];
   const bytes = addressBytes(target.address, family);
-  const to = host === undefined ? [...ofFamily(family), ...toLocalAddress()] : ofHost(host);
+  // The kernel sends nothing from IPv6's loopback to another device, whatever becomes of its addresses.
+  const notLoopback = family === 6 ? notToLoopback6() : [];
+  const to = host === undefined ? [...ofFamily(family), ...toLocalAddress(), ...notLoopback] : ofHost(host);
   if (first === port || first === last) {
     return [[...to, ...toPorts(protocol, first, last), ...sendTo(family, bytes, first === port ? undefined : port)]];
   }

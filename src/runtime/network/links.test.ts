@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { AT_FDCWD, CLONE_NEWNET, O_RDONLY } from "../../linux/constants.ts";
+import { AT_FDCWD, CLONE_NEWNET, NETLINK_NETFILTER, O_RDONLY } from "../../linux/constants.ts";
 import { createLinux } from "../../linux/createLinux.ts";
 import { isErrno } from "../../linux/LinuxError.ts";
 import { parseAddress, parseSubnet, type Subnet } from "./addresses.ts";
 import { applyFirewall, type FirewallState, removeFirewall } from "./firewall.ts";
-import { createNetworkNamespace, insideNetworkNamespace, type Links, openLinks } from "./links.ts";
-import { openNftables } from "./nftables.ts";
+import { type Links, openLinks } from "./links.ts";
+import { createNetworkNamespace, openLinksInside } from "./namespaces.ts";
+import { passForeignFirewall } from "./foreignFirewall.ts";
+import { attribute, be32, nested, NLM_F_ACK, NLM_F_CREATE, openNetlink, text } from "./netlink.ts";
+import { type ChainName, drop, openNftables } from "./nftables.ts";
 import { macOf } from "./veth.ts";
 
 const subnet = (text: string): Subnet => parseSubnet(text) as Subnet;
@@ -35,13 +38,14 @@ describe.skipIf(process.getuid?.() !== 0)("in a network namespace", () => {
     expect(bridge).toMatchObject({ name: "b0", alias: "of a test", mtu: 1400, up: true });
     links.addAddress(bridge.index, subnet("10.9.0.1/24"));
     links.addAddress(bridge.index, subnet("10.9.0.1/24")); // once more is fine
-    const namespace = createNetworkNamespace(linux, (inside) => inside.setUp(1));
+    const namespace = createNetworkNamespace(linux);
     const pair = { name: "v0", alias: "container", bridge: bridge.index, mtu: 1400, isolated: true };
     const mac = Uint8Array.of(2, 0, 0, 0, 0, 9);
     links.addVeth({ ...pair, peer: { namespace, name: "eth0", mac } });
     links.reflect("v0");
     expect(() => links.addVeth({ ...pair, peer: { namespace, name: "eth1", mac } })).toThrow("EEXIST");
-    insideNetworkNamespace(linux, namespace, (inside) => {
+    const inside = openLinksInside(linux, namespace);
+    {
       const eth0 = inside.get("eth0");
       inside.addAddress(eth0?.index as number, subnet("10.9.0.2/24"));
       inside.setUp(eth0?.index as number);
@@ -49,7 +53,8 @@ describe.skipIf(process.getuid?.() !== 0)("in a network namespace", () => {
       expect(inside.defaultDevice()).toBe(eth0?.index as number);
       inside.removeDefaultRoute(eth0?.index as number, parseAddress("10.9.0.1") as Subnet);
       expect(inside.defaultDevice()).toBeUndefined();
-    });
+      inside.close();
+    }
     expect(links.get("v0")).toMatchObject({ master: bridge.index, alias: "container", up: true });
     expect(links.routes().some((route) => route.prefix === 24 && route.family === 4)).toBe(true);
     linux.close(namespace);
@@ -95,6 +100,55 @@ describe.skipIf(process.getuid?.() !== 0)("in a network namespace", () => {
     expect(nftables.tableNote("slipway")).toBeUndefined();
     nftables.close();
   });
+
+  test("a firewall of others that drops what it does not know lets the bridges through, and only as long as they are there", () => {
+    const nftables = openNftables(linux);
+    const forward = { family: "ip", table: "filter", chain: "FORWARD" } as const;
+    const comments = (chain: ChainName): string[] => nftables.commentedRules(chain).map(({ comment }) => comment);
+    passForeignFirewall(linux, ["b0"]); // nothing there
+    expect(nftables.policy("ip", "filter", "FORWARD")).toBeUndefined();
+    addForwardChain("drop");
+    expect(nftables.policy("ip", "filter", "FORWARD")).toBe("drop");
+    nftables.changeRules(forward, { add: [{ comment: "somebody's", rule: [...drop] }], remove: [] });
+    passForeignFirewall(linux, ["b0", "b1"]);
+    passForeignFirewall(linux, ["b0", "b1"]);
+    expect(comments(forward).toSorted()).toEqual(
+      ["somebody's", "slipway from b0", "slipway from b1", "slipway to b0", "slipway to b1"].toSorted(),
+    );
+    expect(comments(forward).at(-1)).toBe("somebody's"); // what drops comes after
+    passForeignFirewall(linux, ["b1"]);
+    passForeignFirewall(linux, []);
+    expect(comments(forward)).toEqual(["somebody's"]);
+    addForwardChain("accept");
+    passForeignFirewall(linux, ["b0"]);
+    expect(comments(forward)).toEqual(["somebody's"]);
+    nftables.close();
+  });
+
+  /** What `iptables -P FORWARD` makes. */
+  function addForwardChain(policy: "accept" | "drop"): void {
+    const netlink = openNetlink(linux, linux.netlinkSocket(NETLINK_NETFILTER));
+    const [SUBSYSTEM, NEWTABLE, NEWCHAIN, IPV4, FORWARD] = [10 << 8, 0, 3, 2, 2];
+    const family = Uint8Array.of(IPV4, 0, 0, 0);
+    const bounds = Uint8Array.of(0, 0, 0, 10);
+    const hook = nested(4, attribute(1, be32(FORWARD)), attribute(2, be32(0)));
+    const chain = [attribute(1, text("filter")), attribute(3, text("FORWARD")), hook];
+    const decided = attribute(5, be32(policy === "drop" ? 0 : 1));
+    netlink.batch(
+      [
+        { type: 0x10, flags: 0, body: [bounds] },
+        { type: SUBSYSTEM | NEWTABLE, flags: NLM_F_CREATE, body: [family, attribute(1, text("filter"))] },
+        {
+          type: SUBSYSTEM | NEWCHAIN,
+          flags: NLM_F_CREATE | NLM_F_ACK,
+          body: [family, ...chain, decided, attribute(7, text("filter"))],
+        },
+        { type: 0x11, flags: 0, body: [bounds] },
+      ],
+      "make a chain",
+    );
+    netlink.close();
+  }
 
   test("a port that is held is nobody else's, and free again when the socket is closed", () => {
     links.setUp(1);

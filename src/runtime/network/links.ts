@@ -1,4 +1,4 @@
-import { CLONE_NEWNET, AT_FDCWD, O_RDONLY, O_WRONLY } from "../../linux/constants.ts";
+import { NETLINK_ROUTE } from "../../linux/constants.ts";
 import { LinuxError } from "../../linux/LinuxError.ts";
 import type { Linux } from "../../linux/Linux.ts";
 import { addressBytes, addressOf, type Subnet } from "./addresses.ts";
@@ -7,7 +7,6 @@ import {
   attributes,
   concat,
   nested,
-  type Netlink,
   NLM_F_CREATE,
   NLM_F_DUMP,
   NLM_F_EXCL,
@@ -90,10 +89,12 @@ const [LINK_HEADER, ADDRESS_HEADER, ROUTE_HEADER] = [16, 8, 12];
 
 /** Of the network namespace that the calling thread is in now. */
 export function openLinks(linux: Linux): Links {
-  return linksOf(openNetlink(linux, "route"));
+  return linksBy(linux, linux.netlinkSocket(NETLINK_ROUTE));
 }
 
-function linksOf(netlink: Netlink): Links {
+/** By a route socket, of the namespace that it was made in; `close` closes it. */
+export function linksBy(linux: Linux, socket: number): Links {
+  const netlink = openNetlink(linux, socket);
   const get = (name: string): Link | undefined =>
     netlink
       .get({ type: RTM.GETLINK, flags: 0, body: [linkHeader(0), attribute(IFLA.IFNAME, text(name))] }, "get link")
@@ -257,66 +258,3 @@ function unless(expected: number[], work: () => void): void {
     if (!(error instanceof LinuxError) || !expected.includes(error.errno)) throw error;
   }
 }
-
-// Namespaces ------------------------------------------------------------------------------------------------------------
-
-/** A new network namespace: a descriptor, which keeps it together with the processes in it. */
-export function createNetworkNamespace(linux: Linux, prepare: (links: Links) => void): number {
-  const before = linux.openat(AT_FDCWD, OWN_NAMESPACE, O_RDONLY);
-  try {
-    linux.unshare(CLONE_NEWNET);
-    try {
-      const fd = linux.openat(AT_FDCWD, OWN_NAMESPACE, O_RDONLY);
-      const links = openLinks(linux);
-      try {
-        prepare(links);
-      } finally {
-        links.close();
-      }
-      return fd;
-    } finally {
-      linux.setns(before, CLONE_NEWNET);
-    }
-  } finally {
-    linux.close(before);
-  }
-}
-
-/** What `work` does with sockets and /proc/sys/net on this thread, it does in that namespace. */
-export function insideNetworkNamespace<T>(linux: Linux, namespace: number, work: (links: Links) => T): T {
-  const before = linux.openat(AT_FDCWD, OWN_NAMESPACE, O_RDONLY);
-  try {
-    linux.setns(namespace, CLONE_NEWNET);
-    try {
-      const links = openLinks(linux);
-      try {
-        return work(links);
-      } finally {
-        links.close();
-      }
-    } finally {
-      linux.setns(before, CLONE_NEWNET);
-    }
-  } finally {
-    linux.close(before);
-  }
-}
-
-/** Sets a value under /proc/sys/net of the calling thread's namespace; false where it is not there or cannot be written. */
-export function setNetworkSetting(linux: Linux, name: string, value: string): boolean {
-  try {
-    // By the thread's own way: /proc/sys/net shows the namespace of whoever opens it.
-    const fd = linux.openat(AT_FDCWD, `/proc/sys/net/${name}`, O_WRONLY);
-    try {
-      linux.write(fd, Buffer.from(value));
-    } finally {
-      linux.close(fd);
-    }
-    return true;
-  } catch (error) {
-    if (error instanceof LinuxError) return false;
-    throw error;
-  }
-}
-
-const OWN_NAMESPACE = "/proc/thread-self/ns/net";

@@ -1,4 +1,3 @@
-import { NETLINK_NETFILTER, NETLINK_ROUTE } from "../../linux/constants.ts";
 import type { Linux } from "../../linux/Linux.ts";
 import { LinuxError } from "../../linux/LinuxError.ts";
 
@@ -36,9 +35,8 @@ const ANSWER_BYTES = 256 * 1024;
 const ENOENT = 2;
 const ENODEV = 19;
 
-/** In the network namespace that the calling thread is in now, and stays there. */
-export function openNetlink(linux: Linux, family: "route" | "netfilter"): Netlink {
-  const fd = linux.netlinkSocket(family === "route" ? NETLINK_ROUTE : NETLINK_NETFILTER);
+/** By a socket of `Linux.netlinkSocket`, which `close` closes. */
+export function openNetlink(linux: Linux, fd: number): Netlink {
   const answer = new Uint8Array(ANSWER_BYTES);
   let sequence = 0;
 

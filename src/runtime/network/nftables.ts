@@ -1,3 +1,4 @@
+import { NETLINK_NETFILTER } from "../../linux/constants.ts";
 import type { Linux } from "../../linux/Linux.ts";
 import {
   attribute,
@@ -8,8 +9,10 @@ import {
   NLM_F_ACK,
   NLM_F_APPEND,
   NLM_F_CREATE,
+  NLM_F_DUMP,
   openNetlink,
   text,
+  textOf,
 } from "./netlink.ts";
 
 /** A part of a rule, ready to be sent: see the functions below. */
@@ -24,7 +27,14 @@ export interface Chain {
   rules: Expression[][];
 }
 
-/** A table of nf_tables for IPv4 and IPv6 (family inet), as one whole. */
+/** A chain of somebody else. */
+export interface ChainName {
+  family: "ip" | "ip6";
+  table: string;
+  chain: string;
+}
+
+/** Tables of nf_tables: our own for IPv4 and IPv6 (family inet), as one whole, and what others have. */
 export interface Nftables {
   /** What `replaceTable` wrote beside the table that is there now. */
   tableNote(name: string): string | undefined;
@@ -32,23 +42,34 @@ export interface Nftables {
   replaceTable(name: string, chains: Chain[], note: string): void;
   /** Nothing happens where it is not there. */
   removeTable(name: string): void;
+  /** What becomes of a packet that no rule of the chain decides on; undefined where there is no such chain, or it is no hook's. */
+  policy(family: ChainName["family"], table: string, chain: string): "accept" | "drop" | undefined;
+  hasChain(chain: ChainName): boolean;
+  /** Rules with a comment, as `nft` shows it. */
+  commentedRules(chain: ChainName): { comment: string; handle: bigint }[];
+  /** At once; what is added comes before all that is there. */
+  changeRules(
+    chain: ChainName,
+    changes: { add: { comment: string; rule: Expression[] }[]; remove: { handle: bigint }[] },
+  ): void;
   close(): void;
 }
 
 const NFNL_SUBSYS_NFTABLES = 10;
 const [NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END] = [0x10, 0x11];
-const MESSAGE = { NEWTABLE: 0, GETTABLE: 1, DELTABLE: 2, NEWCHAIN: 3, NEWRULE: 6 };
+const MESSAGE = { NEWTABLE: 0, GETTABLE: 1, DELTABLE: 2, NEWCHAIN: 3, GETCHAIN: 4, NEWRULE: 6, GETRULE: 7, DELRULE: 8 };
 const NFPROTO_INET = 1;
 const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 };
 const HEADER_BYTES = 4;
 const [TABLE_NAME, TABLE_USERDATA] = [1, 6];
 const [CHAIN_TABLE, CHAIN_NAME, CHAIN_HOOK, CHAIN_POLICY, CHAIN_TYPE] = [1, 3, 4, 5, 7];
 const [HOOK_NUMBER, HOOK_PRIORITY] = [1, 2];
-const [RULE_TABLE, RULE_CHAIN, RULE_EXPRESSIONS] = [1, 2, 4];
+const [RULE_TABLE, RULE_CHAIN, RULE_HANDLE, RULE_EXPRESSIONS, RULE_USERDATA] = [1, 2, 3, 4, 7];
+const COMMENT = 0; // of what nft keeps beside a rule: type, length, text with its NUL
 const [LIST_ELEMENT, EXPRESSION_NAME, EXPRESSION_DATA] = [1, 1, 2];
 
 export function openNftables(linux: Linux): Nftables {
-  const netlink = openNetlink(linux, "netfilter");
+  const netlink = openNetlink(linux, linux.netlinkSocket(NETLINK_NETFILTER));
   const transaction = (messages: NetlinkMessage[]): void =>
     netlink.batch(
       [
@@ -79,8 +100,67 @@ export function openNftables(linux: Linux): Nftables {
       ]);
     },
     removeTable: (name) => transaction(remove(name)),
+    policy(family, table, chain) {
+      const found = getChain({ family, table, chain });
+      const value = found?.get(CHAIN_POLICY);
+      if (value === undefined) return undefined;
+      return value[3] === NF_DROP ? "drop" : "accept";
+    },
+    hasChain: (chain) => getChain(chain) !== undefined,
+    commentedRules: (chain) =>
+      netlink
+        .get(of(chain, MESSAGE.GETRULE, NLM_F_DUMP, ruleOf(chain)), "list rules")
+        .map((rule) => attributes(rule, HEADER_BYTES))
+        // Kernels before 5.2 give those of all chains.
+        .filter((rule) => textOf(rule.get(RULE_TABLE)) === chain.table && textOf(rule.get(RULE_CHAIN)) === chain.chain)
+        .flatMap((rule) => {
+          const data = rule.get(RULE_USERDATA);
+          const handle = rule.get(RULE_HANDLE);
+          if (data === undefined || handle === undefined || data[0] !== COMMENT) return [];
+          return [{ comment: textOf(data.subarray(2, 2 + (data[1] as number))), handle: readU64(handle) }];
+        }),
+    changeRules(chain, { add, remove: handles }) {
+      if (add.length + handles.length === 0) return;
+      transaction([
+        ...handles.map(({ handle }) =>
+          of(chain, MESSAGE.DELRULE, NLM_F_ACK, [...ruleOf(chain), attribute(RULE_HANDLE, be64(handle))]),
+        ),
+        ...add.map(({ comment, rule }) => {
+          const said = text(comment);
+          return of(chain, MESSAGE.NEWRULE, NLM_F_CREATE | NLM_F_ACK, [
+            ...ruleOf(chain),
+            nested(RULE_EXPRESSIONS, ...rule),
+            attribute(RULE_USERDATA, Uint8Array.of(COMMENT, said.length, ...said)),
+          ]);
+        }),
+      ]);
+    },
     close: netlink.close,
   };
+
+  function getChain(chain: ChainName): Map<number, Uint8Array> | undefined {
+    const names = [attribute(CHAIN_TABLE, text(chain.table)), attribute(CHAIN_NAME, text(chain.chain))];
+    const [found] = netlink.get(of(chain, MESSAGE.GETCHAIN, 0, names), "get chain");
+    return found === undefined ? undefined : attributes(found, HEADER_BYTES);
+  }
+}
+
+function of({ family }: ChainName, type: number, flags: number, body: Uint8Array[]): NetlinkMessage {
+  return { ...message(type, flags, []), body: [header(NFPROTO[family === "ip" ? 4 : 6]), ...body] };
+}
+
+function ruleOf({ table, chain }: ChainName): Uint8Array[] {
+  return [attribute(RULE_TABLE, text(table)), attribute(RULE_CHAIN, text(chain))];
+}
+
+function be64(value: bigint): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, value);
+  return bytes;
+}
+
+function readU64(value: Uint8Array): bigint {
+  return new DataView(value.buffer, value.byteOffset).getBigUint64(0);
 }
 
 function header(family: number, resource = 0): Uint8Array {
@@ -176,6 +256,11 @@ export function toLocalAddress(): Expression[] {
     ),
     compare(nativeU32(RTN_LOCAL)),
   ];
+}
+
+/** The destination is not `::1`. */
+export function notToLoopback6(): Expression[] {
+  return [payload(NETWORK_HEADER, 24, 16), compare(Uint8Array.of(...new Uint8Array(15), 1), "ne")];
 }
 
 /** The packet is of a connection that is known already. */

@@ -2,7 +2,7 @@ import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../linux
 
 /** One respect in which a file is not what it was. Contents are digests (hex). */
 export interface FileDifference {
-  what: "content" | "mode" | "owner" | "link" | "device" | "type";
+  what: "content" | "mode" | "owner" | "link" | "device" | "type" | "time";
   old: string;
   new: string;
 }
@@ -52,7 +52,7 @@ const TYPES: Record<number, string> = {
   [S_IFBLK]: "block device",
 };
 
-/** Between two texts of one file, `mode owner content`. */
+/** Between two texts of one file, `mode owner content`, and with an epoch ` @time`. */
 export function fileDifferences(before: string, now: string): FileDifference[] {
   const old = parse(before);
   const current = parse(now);
@@ -67,11 +67,13 @@ export function fileDifferences(before: string, now: string): FileDifference[] {
   compare(link ? "link" : type?.endsWith("device") === true ? "device" : "content", old.content, current.content);
   compare("mode", old.mode, current.mode);
   compare("owner", old.owner, current.owner);
+  compare("time", old.time, current.time);
   return differences;
 }
 
-function parse(text: string): { type: number; mode: string; owner: string; content: string } {
-  const [mode = "", owner = "", ...content] = text.split(" ");
+function parse(text: string): { type: number; mode: string; owner: string; content: string; time: string } {
+  const [, own = text, time = ""] = /^(.*) @(-?\d+)$/s.exec(text) ?? [];
+  const [mode = "", owner = "", ...content] = own.split(" ");
   const bits = Number.parseInt(mode, 8);
   const rest = content.join(" ");
   return {
@@ -79,5 +81,6 @@ function parse(text: string): { type: number; mode: string; owner: string; conte
     mode: (bits & 0o7777).toString(8).padStart(3, "0"),
     owner,
     content: rest.startsWith('"') ? (JSON.parse(rest) as string) : rest,
+    time: time === "" ? "" : new Date(Number(time) * 1000).toISOString(),
   };
 }

@@ -5,7 +5,7 @@ import { createFileTree } from "../tree/FileTree.ts";
 import { type CopyAttributes, createNodeCopier } from "./copyNode.ts";
 import type { CopySource } from "./findSources.ts";
 import type { LayerWriter } from "./layerWriter.ts";
-import { timespec } from "./writeCopies.ts";
+import { timeOfWork } from "./writeCopies.ts";
 
 /**
  * ADD of a local archive: unpacks it into the destination, as `tar -x` there. Returns false for a file that is no archive (known by its
@@ -30,7 +30,7 @@ export async function copyArchive(
     const tree = createFileTree(linux, rootFd);
     try {
       const owner = attributes.owner ?? { uid: 0, gid: 0 };
-      const to = writer.mkdirAll(dest, owner, timespec(Date.now()));
+      const to = writer.mkdirAll(dest, owner, timeOfWork(context));
       createNodeCopier(linux, tree, writer, attributes).copy(tree.root, to, true);
     } finally {
       tree.close();

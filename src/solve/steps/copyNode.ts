@@ -11,7 +11,7 @@ import {
   S_IFREG,
   S_IFSOCK,
 } from "../../linux/constants.ts";
-import type { Linux, Stat } from "../../linux/Linux.ts";
+import type { Linux, Stat, Timespec } from "../../linux/Linux.ts";
 import { copyContents } from "../../layer/copyContents.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type FileTree, isCopied, type TreeFilter, type TreeNode } from "../tree/FileTree.ts";
@@ -22,6 +22,8 @@ export interface CopyAttributes {
   owner?: Owner;
   /** The mode that a file or directory gets, from the one it has; symbolic links are left alone. */
   mode?: (mode: number, directory: boolean) => number;
+  /** Replaces the time of everything that is copied. */
+  time?: Timespec;
   /** What is copied of a directory; hears paths relative to it. */
   selection?: TreeFilter;
 }
@@ -63,6 +65,10 @@ export function createNodeCopier(
     return tree.rootOwned ? { uid: 0, gid: 0 } : stat;
   }
 
+  function timeOf(stat: Stat): Timespec {
+    return attributes.time ?? { sec: stat.mtimeSec, nsec: stat.mtimeNsec };
+  }
+
   function modeOf(stat: Stat, directory: boolean): number {
     const mode = stat.mode & 0o7777;
     return attributes.mode === undefined ? mode : attributes.mode(mode, directory);
@@ -95,7 +101,7 @@ export function createNodeCopier(
         linux.fchownat(fd, "", owner.uid, owner.gid);
         linux.fchmod(fd, wanted);
         for (const [key, value] of linux.xattrs(from, "")) if (isCopied(key)) linux.setxattr(fd, "", key, value);
-        linux.utimensat(fd, "", { sec: node.stat.mtimeSec, nsec: node.stat.mtimeNsec });
+        linux.utimensat(fd, "", timeOf(node.stat));
       } finally {
         linux.close(fd);
       }
@@ -137,7 +143,7 @@ export function createNodeCopier(
       linux.fchownat(toDirectory, name, owner.uid, owner.gid);
       linux.fchmodat(toDirectory, name, modeOf(node.stat, false));
     }
-    linux.utimensat(toDirectory, name, { sec: node.stat.mtimeSec, nsec: node.stat.mtimeNsec });
+    linux.utimensat(toDirectory, name, timeOf(node.stat));
   }
 
   function setDirectory(node: TreeNode, fd: number, fromFd: number): void {
@@ -173,7 +179,7 @@ export function createNodeCopier(
     try {
       intoFresh(node, fromFd, fd, to, at);
       setDirectory(node, fd, fromFd);
-      linux.utimensat(fd, "", { sec: node.stat.mtimeSec, nsec: node.stat.mtimeNsec });
+      linux.utimensat(fd, "", timeOf(node.stat));
     } finally {
       linux.close(fd);
     }

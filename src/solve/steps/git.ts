@@ -25,7 +25,8 @@ export async function git(step: GitStep, context: FetchContext): Promise<TreeRes
     await command(step, context, work, ["fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*"]);
     await command(step, context, work, ["checkout", "--quiet", "--force", wanted]);
   }
-  const commit = (await command(step, context, work, ["rev-parse", "HEAD"])).trim();
+  const head = await command(step, context, work, ["-c", "log.showSignature=false", "log", "-1", "--format=%H %ct"]);
+  const [commit = "", made] = head.trim().split(" ");
   if (step.checksum !== undefined && !commit.startsWith(step.checksum)) {
     throw new SlipwayError(
       "CHECKSUM_MISMATCH",
@@ -45,7 +46,7 @@ export async function git(step: GitStep, context: FetchContext): Promise<TreeRes
   const rootFd = step.subdir === undefined ? root : inside(step, context, root, step.subdir);
   const tree = createFileTree(linux, rootFd, { rootOwned: true });
   emit({ type: "done", step, cached: false });
-  return { kind: "tree", tree, digester: createTreeDigester(linux, tree) };
+  return { kind: "tree", tree, digester: createTreeDigester(linux, tree), made: Number(made) };
 }
 
 function inside(step: GitStep, context: FetchContext, root: number, subdir: string): number {

@@ -128,17 +128,22 @@ function treeOfFile(step: HttpStep, context: FetchContext, memory: Remembered): 
   const { linux, lease, store } = context;
   const directory = lease.directory();
   const rootFd = linux.openat(AT_FDCWD, directory, O_DIRECTORY);
+  const modified = memory.lastModified === undefined ? undefined : validTime(Date.parse(memory.lastModified));
   const from = linux.openat(AT_FDCWD, store.blobs.path(memory.digest), 0);
   const to = linux.openat(rootFd, step.fileName, O_WRONLY | O_CREAT | O_EXCL, 0o600);
   try {
     copyContents(linux, from, to, store.blobs.size(memory.digest) ?? 0);
     linux.fchmod(to, 0o600);
-    const modified = memory.lastModified === undefined ? Number.NaN : Date.parse(memory.lastModified);
-    linux.utimensat(to, "", timespec(Number.isNaN(modified) ? 0 : modified));
+    linux.utimensat(to, "", timespec(modified ?? 0));
   } finally {
     linux.close(from);
     linux.close(to);
   }
   const tree = createFileTree(linux, rootFd, { rootOwned: true });
-  return { kind: "tree", tree, digester: createTreeDigester(linux, tree) };
+  const made = modified === undefined ? {} : { made: Math.floor(modified / 1000) };
+  return { kind: "tree", tree, digester: createTreeDigester(linux, tree), ...made };
+}
+
+function validTime(milliseconds: number): number | undefined {
+  return Number.isNaN(milliseconds) ? undefined : milliseconds;
 }

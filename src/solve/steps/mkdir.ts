@@ -3,7 +3,7 @@ import { cachedStep } from "../cachedStep.ts";
 import type { LayersResult, ResultOf, SolveContext } from "../SolveContext.ts";
 import { lookupOwner } from "./owner.ts";
 import { withLayerWriter } from "./withLayerWriter.ts";
-import { timespec } from "./writeCopies.ts";
+import { timeOfWork } from "./writeCopies.ts";
 
 /** WORKDIR: the directory and its parents, 0755, owned by the stage's USER where they have to be made. */
 export async function mkdir(step: MkdirStep, context: SolveContext, resultOf: ResultOf): Promise<LayersResult> {
@@ -18,7 +18,7 @@ export async function mkdir(step: MkdirStep, context: SolveContext, resultOf: Re
   return cachedStep(context, { step, base, parts }, async () => {
     const upper = await withLayerWriter(context, base.layers, { link: false }, (writer, lowerFd) => {
       if (writer.resolve(step.path, true).stat !== undefined) return;
-      writer.mkdirAll(step.path, lookupOwner(context.linux, lowerFd, step.user), timespec(Date.now()));
+      writer.mkdirAll(step.path, lookupOwner(context.linux, lowerFd, step.user), timeOfWork(context));
     });
     return { upper };
   });

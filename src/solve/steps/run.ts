@@ -14,6 +14,7 @@ import { located } from "../located.ts";
 import { openResult } from "../tree/openResult.ts";
 import { dropUntouched } from "./runUntouched.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
+import { type Claims, rememberedTree, withoutClaims } from "./claims.ts";
 import { type PreparedMounts, prepareMounts } from "./runMounts.ts";
 
 /** Setting that holds the key of {@link keyedDigest}. */
@@ -23,8 +24,9 @@ const HMAC_KEY = "secret-digests";
 export async function run(step: RunStep, context: SolveContext, resultOf: ResultOf): Promise<LayersResult> {
   const base = await resultOf(step.base);
   if (base.kind !== "layers") throw new Error("RUN stands on a file system");
+  const claims: Claims = { allowed: true, made: false };
   const lists: FileLists = new Map();
-  const parts: KeyPart[] = [
+  const partsOf = async (): Promise<KeyPart[]> => [
     ["kind", "run 3"],
     ["command", JSON.stringify(step.args)],
     ...step.env.map((entry): KeyPart => {
@@ -42,10 +44,23 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
     ["--shm-size", String(context.machine.shmSize ?? "")],
     ["--ulimit", context.machine.rlimits.map(({ type, soft, hard }) => `${type}=${soft}:${hard}`).join(",")],
     ...step.pipes.map((pipe): KeyPart => [`heredoc ${pipe.name}`, pipe.content]),
-    ...(await mountParts(step, context, resultOf, lists)),
+    ...(await mountParts(step, { context, resultOf, lists, claims })),
     ["base", base.layers.join(",")],
   ];
-  return cachedStep(context, { step, base, parts, lists }, () => execute(step, context, resultOf, base));
+  const keyed = { step, base, parts: await partsOf(), lists };
+  return cachedStep(
+    context,
+    keyed,
+    () => execute(step, context, resultOf, base),
+    claims.made ? () => withoutClaims(claims, partsOf) : undefined,
+  );
+}
+
+/** What the digests of mounts are asked with. */
+interface Asked {
+  context: SolveContext;
+  lists: FileLists;
+  claims: Claims;
 }
 
 function networkKey(step: RunStep, { network }: SolveContext): string {
@@ -57,12 +72,8 @@ function networkKey(step: RunStep, { network }: SolveContext): string {
  * Secrets, agents and what a cache mount holds are not inputs (BuildKit): only how they are asked for, and what a cache is made from. A secret
  * is one where the build says so, by a digest that nobody can hold a guess against who has not the store.
  */
-async function mountParts(
-  step: RunStep,
-  context: SolveContext,
-  resultOf: ResultOf,
-  lists: FileLists,
-): Promise<KeyPart[]> {
+async function mountParts(step: RunStep, asked: Asked & { resultOf: ResultOf }): Promise<KeyPart[]> {
+  const { resultOf, context } = asked;
   const parts: KeyPart[] = [];
   for (const mount of step.mounts) {
     const target = "target" in mount && mount.target !== undefined ? mount.target : mount.type;
@@ -73,7 +84,7 @@ async function mountParts(
       if (secret?.inKey === true) parts.push([`secret ${mount.id}`, keyedDigest(context.store, secret.read())]);
     }
     if (mount.type !== "bind" && (mount.type !== "cache" || from === undefined)) continue;
-    parts.push([`files of mount ${target}`, await sourceDigest(mount.source, context, await resultOf(from), lists)]);
+    parts.push([`files of mount ${target}`, await sourceDigest(mount.source, await resultOf(from), asked)]);
   }
   return parts;
 }
@@ -93,20 +104,16 @@ function keyedDigest(store: Store, bytes: Uint8Array): string {
 }
 
 /** Of the files that are mounted alone: what else is in the stage does not matter. A whole file system is known by its layers. */
-async function sourceDigest(
-  source: string,
-  context: SolveContext,
-  result: StepResult,
-  lists: FileLists,
-): Promise<string> {
+async function sourceDigest(source: string, result: StepResult, { context, lists, claims }: Asked): Promise<string> {
   if (result.kind === "layers") {
     if (source === "") return result.layers.join(",");
-    const what = JSON.stringify(["mount 2", result.layers, source]);
+    const times = context.epoch === undefined ? [] : [context.epoch];
+    const what = JSON.stringify(["mount 2", result.layers, source, ...times]);
     const memoKey = `tree:${new Bun.SHA256().update(what).digest("hex")}`;
-    const memo = context.store.cache.get(memoKey);
-    if (memo !== undefined) return memo.value;
-    const digest = await digestOf(source, context, result, lists);
-    context.store.cache.put(memoKey, digest, result.layers);
+    const memo = await rememberedTree(context, memoKey, claims);
+    const digest = memo ?? (await digestOf(source, context, result, lists));
+    if (memo === undefined) context.store.cache.put(memoKey, digest, result.layers);
+    context.collect?.tree(memoKey, digest);
     return digest;
   }
   return digestOf(source, context, result, lists);

@@ -138,7 +138,11 @@ async function ensure(wanted: Wanted, name: string, context: SolveContext, resul
     const fd = linux.openat(AT_FDCWD, aside, O_DIRECTORY);
     let [given, mode] = [owner ?? { uid: 0, gid: 0 }, 0o755];
     try {
-      if (mount.from !== undefined) {
+      const imported = await context.imported?.mount(wanted.name, aside);
+      if (imported !== undefined) {
+        given = owner ?? imported;
+        mode = imported.mode;
+      } else if (mount.from !== undefined) {
         const opened = await openResult(context, await resultOf(mount.from));
         try {
           const node = opened.tree.lookup(mount.source, true);

@@ -1,3 +1,4 @@
+import { bring } from "../bring.ts";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -20,6 +21,7 @@ import type { SpecMount } from "../../runtime/spec.ts";
 import type { ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
 import { createNodeCopier } from "./copyNode.ts";
 import { createLayerWriter } from "./layerWriter.ts";
+import { timeOfWork } from "./writeCopies.ts";
 import { prepareCaches } from "./runCaches.ts";
 
 /** What `RUN --mount` comes to for one run. `release` gives up locks and mounts; it must be called after the run. */
@@ -137,7 +139,7 @@ async function bindSource(
   const { linux, lease, snapshotter, store } = context;
   const result = await resultOf(mount.from);
   if (result.kind === "layers") {
-    await context.fetchLayers(result.layers);
+    await bring(context, result.layers);
     const records = result.layers.map((diffID) => store.layers.require(diffID));
     const fd = mount.readOnly ? snapshotter.view(records) : snapshotter.prepare(records, lease.directory()).mount();
     releases.push(() => linux.close(fd));
@@ -184,9 +186,13 @@ function materialise(context: SolveContext, result: Extract<StepResult, { kind: 
         `mount source ${JSON.stringify(source)} not found in the build context`,
       );
     }
-    const now = { sec: Math.floor(Date.now() / 1000), nsec: 0 };
+    const now = timeOfWork(context);
     writer.mkdirAll(path.slice(0, Math.max(0, path.lastIndexOf("/"))), { uid: 0, gid: 0 }, now);
-    createNodeCopier(linux, result.tree, writer, {}).copy(node, path, false);
+    createNodeCopier(linux, result.tree, writer, context.epoch === undefined ? {} : { time: now }).copy(
+      node,
+      path,
+      false,
+    );
   } finally {
     writer.finish();
     linux.close(fd);

@@ -31,7 +31,7 @@ export async function writeCopies(context: SolveContext, work: CopyWork): Promis
     // --link: of what lies below, only the names of --chown are looked up.
     const upper = await withLayerWriter(context, work.base, { link: work.step.link }, async (writer, lowerFd) => {
       const owner = work.step.chown === undefined ? undefined : lookupOwner(linux, lowerFd, work.step.chown);
-      const now = timespec(Date.now());
+      const now = timeOfWork(context);
       const attributes: CopyAttributes = {
         ...(owner === undefined ? {} : { owner }),
         ...(work.mode === undefined ? {} : { mode: work.mode }),
@@ -40,7 +40,12 @@ export async function writeCopies(context: SolveContext, work: CopyWork): Promis
         context.signal.throwIfAborted();
         if (source.extract && (await copyArchive(context, source, writer, work.step.dest, attributes))) continue;
         const { selection } = source;
-        const selected = selection === undefined ? attributes : { ...attributes, selection };
+        const selected: CopyAttributes = {
+          ...attributes,
+          ...(selection === undefined ? {} : { selection }),
+          // When a context was checked out, or an answer was sent, is by chance.
+          ...(context.epoch !== undefined && source.tree.rootOwned ? { time: now } : {}),
+        };
         changed = copyOne(context, source, writer, work.step.dest, selected, now) || changed;
       }
       for (const file of work.inline) inlineFile(context, file, writer, work, owner ?? ROOT, now);
@@ -68,7 +73,7 @@ function copyOne(
   const isDirectory = target.stat !== undefined && (target.stat.mode & S_IFMT) === S_IFDIR;
   if (directory) {
     const fresh = target.stat === undefined;
-    const to = writer.mkdirAll(target.path, owner, timespecOf(source, now, fresh));
+    const to = writer.mkdirAll(target.path, owner, fresh ? (attributes.time ?? mtimeOf(source)) : now);
     copier.copy(source.node, to, true);
   } else {
     const to = isDirectory ? writer.resolve(`${target.path}/${basename(source.path)}`, false).path : target.path;
@@ -106,13 +111,18 @@ function inlineFile(
 }
 
 /** A directory that COPY makes for a directory takes the source's time, an existing one keeps its own. */
-function timespecOf(source: CopySource, now: Timespec, fresh: boolean): Timespec {
-  return fresh ? { sec: source.node.stat.mtimeSec, nsec: source.node.stat.mtimeNsec } : now;
+function mtimeOf({ node }: CopySource): Timespec {
+  return { sec: node.stat.mtimeSec, nsec: node.stat.mtimeNsec };
 }
 
 function parentOf(path: string): string {
   const trimmed = path.replace(/\/+$/, "");
   return trimmed.slice(0, Math.max(0, trimmed.lastIndexOf("/")));
+}
+
+/** What is made by the builder itself is of this time. */
+export function timeOfWork({ epoch }: SolveContext): Timespec {
+  return epoch === undefined ? timespec(Date.now()) : { sec: epoch, nsec: 0 };
 }
 
 export function timespec(milliseconds: number): Timespec {

@@ -10,8 +10,8 @@ import type { Stat } from "../../linux/Linux.ts";
 export interface StatIndex {
   /** Copies the 32 bytes recorded for this file to `into`, at `offset`; false when it has to be read. */
   get(stat: Stat, into: Uint8Array, offset: number): boolean;
-  /** `readAt`: milliseconds since the epoch, taken before the file was opened. */
-  put(stat: Stat, digest: Uint8Array, readAt: number): void;
+  /** `readAt`: milliseconds since the epoch, taken before the file was opened. False when the file cannot be recorded. */
+  put(stat: Stat, digest: Uint8Array, readAt: number): boolean;
   /** Writes the index for the next time: files seen since it was opened. Does nothing when nothing is new. */
   save(): void;
 }
@@ -30,6 +30,8 @@ export function openStatIndex(file: string): StatIndex {
   /** Records of `old` that are still true. */
   const seen = new Uint8Array(old.count);
   let count = 0;
+  /** Where in `fresh` an inode is. */
+  const slots = new Map<number, number>();
 
   function append(stat: Stat, digest: Uint8Array): void {
     if ((count + 1) * RECORD > fresh.length) {
@@ -52,15 +54,22 @@ export function openStatIndex(file: string): StatIndex {
   return {
     get(stat, into, offset) {
       const at = find(old, stat);
-      if (at < 0) return false;
-      seen[(at - HEADER) / RECORD] = 1;
-      const { bytes } = old;
-      for (let i = 0; i < 32; i++) into[offset + i] = bytes[at + 48 + i] as number;
+      if (at >= 0) {
+        seen[(at - HEADER) / RECORD] = 1;
+        copyDigest(old.bytes, at, into, offset);
+        return true;
+      }
+      const slot = slots.get(stat.ino);
+      if (slot === undefined || !isSame(freshView, slot * RECORD, stat)) return false;
+      copyDigest(fresh, slot * RECORD, into, offset);
       return true;
     },
     put(stat, digest, readAt) {
       const ctime = stat.ctimeSec * 1000 + stat.ctimeNsec / 1e6;
-      if (ctime <= readAt - CLOCK_GRAIN_MS) append(stat, digest);
+      if (ctime > readAt - CLOCK_GRAIN_MS) return false;
+      slots.set(stat.ino, count);
+      append(stat, digest);
+      return true;
     },
     save() {
       if (count === 0 && !seen.includes(0)) return;
@@ -130,15 +139,25 @@ function find({ view, count }: Loaded, stat: Stat): number {
     if (ino < stat.ino) low = middle + 1;
     else if (ino > stat.ino) high = middle - 1;
     else {
-      const same =
-        view.getFloat64(at + 8, true) === stat.size &&
-        view.getFloat64(at + 16, true) === stat.mtimeSec &&
-        view.getFloat64(at + 24, true) === stat.ctimeSec &&
-        view.getUint32(at + 32, true) === stat.mtimeNsec &&
-        view.getUint32(at + 36, true) === stat.ctimeNsec &&
-        view.getUint32(at + 40, true) === stat.dev % 0x1_0000_0000;
-      return same ? at : -1;
+      return isSame(view, at, stat) ? at : -1;
     }
   }
   return -1;
+}
+
+/** All but the inode. */
+function isSame(view: DataView, at: number, stat: Stat): boolean {
+  return (
+    view.getFloat64(at + 8, true) === stat.size &&
+    view.getFloat64(at + 16, true) === stat.mtimeSec &&
+    view.getFloat64(at + 24, true) === stat.ctimeSec &&
+    view.getUint32(at + 32, true) === stat.mtimeNsec &&
+    view.getUint32(at + 36, true) === stat.ctimeNsec &&
+    view.getUint32(at + 40, true) === stat.dev % 0x1_0000_0000
+  );
+}
+
+/** Of the record at `at`. */
+function copyDigest(records: Uint8Array, at: number, into: Uint8Array, offset: number): void {
+  for (let i = 0; i < 32; i++) into[offset + i] = records[at + 48 + i] as number;
 }

@@ -6,11 +6,11 @@ import { type FileTree, isCopied, type TreeFilter, type TreeNode } from "./FileT
 export interface TreeDigester {
   /**
    * Merkle digest (hex) of a file or a whole directory: type, mode, owner, link target, device, extended attributes and bytes,
-   * never times. With `contentsOnly`, a directory counts by what is in it and not by its own mode and owner. Nodes are read
-   * once; unchanged files of an index are not read at all. `selection` hears paths relative to the node.
+   * never times unless there is an epoch to clamp them to. With `contentsOnly`, a directory counts by what is in it and not by its own
+   * mode and owner. Nodes are read once; unchanged files of an index are not read at all. `selection` hears paths relative to the node.
    */
   digest(node: TreeNode, options?: DigestOptions): string;
-  /** Of one file, or a directory by itself: `mode owner content`. Content is a digest (hex), or a link's target as JSON. */
+  /** Of one file, or a directory by itself: `mode owner content`, with an epoch ` @time` after it. Content is a digest (hex), or a link's target as JSON. */
   describe(node: TreeNode): string;
   /** All that `digest` counts, as path, text, path, text …: paths relative to the node, which is "." itself, texts as `describe` gives them. */
   list(node: TreeNode, options?: DigestOptions): string[];
@@ -33,7 +33,12 @@ const NO_ATTRIBUTES = new Uint8Array(DIGEST);
 /** In the place of a mode: a directory that is not selected itself, but something below it is. */
 const ONLY_BELOW = 0xffffffff;
 
-export function createTreeDigester(linux: Linux, tree: FileTree): TreeDigester {
+/** With `epoch` (seconds), the files' times count, those later than it as if they were it: for what COPY keeps the times of. */
+export function createTreeDigester(
+  linux: Linux,
+  tree: FileTree,
+  { epoch }: { epoch?: number | undefined } = {},
+): TreeDigester {
   /** Of directories: what is in them. */
   const memo = new Map<TreeNode, Uint8Array>();
   const read = createReader(linux, tree);
@@ -56,6 +61,7 @@ export function createTreeDigester(linux: Linux, tree: FileTree): TreeDigester {
     into.number(mode);
     into.number(tree.rootOwned ? 0 : uid);
     into.number(tree.rootOwned ? 0 : gid);
+    if (epoch !== undefined) into.text(timeOf(node, epoch));
     const type = mode & S_IFMT;
     if (type === S_IFREG || type === S_IFDIR) {
       const at = into.room(DIGEST); // before `into.bytes` is looked at
@@ -117,7 +123,8 @@ export function createTreeDigester(linux: Linux, tree: FileTree): TreeDigester {
       content = digest.toString("hex");
     } else if (type === S_IFLNK) content = JSON.stringify(linkTarget(node, undefined));
     else if (type === S_IFCHR || type === S_IFBLK) content = `${rdevMajor},${rdevMinor}`;
-    return `${mode.toString(8)} ${tree.rootOwned ? "0:0" : `${uid}:${gid}`} ${content}`;
+    const time = epoch === undefined ? "" : ` @${timeOf(node, epoch)}`;
+    return `${mode.toString(8)} ${tree.rootOwned ? "0:0" : `${uid}:${gid}`} ${content}${time}`;
   }
 
   function list(node: TreeNode, base: string, selected: Selected | undefined, into: string[]): void {
@@ -140,10 +147,15 @@ export function createTreeDigester(linux: Linux, tree: FileTree): TreeDigester {
     digest(node, { contentsOnly = false, selection } = {}) {
       const whole = createScratch();
       if (!contentsOnly || !node.isDirectory) write(whole, node, undefined);
+      else if (epoch !== undefined) whole.text(timeOf(node, epoch));
       if (node.isDirectory) whole.append(contents(node, "", select(selection)));
       return Buffer.from(whole.digest()).toString("hex");
     },
   };
+}
+
+function timeOf({ stat }: TreeNode, epoch: number): string {
+  return String(Math.min(stat.mtimeSec, epoch));
 }
 
 function select(filter: TreeFilter | undefined): Selected | undefined {
@@ -181,8 +193,7 @@ function createReader(linux: Linux, tree: FileTree) {
         digest = hash.digest() as Uint8Array;
       }
       node.stat = stat; // what the digest is of
-      tree.index?.put(stat, digest, readAt);
-      known.set(node, digest);
+      if (tree.index?.put(stat, digest, readAt) !== true) known.set(node, digest);
       return digest;
     } finally {
       linux.close(fd);

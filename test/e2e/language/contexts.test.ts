@@ -103,6 +103,24 @@ e2e(
       expect(await built(slipway, ["-f", "other/My.Dockerfile", `${url}/repo.git#v1`])).toEqual({
         "from-other": "file 644 0:0 a",
       });
+
+      // The image is as old as its source.
+      const created = async (...args: string[]): Promise<number> => {
+        await slipway.run(["build", "-t", "dated", "-f", "-", ...args], {
+          input: "FROM scratch AS dated\nADD --keep-git-dir=false $URL /\nFROM scratch\nCOPY . /\n".replace(
+            "$URL",
+            `${url}/repo.git#v1`,
+          ),
+        });
+        const [image] = JSON.parse(await slipway.text("image", "inspect", "dated"));
+        return Date.parse(image.Created) / 1000;
+      };
+      const committed = Number(sh(join(directory, "repo"), "git log -1 --format=%ct v1"));
+      const source = `${url}/repo.git#v1`;
+      expect(await created("--source-date-epoch", "context", source)).toBe(committed);
+      expect(await created("--build-arg", "SOURCE_DATE_EPOCH=dated", source)).toBe(committed);
+      expect(await created("--build-context", `src=${source}`, "--source-date-epoch=src", "c")).toBe(committed);
+      expect(await created("--source-date-epoch", "86400", "--build-arg", "SOURCE_DATE_EPOCH=1", "c")).toBe(86400);
     });
 
     const refused = async (args: string[], input = ""): Promise<string> =>
