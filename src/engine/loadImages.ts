@@ -11,7 +11,8 @@ import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
 import type { Lease } from "../store/Store.ts";
 import { reproducible } from "../store/storeImage.ts";
 import type { Engine } from "./Engine.ts";
-import { fetchImage, type ImageSource } from "./pull.ts";
+import type { ImageSource } from "./fetchBlob.ts";
+import { fetchImage } from "./pull.ts";
 
 export interface LoadOptions {
   /** Archive or directory; standard input where absent. */

@@ -84,7 +84,7 @@ export function reproducible(store: Store, diffID: Digest, digest: Digest): Comp
   return usual.find((each) => store.layers.form(diffID, compressionKey(each))?.digest === digest);
 }
 
-/** In the form that the store has, if that will do. */
+/** A layer of the store in the form that the store has, if that will do. */
 export function storeLayer(store: Store, diffID: Digest, form: StoreForm = {}): Layer {
   const compression = form.compression ?? { format: "gzip" };
   const wanted = layerMediaType(compression);
