@@ -172,11 +172,11 @@ async function buildImage(
     const solved = await solve(graph, { ...context, ...caches?.context });
     contexts.save();
 
-    const assembled = assembleConfig(graph, solved.target.layers, solved.results, epoch);
-    const config = {
-      ...(options.squash === true ? await squashed(engine, graph, assembled, lease) : assembled),
+    const assembled = {
+      ...assembleConfig(graph, solved.target.layers, solved.results, epoch),
       ...caches?.inline(solved.target.layers),
     };
+    const config = options.squash === true ? await squashed(engine, graph, assembled, lease) : assembled;
     const dated = epoch === undefined ? {} : { epoch };
     const result = { config, platform: graph.target.platform, tags, ...dated };
     const { imageID, stored, metadata } = await exportResult(engine, result, {
