@@ -44,6 +44,52 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/logout.ts"),
   },
   {
+    name: "manifest create",
+    summary: "Make and push lists of images of several platforms: `manifest annotate`, `inspect`, `push`, `rm`",
+    aliases: [],
+    load: () => import("./commands/manifestCreate.ts"),
+  },
+  {
+    name: "manifest annotate",
+    summary: "Say which platform an image of a manifest list is for",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/manifestAnnotate.ts"),
+  },
+  {
+    name: "manifest inspect",
+    summary: "Show a manifest list, or a manifest of a registry",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/manifestInspect.ts"),
+  },
+  {
+    name: "manifest push",
+    summary: "Upload a manifest list",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/manifestPush.ts"),
+  },
+  {
+    name: "manifest rm",
+    summary: "Forget manifest lists",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/manifestRm.ts"),
+  },
+  {
+    name: "imagetools create",
+    summary: "Make one image of several platforms from images of registries",
+    aliases: ["buildx imagetools create"],
+    load: () => import("./commands/imagetoolsCreate.ts"),
+  },
+  {
+    name: "imagetools inspect",
+    summary: "Show what a registry has under a name",
+    aliases: ["buildx imagetools inspect"],
+    load: () => import("./commands/imagetoolsInspect.ts"),
+  },
+  {
     name: "images",
     summary: "List images",
     aliases: ["image ls", "image list"],
@@ -470,7 +516,7 @@ export const commandTable: readonly CommandEntry[] = [
 
 /** The command that the words begin with, the longest spelling first, and how many words it took. */
 export function findCommand(words: readonly string[]): { entry: CommandEntry; words: number } | undefined {
-  for (const count of [2, 1]) {
+  for (const count of [3, 2, 1]) {
     if (words.length < count) continue;
     const spelled = words.slice(0, count).join(" ");
     const entry = commandTable.find((each) => each.name === spelled || each.aliases.includes(spelled));

@@ -80,6 +80,8 @@ export interface BuildOptions {
   shmSize?: number;
   /** As `--ulimit` says them. */
   ulimits?: string[];
+  /** Everything above the base image becomes one layer. */
+  squash?: boolean;
   /** Where the result goes: the store where nothing is said. */
   outputs?: OutputSpec[];
 }

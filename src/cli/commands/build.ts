@@ -85,7 +85,7 @@ export const command: Command = {
     sbom: later("attestations come in a later version"),
     provenance: later("attestations come in a later version"),
     "metadata-file": { type: "string", help: "File that gets what is known of the result, as JSON" },
-    squash: { type: "bool", help: "", unsupported: "it comes in a later version" },
+    squash: { type: "bool", help: "Make one layer of all that the build adds to its base image" },
     annotation: { type: "list", help: "Annotation of the image, [LEVEL:]KEY=VALUE" },
     policy: later("source policies come in a later version"),
     builder: later("there is one builder, this program"),
@@ -123,6 +123,7 @@ export const command: Command = {
       ...(await caches(call)),
       verifyReproducible: flag(call, "verify-reproducible"),
       failOnMiss: flag(call, "fail-on-miss"),
+      squash: flag(call, "squash"),
       ...given("shellOnError", shellOnError(text(call, "on-error"))),
       allow: list(call, "allow")
         .flatMap((each) => each.split(","))

@@ -198,12 +198,18 @@ e2e(
       stdout: "pipe",
       stderr: "ignore",
     });
+    let shown = "";
+    const read = (async () => {
+      for await (const chunk of follow.stdout) shown += new TextDecoder().decode(chunk);
+    })();
+    await until(() => shown === "line 200\n");
     await slipway.run(["exec", "chatty", "sh", "-c", "for i in $(seq 1 200); do echo more $i; done > /proc/1/fd/1"]);
     await Bun.sleep(1500);
     await slipway.run(["exec", "chatty", "sh", "-c", "echo the end > /proc/1/fd/1"]);
     await Bun.sleep(300);
     await slipway.run(["stop", "-t", "0", "chatty"]);
-    const followed = (await new Response(follow.stdout).text()).trim().split("\n");
+    await read;
+    const followed = shown.trim().split("\n");
     expect([followed[0], followed.length, followed.at(-1)]).toEqual(["line 200", 202, "the end"]);
 
     await slipway.run([
