@@ -4,6 +4,7 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag } from "../Command.ts";
 import { humanSize } from "../render/humanSize.ts";
 import { ownStreams } from "../streams.ts";
+import { isTerminal } from "../isTerminal.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|- | SRC_PATH|- CONTAINER:DEST_PATH",
@@ -30,8 +31,7 @@ export const command: Command = {
     const engine = await call.engine();
     let bytes: number;
     if (source.container !== undefined) {
-      if (to === "-" && process.stdout.isTTY === true)
-        throw new SlipwayError("USAGE", "refusing to write a tar to a terminal");
+      if (to === "-" && isTerminal(1)) throw new SlipwayError("USAGE", "refusing to write a tar to a terminal");
       const { stdout } = ownStreams({ interactive: false, tty: false });
       bytes = await copyFromContainer(engine, named, to === "-" ? stdout : destination.path, options);
     } else bytes = await copyToContainer(engine, from === "-" ? Bun.stdin.stream() : source.path, named, options);

@@ -3,6 +3,7 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag, text } from "../Command.ts";
 import { createFlags, createOptions } from "../createFlags.ts";
 import { ownStreams } from "../streams.ts";
+import { isTerminal } from "../isTerminal.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
@@ -19,7 +20,7 @@ export const command: Command = {
   async run(call) {
     const options = createOptions(call);
     const detached = flag(call, "detach");
-    if (options.tty && options.interactive && !detached && process.stdin.isTTY !== true) {
+    if (options.tty && options.interactive && !detached && !isTerminal(0)) {
       throw new SlipwayError("NO_TERMINAL", "the input device is not a TTY", {
         hint: "Leave out -t when standard input is no terminal.",
         exitCode: 125,
@@ -64,7 +65,7 @@ async function pulling(
       call.err(`Unable to find image '${event.reference}' locally\n`);
       progress = createPullProgress({
         write: call.err,
-        ...(process.stderr.isTTY === true ? { size: terminalSize(2) } : {}),
+        ...(isTerminal(2) ? { size: terminalSize(2, call.linux()) } : {}),
       });
     }
     progress?.event(event);
