@@ -28,6 +28,7 @@ const packages = {
     { names: ["mmdebstrap"], files: program("mmdebstrap") },
     { names: ["debian-archive-keyring"], files: ["/usr/share/keyrings/debian-archive-keyring.gpg"] },
     { names: ["xz-utils"], files: program("xz") },
+    { names: ["bzip2"], files: program("bzip2") },
     { names: ["zstd"], files: program("zstd") },
     { names: ["tar"], files: program("tar") },
   ],

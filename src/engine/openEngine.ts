@@ -20,15 +20,21 @@ export interface OpenEngineOptions {
   flags: { root?: string; runtime?: string };
   /** {@link Engine.beginAnew} */
   beginAnew?: (() => never) | undefined;
+  linux?: Linux;
 }
 
 /**
  * Reads the configuration, opens the store, removes what killed processes left in it, and looks after what the machine's last stop may have
  * cost. The caller closes `engine.store`.
  */
-export async function openEngine({ emit, signal, flags, beginAnew }: OpenEngineOptions): Promise<Engine> {
+export async function openEngine({
+  emit,
+  signal,
+  flags,
+  beginAnew,
+  linux = createLinux(),
+}: OpenEngineOptions): Promise<Engine> {
   const config = loadConfig(process.env, userId(), flags);
-  const linux = createLinux();
   // The machine's mounts are not the user's to add to. All that is started from here on is in this namespace of mounts, or in one made from it.
   if (process.env[USER_VARIABLE] !== undefined && inUserNamespace()) linux.unshare(CLONE_NEWNS);
   if (beginAnew !== undefined) return openOutside({ emit, signal, config, linux, beginAnew });

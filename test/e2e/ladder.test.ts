@@ -58,9 +58,9 @@ for (const rung of [rungs.root, rungs.namespace]) {
       expect(stderr.match(/load build definition/g)?.length).toBe(1);
       expect(stderr.match(/CACHED/g)?.length).toBe(cached ? 13 : 12);
     }
-    expect(
-      await slipway.text("builds", "--format", "{{.Status}}").then((all) => new Set(all.split("\n"))),
-    ).toEqual(new Set(["done"]));
+    expect(await slipway.text("builds", "--format", "{{.Status}}").then((all) => new Set(all.split("\n")))).toEqual(
+      new Set(["done"]),
+    );
     expect((await savedImage(slipway, "built")).config).toEqual(image.config);
   });
 

@@ -3,6 +3,7 @@ import { flag, text } from "../Command.ts";
 import { registryAccess, registryFlags } from "../registryFlags.ts";
 import { userId } from "../../linux/userNamespace.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
+import { isTerminal } from "../isTerminal.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] [SERVER]",
@@ -73,7 +74,7 @@ async function givenCredentials(call: Call): Promise<{ username: string; passwor
 async function askedCredentials(call: Call): Promise<{ username: string; password: string }> {
   let username = text(call, "username");
   let password = text(call, "password");
-  if (process.stdin.isTTY !== true)
+  if (!isTerminal(0))
     throw new SlipwayError("USAGE", "Cannot perform an interactive login from a non TTY device", {
       hint: "Use --username and --password-stdin.",
     });
