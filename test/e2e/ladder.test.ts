@@ -76,12 +76,19 @@ for (const rung of [rungs.root, rungs.namespace]) {
     );
     expect(await slipway.text("exec", "-u", "guest", "cc", "id", "-u")).toBe("405");
     expect(await slipway.text("logs", "cc")).toBe("begun");
+    await slipway.run(["cp", "cc:/pid", "."]);
+    expect(statSync(join(slipway.directory, "pid")).isFile()).toBe(true);
     expect(await slipway.text("diff", "cc")).toContain("A /pid");
     await slipway.run(["commit", "cc", "committed"]);
     await slipway.run(["stop", "-t", "0", "cc"]);
     expect(await slipway.text("ps", "-a", "--format", "{{.Names}} {{.Status}}")).toStartWith("cc Exited (137)");
     await slipway.run(["rm", "cc"]);
     expect(await run("committed", "stat", "-c", "%u:%g", "/pid")).toBe("12:12");
+    const pushed = `${slipway.hub.host}/ladder/committed:latest`;
+    await slipway.run(["tag", "committed", pushed]);
+    await slipway.run(["push", "-q", pushed]);
+    await slipway.run(["rmi", "-f", pushed, "committed"]);
+    expect(await run(pushed, "stat", "-c", "%u:%g", "/pid")).toBe("12:12");
     await slipway.run(["system", "prune", "-af", "--volumes"]);
     await slipway.run(["volume", "prune", "-af"]);
     for (const place of ["layers", "containers", "volumes", "tmp"])
@@ -147,6 +154,10 @@ onRung(
     await slipway.run(["unshare", "no-such-program"], { exit: 127 });
     await slipway.run(["unshare", "sh", "-c", "echo >/etc/slipway-test-file"], { exit: "any" });
     expect(existsSync("/etc/slipway-test-file")).toBe(false);
+    const limited = await slipway.run(["run", "--rm", "--network=host", "-m", "64m", "alpine", "true"], { exit: 125 });
+    expect(limited.stderr).toMatch(/control groups.*\nThey need root/);
+    const alone = await slipway.run(["run", "--rm", "alpine", "true"]);
+    expect(alone.stderr).toContain("cannot have a bridge network (only root may change the host's network)");
     const { Isolation } = JSON.parse(await slipway.text("info", "--format", "json"));
     expect(Isolation).toEqual({ name: "namespace", how: expect.stringContaining("65537 ids") });
   },
