@@ -87,11 +87,13 @@ function probeKey(candidates: string[]): string {
   });
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   const user = inUserNamespace() ? mappedIds().map(({ outside, length }) => `${outside}+${length}`) : [];
-  return ["runtime 3", boot, String(process.getuid?.()), ...user, ...programs].join(" "); // 3: form of the record, and what is asked
+  return ["runtime 4", boot, String(process.getuid?.()), ...user, ...programs].join(" "); // 4: form of the record, and what is asked
 }
 
 function waysOf(path: string): Pick<Runtime, "cgroups" | "cgroupView">[] {
   const asIs = { cgroups: true, cgroupView: false };
+  // Root of a user namespace owns no control groups. Runtimes pass over that without a word, and over limits with it: we make none, and say so.
+  if (inUserNamespace()) return [false, true].map((cgroupView) => ({ cgroups: false, cgroupView }));
   if (basename(path) !== "crun") return [asIs];
   return [asIs, { cgroups: false, cgroupView: true }];
 }

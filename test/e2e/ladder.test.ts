@@ -156,6 +156,12 @@ onRung(
     expect(existsSync("/etc/slipway-test-file")).toBe(false);
     const limited = await slipway.run(["run", "--rm", "--network=host", "-m", "64m", "alpine", "true"], { exit: 125 });
     expect(limited.stderr).toMatch(/control groups.*\nThey need root/);
+    // runc would pass over a limit that it cannot have.
+    if (Bun.which("runc") !== null) {
+      const runc = ["--runtime=runc", "run", "--rm", "--network=host"];
+      expect(await slipway.text(...runc, "alpine", "id", "-u")).toBe("0");
+      await slipway.run([...runc, "-m", "64m", "alpine", "true"], { exit: 125 });
+    }
     const alone = await slipway.run(["run", "--rm", "alpine", "true"]);
     expect(alone.stderr).toContain("cannot have a bridge network (only root may change the host's network)");
     const { Isolation } = JSON.parse(await slipway.text("info", "--format", "json"));
