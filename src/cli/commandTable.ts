@@ -44,6 +44,12 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/logout.ts"),
   },
   {
+    name: "registry serve",
+    summary: "Serve the images of the store by the registry protocol",
+    aliases: [],
+    load: () => import("./commands/registryServe.ts"),
+  },
+  {
     name: "images",
     summary: "List images",
     aliases: ["image ls", "image list"],
