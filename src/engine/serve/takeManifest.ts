@@ -1,3 +1,5 @@
+import { verified } from "../../image/verified.ts";
+import { decompressStream } from "../../layer/decompressStream.ts";
 import { type Descriptor, mediaTypes, ociTypeOf } from "../../oci/descriptor.ts";
 import { type Digest, sha256 } from "../../oci/digest.ts";
 import type { ImageConfig } from "../../oci/config.ts";
@@ -172,6 +174,18 @@ export async function takeManifest(
     }
   }
 
+  /** A layer that is here is not unpacked again: that a blob is it has to be seen, or it would be given out as it from then on. */
+  async function proveForms({ config, layers }: Manifest): Promise<void> {
+    const { diff_ids } = parseConfig(store.blobs.read(config.digest), repository).rootfs;
+    for (const [i, { digest: blob, urls = [] }] of layers.entries()) {
+      const diffID = diff_ids[i];
+      if (diffID === undefined || urls.length > 0 || store.layers.get(diffID) === undefined) continue;
+      if (store.layers.blobs(diffID).some((form) => form.digest === blob)) continue;
+      const tar = verified(decompressStream(Bun.file(store.blobs.path(blob)).stream()), { digest: diffID });
+      for await (const _ of tar);
+    }
+  }
+
   async function unpack(of: { digest: Digest; manifest: Manifest }): Promise<Digest> {
     const raw = store.blobs.read(of.digest);
     const source: ImageSource = {
@@ -182,6 +196,7 @@ export async function takeManifest(
     };
     const top = await source.manifest("", of.digest);
     try {
+      await proveForms(of.manifest);
       const { id } = await fetchImage(engine, source, { path: "", canonical: repository }, { top, lease });
       return id;
     } catch (error) {
