@@ -50,6 +50,52 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/registryServe.ts"),
   },
   {
+    name: "manifest create",
+    summary: "Make and push lists of images of several platforms: `manifest annotate`, `inspect`, `push`, `rm`",
+    aliases: [],
+    load: () => import("./commands/manifestCreate.ts"),
+  },
+  {
+    name: "manifest annotate",
+    summary: "Say which platform an image of a manifest list is for",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/manifestAnnotate.ts"),
+  },
+  {
+    name: "manifest inspect",
+    summary: "Show a manifest list, or a manifest of a registry",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/manifestInspect.ts"),
+  },
+  {
+    name: "manifest push",
+    summary: "Upload a manifest list",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/manifestPush.ts"),
+  },
+  {
+    name: "manifest rm",
+    summary: "Forget manifest lists",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/manifestRm.ts"),
+  },
+  {
+    name: "imagetools create",
+    summary: "Make one image of several platforms from images of registries",
+    aliases: ["buildx imagetools create"],
+    load: () => import("./commands/imagetoolsCreate.ts"),
+  },
+  {
+    name: "imagetools inspect",
+    summary: "Show what a registry has under a name",
+    aliases: ["buildx imagetools inspect"],
+    load: () => import("./commands/imagetoolsInspect.ts"),
+  },
+  {
     name: "images",
     summary: "List images",
     aliases: ["image ls", "image list"],
@@ -156,6 +202,102 @@ export const commandTable: readonly CommandEntry[] = [
     summary: "Wait until containers end, and print their exit codes",
     aliases: ["container wait"],
     load: () => import("./commands/wait.ts"),
+  },
+  {
+    name: "pause",
+    summary: "Stop all processes of containers where they are",
+    aliases: ["container pause"],
+    load: () => import("./commands/pause.ts"),
+  },
+  {
+    name: "unpause",
+    summary: "Let the processes of paused containers go on",
+    aliases: ["container unpause"],
+    load: () => import("./commands/unpause.ts"),
+  },
+  {
+    name: "rename",
+    summary: "Give a container another name",
+    aliases: ["container rename"],
+    load: () => import("./commands/rename.ts"),
+  },
+  {
+    name: "update",
+    summary: "Change limits and restart policy of containers",
+    aliases: ["container update"],
+    load: () => import("./commands/update.ts"),
+  },
+  {
+    name: "top",
+    summary: "Show the processes of a container",
+    aliases: ["container top"],
+    load: () => import("./commands/top.ts"),
+  },
+  {
+    name: "stats",
+    summary: "Show what containers use",
+    aliases: ["container stats"],
+    load: () => import("./commands/stats.ts"),
+  },
+  {
+    name: "cp",
+    summary: "Copy files between a container and here",
+    aliases: ["container cp"],
+    load: () => import("./commands/cp.ts"),
+  },
+  {
+    name: "events",
+    summary: "Show what happens to containers, images and volumes",
+    aliases: ["system events"],
+    load: () => import("./commands/events.ts"),
+  },
+  {
+    name: "volume ls",
+    summary: "List volumes; `volume create`, `volume inspect`, `volume rm`",
+    aliases: ["volume list"],
+    load: () => import("./commands/volume.ts"),
+  },
+  {
+    name: "volume create",
+    summary: "Make a volume",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/volumeCreate.ts"),
+  },
+  {
+    name: "volume inspect",
+    summary: "Show all about volumes as JSON",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/volumeInspect.ts"),
+  },
+  {
+    name: "volume rm",
+    summary: "Remove volumes",
+    aliases: ["volume remove"],
+    hidden: true,
+    load: () => import("./commands/volumeRm.ts"),
+  },
+  {
+    name: "healthcheck run",
+    summary: "Run a container's health check now",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/healthcheckRun.ts"),
+  },
+  {
+    name: "container ended",
+    summary: "What a container's monitor runs when it has ended",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/containerEnded.ts"),
+  },
+  {
+    name: "container check",
+    summary: "What a container's watcher runs for its health check",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/containerCheck.ts"),
   },
   {
     name: "diff",
@@ -380,7 +522,7 @@ export const commandTable: readonly CommandEntry[] = [
 
 /** The command that the words begin with, the longest spelling first, and how many words it took. */
 export function findCommand(words: readonly string[]): { entry: CommandEntry; words: number } | undefined {
-  for (const count of [2, 1]) {
+  for (const count of [3, 2, 1]) {
     if (words.length < count) continue;
     const spelled = words.slice(0, count).join(" ");
     const entry = commandTable.find((each) => each.name === spelled || each.aliases.includes(spelled));

@@ -9,6 +9,7 @@ import type { CacheExport, CacheImport } from "./cache/CacheSpec.ts";
 import type { CacheSettings } from "./cacheLimits.ts";
 import type { NetworkAttachment } from "./networkRecords.ts";
 import type { Emit } from "./events.ts";
+import type { RunSettings } from "./RunSettings.ts";
 import type { OutputSpec } from "./outputs/OutputSpec.ts";
 
 /**
@@ -79,6 +80,8 @@ export interface BuildOptions {
   shmSize?: number;
   /** As `--ulimit` says them. */
   ulimits?: string[];
+  /** Everything above the base image becomes one layer. */
+  squash?: boolean;
   /** Where the result goes: the store where nothing is said. */
   outputs?: OutputSpec[];
 }
@@ -173,7 +176,7 @@ export type { ContainerRecord, ImageConfig, ImageRecord };
 
 // containers ------------------------------------------------------------------------------------------------------------
 
-export interface CreateOptions {
+export interface CreateOptions extends RunSettings {
   image: string;
   name?: string;
   /** Replaces the image's Cmd. */
@@ -237,6 +240,8 @@ export interface ExecOptions {
   interactive: boolean;
   privileged: boolean;
   detach: boolean;
+  /** Milliseconds after which it is ended, with the error `EXEC_TIMEOUT`. */
+  timeoutMs?: number;
 }
 
 export interface ContainerSummary extends ContainerRecord {

@@ -7,6 +7,7 @@ import type { BaseImage, ResolveImage } from "../plan/graph.ts";
 import type { ImageRecord, Lease } from "../store/Store.ts";
 import type { BuildContexts } from "./contexts/buildContexts.ts";
 import type { BuildOptions, Engine } from "./Engine.ts";
+import type { RemoteBases } from "./remoteBases.ts";
 import { findImage } from "./resolveImage.ts";
 import type { Status, Vertices } from "./vertices.ts";
 
@@ -14,9 +15,15 @@ import type { Status, Vertices } from "./vertices.ts";
 export function createBaseResolver(
   engine: Engine,
   options: BuildOptions,
-  work: { vertices: Vertices; lease: Lease; layouts: BuildContexts["layouts"] },
+  work: {
+    vertices: Vertices;
+    lease: Lease;
+    layouts: BuildContexts["layouts"];
+    /** Takes the images that are not here: their layers come when a step needs them. All come at once where it is absent. */
+    remote?: RemoteBases;
+  },
 ): ResolveImage {
-  const { vertices, lease, layouts } = work;
+  const { vertices, lease, layouts, remote } = work;
   const known = new Map<string, Promise<BaseImage>>();
   return (reference, platform) => {
     const layout = layouts.get(reference);
@@ -30,7 +37,7 @@ export function createBaseResolver(
     let found = known.get(key);
     if (found === undefined) {
       found = vertices.internal(`[internal] load metadata for ${canonical}`, (status) =>
-        baseImage(engine, options, { reference: canonical, platform, lease }, status),
+        baseImage(engine, options, { reference: canonical, platform, lease, remote }, status),
       );
       known.set(key, found);
     }
@@ -41,12 +48,21 @@ export function createBaseResolver(
 async function baseImage(
   engine: Engine,
   options: BuildOptions,
-  { reference, platform, lease }: { reference: string; platform: Platform; lease: Lease },
+  {
+    reference,
+    platform,
+    lease,
+    remote,
+  }: { reference: string; platform: Platform; lease: Lease; remote: RemoteBases | undefined },
   status: Status,
 ): Promise<BaseImage> {
   for (;;) {
-    const record =
-      localImage(engine, options, reference, platform) ?? (await pulled(engine, reference, platform, status));
+    const local = localImage(engine, options, reference, platform);
+    if (local === undefined && remote !== undefined) {
+      const { id, config } = await remote.resolve(reference, platform);
+      return { reference, imageID: id, config, platform: platformOf({ config }) };
+    }
+    const record = local ?? (await pulled(engine, reference, platform, status));
     // Somebody may have removed it meanwhile.
     if (record !== undefined && hold(engine, record, lease)) return baseOf(reference, record);
   }
@@ -142,7 +158,7 @@ async function pulled(
 }
 
 /** The engine with what a pull tells as lines of one step. */
-function quiet(engine: Engine, status: Status): Engine {
+export function quiet(engine: Engine, status: Status): Engine {
   return {
     ...engine,
     emit: (event) => {

@@ -8,22 +8,22 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Platform } from "../oci/platform.ts";
 import type { BuildCaches } from "./cache/buildCaches.ts";
 import { parseBool } from "../dockerfile/parseBool.ts";
-import type { Graph, ResolveImage, StepID } from "../plan/graph.ts";
+import type { Graph, ImageStep, ResolveImage, StepID } from "../plan/graph.ts";
 import { planBuild } from "../plan/plan.ts";
 import { parseUlimits } from "../runtime/rlimits.ts";
 import { createSshAgents } from "../runtime/sshAgents.ts";
 import { createSemaphore } from "../solve/semaphore.ts";
 import type { Sandbox, SecretSource, SolveContext, StepResult } from "../solve/SolveContext.ts";
 import { solve } from "../solve/solve.ts";
-import { stepNetwork } from "./networkStep.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
-import { createBaseResolver } from "./baseImages.ts";
+import { createBaseResolver, quiet } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
 import { type BuildRecorder, startBuildRecord } from "./buildRecords.ts";
 import { buildViolations } from "./buildViolations.ts";
+import type { Lease } from "../store/Store.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
 import { exportResult } from "./outputs/exportResult.ts";
-import { defaultForm } from "./outputs/OutputSpec.ts";
+import { defaultForm, type OutputSpec, takesRemoteLayers } from "./outputs/OutputSpec.ts";
 import { planOptions } from "./planOptions.ts";
 import { sourceDateEpoch } from "./sourceDateEpoch.ts";
 import { createVertices, type Vertices } from "./vertices.ts";
@@ -53,7 +53,8 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Buil
     try {
       const result = await buildImage(recorded, given, { tags, sandbox, bases, recorder });
       recorder.finish({ imageID: result.imageID });
-      return result;
+      // buildx: builder, node, and the build's own name.
+      return { ...result, metadata: { ...result.metadata, "buildx.build.ref": `default/default/${recorder.id}` } };
     } catch (error) {
       recorder.finish({ error, canceled: engine.signal.aborted });
       throw error;
@@ -93,8 +94,24 @@ async function buildImage(
   try {
     const contexts = await openContexts(engine, options, { lease, vertices });
     const source = contexts.dockerfile;
+    const outputs: OutputSpec[] = options.outputs ?? [{ type: "image", names: tags, form: defaultForm() }];
+    // What only goes to a registry that has the base needs none of the base's bytes here.
+    const remote = mayLeaveBases(options, outputs)
+      ? (await import("./remoteBases.ts")).createRemoteBases(engine, {
+          lease,
+          pulling: (reference, work) =>
+            vertices.internal(`[internal] pull ${reference}`, (status) => work(quiet(engine, status))),
+        })
+      : undefined;
     const dockerfile = parseDockerfile(source.text, { file: source.name });
-    const resolveImage = bases(createBaseResolver(engine, options, { vertices, lease, layouts: contexts.layouts }));
+    const resolveImage = bases(
+      createBaseResolver(engine, options, {
+        vertices,
+        lease,
+        layouts: contexts.layouts,
+        ...(remote === undefined ? {} : { remote }),
+      }),
+    );
     const asked = planOptions(options, contexts);
     const { epoch, text } = await sourceDateEpoch(dockerfile, asked, {
       resolveImage,
@@ -109,13 +126,14 @@ async function buildImage(
     });
     const buildArgs = text === undefined ? options.buildArgs : { ...options.buildArgs, SOURCE_DATE_EPOCH: text };
     const graph = await planBuild(dockerfile, { ...asked, buildArgs }, resolveImage);
-    // Base images are in the store by now, so that what they set is known.
+    // Base images are in the store by now, or known, so that what they set is.
     const warnings = buildViolations(engine, options, {
       dockerfile,
       file: source.name,
       ignorePatterns: contexts.ignore.patterns,
       allStages: false,
       named: contexts.named,
+      ...(remote === undefined ? {} : { remote: remote.config }),
     });
     recorder?.graph(graph.steps);
     vertices.plan(graph.steps);
@@ -131,6 +149,7 @@ async function buildImage(
       signal,
       emit: (event) => vertices.solving(event),
       slots: createSemaphore(options.jobs ?? navigator.hardwareConcurrency),
+      fetchLayers: async (layers) => remote?.fetch(layers),
       openContext: contexts.open,
       failOnMiss: options.failOnMiss ?? false,
       ...(options.shellOnError === undefined ? {} : { shellOnError: options.shellOnError }),
@@ -140,7 +159,7 @@ async function buildImage(
       addHosts: options.addHosts,
       project: contexts.project,
       ...(epoch === undefined ? {} : { epoch }),
-      network: stepNetwork(engine, options.network),
+      network: await networkOf(engine, options.network),
       machine: {
         rlimits: parseUlimits(options.ulimits ?? []),
         ...(options.shmSize === undefined ? {} : { shmSize: options.shmSize }),
@@ -151,16 +170,18 @@ async function buildImage(
     const solved = await solve(graph, { ...context, ...caches?.context });
     contexts.save();
 
-    const config = {
+    const assembled = {
       ...assembleConfig(graph, solved.target.layers, solved.results, epoch),
       ...caches?.inline(solved.target.layers),
     };
+    const config = options.squash === true ? await squashed(engine, graph, assembled, lease) : assembled;
     const dated = epoch === undefined ? {} : { epoch };
     const result = { config, platform: graph.target.platform, tags, ...dated };
     const { imageID, stored, metadata } = await exportResult(engine, result, {
-      outputs: options.outputs ?? [{ type: "image", names: tags, form: defaultForm() }],
+      outputs,
       vertices,
       lease,
+      ...(remote === undefined ? {} : { remote }),
     });
     await caches?.save(solved.target.layers);
     return {
@@ -177,6 +198,42 @@ async function buildImage(
     lease.release();
     store.cache.recordUses();
   }
+}
+
+/** What the target adds to its base image in one layer. */
+async function squashed(engine: Engine, graph: Graph, config: ImageConfig, lease: Lease): Promise<ImageConfig> {
+  const [{ squashConfig }, { sha256 }, { serializeConfig }] = await Promise.all([
+    import("./outputs/squashLayers.ts"),
+    import("../oci/digest.ts"),
+    import("../store/putImage.ts"),
+  ]);
+  const { diff_ids } = config.rootfs;
+  const base = graph.steps
+    .filter((step) => step.kind === "image" && step.layers.every((diffID, i) => diff_ids[i] === diffID))
+    .reduce<ImageStep | undefined>((best, step) => {
+      const image = step as ImageStep;
+      return image.layers.length > (best?.layers.length ?? 0) ? image : best;
+    }, undefined);
+  return squashConfig(engine, config, {
+    kept: base?.layers.length ?? 0,
+    baseID: base?.imageID,
+    imageID: sha256(serializeConfig(config)),
+    lease,
+  });
+}
+
+/** Whether what the build gives, and what else is made of its layers, makes do with layers of a base that are in a registry. */
+function mayLeaveBases(options: BuildOptions, outputs: readonly OutputSpec[]): boolean {
+  const caches = (options.cacheFrom?.length ?? 0) + (options.cacheTo?.length ?? 0);
+  if (options.buildArgs.BUILDKIT_INLINE_CACHE !== undefined) return false;
+  return outputs.every(takesRemoteLayers) && caches === 0 && !options.squash && !options.verifyReproducible;
+}
+
+/** What needs no networks of ours is said without them. */
+async function networkOf(engine: Engine, name = "default"): Promise<SolveContext["network"]> {
+  if (name === "default" || name === "none" || name === "host") return name;
+  const { stepNetwork } = await import("./networkStep.ts");
+  return stepNetwork(engine, name);
 }
 
 /** The build's caches beside the store's, where it asks for some. */

@@ -24,6 +24,8 @@ export function buildViolations(
     ignorePatterns: readonly string[];
     allStages: boolean;
     named?: Record<string, NamedContext>;
+    /** Of a base image that is not in the store. */
+    remote?: (reference: string) => ImageConfig | undefined;
   },
 ): Violation[] {
   const buildArgs = new Map<string, string>();
@@ -37,7 +39,7 @@ export function buildViolations(
       ...(options.target === undefined ? {} : { target: options.target }),
       allStages: subject.allStages,
       ignorePatterns: subject.ignorePatterns,
-      image: (reference) => checkedImage(engine, reference),
+      image: (reference) => checkedImage(engine, reference, subject.remote),
       hasNamedContext: (name) =>
         findNamedContext({ buildPlatform: hostPlatform(), namedContexts: subject.named ?? {} }, name) !== undefined,
     },
@@ -47,8 +49,13 @@ export function buildViolations(
   return report.violations;
 }
 
-function checkedImage(engine: Engine, reference: string): CheckedImage | undefined {
-  const config: ImageConfig | undefined = findImage(engine, parseReference(reference).canonical)?.config;
+function checkedImage(
+  engine: Engine,
+  reference: string,
+  remote: (reference: string) => ImageConfig | undefined = () => undefined,
+): CheckedImage | undefined {
+  const { canonical } = parseReference(reference);
+  const config = remote(canonical) ?? findImage(engine, canonical)?.config;
   if (config === undefined) return undefined;
   return {
     platform: {

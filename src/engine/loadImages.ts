@@ -4,11 +4,15 @@ import { formatFullPlatform, parsePlatform } from "../oci/platform.ts";
 import { matchesPlatform } from "../oci/platformMatch.ts";
 import type { Digest } from "../oci/digest.ts";
 import { sha256 } from "../oci/digest.ts";
+import type { Manifest } from "../oci/manifest.ts";
+import { parseManifest } from "../oci/parseManifest.ts";
 import { parseReference } from "../oci/reference.ts";
 import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
 import type { Lease } from "../store/Store.ts";
+import { reproducible } from "../store/storeImage.ts";
 import type { Engine } from "./Engine.ts";
-import { fetchImage, type ImageSource } from "./pull.ts";
+import type { ImageSource } from "./fetchBlob.ts";
+import { fetchImage } from "./pull.ts";
 
 export interface LoadOptions {
   /** Archive or directory; standard input where absent. */
@@ -142,6 +146,8 @@ async function load(
     { path: "", canonical: label },
     { top, lease, ...(wanted === undefined ? {} : { platform: formatFullPlatform(wanted) }) },
   );
+  if (genuine)
+    await keepBlobs(engine, source, { manifest: store.blobs.read(digest), diffIDs: config.rootfs.diff_ids, lease });
   const own = {
     os: config.os,
     architecture: config.architecture,
@@ -160,4 +166,19 @@ async function load(
     }
   });
   return { id, names, renamed };
+}
+
+/** A layer that was here before was not read: its blob is kept as well, so that the image leaves by the digest that it came by. */
+async function keepBlobs(
+  { store }: Engine,
+  source: ImageSource,
+  { manifest, diffIDs, lease }: { manifest: Uint8Array; diffIDs: Digest[]; lease: Lease },
+): Promise<void> {
+  const { layers } = parseManifest(manifest) as Manifest;
+  for (const [i, blob] of layers.entries()) {
+    const diffID = diffIDs[i] as Digest;
+    if (store.blobs.has(blob.digest) || reproducible(store, diffID, blob.digest) !== undefined) continue;
+    await store.blobs.ingest(await source.blob("", blob), blob, { lease });
+    store.layers.addBlob(diffID, blob);
+  }
 }

@@ -1,18 +1,18 @@
 import type { Image } from "../image/Image.ts";
 import type { Layer } from "../image/Layer.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
+import { type Descriptor, mediaTypes } from "../oci/descriptor.ts";
 import { type Digest, sha256 } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { normalizePlatform, parsePlatform } from "../oci/platform.ts";
 import { matchesPlatform } from "../oci/platformMatch.ts";
-import { familiarName, normalizeReference, parseReference } from "../oci/reference.ts";
-import { SlipwayError } from "../oci/SlipwayError.ts";
+import { familiarName, normalizeReference } from "../oci/reference.ts";
+import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
 import type { Registry } from "../registry/createRegistry.ts";
 import { createSemaphore, type Semaphore } from "../solve/semaphore.ts";
+import type { ImageRecord } from "../store/Store.ts";
 import { storeImage } from "../store/storeImage.ts";
 import type { Engine } from "./Engine.ts";
 import { openRegistry, type RegistryAccess } from "./openRegistry.ts";
-import { createVertices } from "./vertices.ts";
 
 export interface PushOptions extends RegistryAccess {
   /** All tags of the repository that the store has. */
@@ -62,10 +62,7 @@ export async function push(engine: Engine, name: string, options: PushOptions = 
   emit({ type: "push.start", repository });
 
   const lease = store.lease("push");
-  const stop = new AbortController();
-  const signal = AbortSignal.any([engine.signal, stop.signal]);
-  const registry = openRegistry(engine, domain, { ...options, signal });
-  const upload = createUploader(engine, { registry, domain, path, slots: createSemaphore(UPLOADS), stop });
+  let to = openPush(engine, { domain, path }, options);
   const pushed: Pushed[] = [];
   try {
     for (const tag of tags) {
@@ -91,9 +88,16 @@ export async function push(engine: Engine, name: string, options: PushOptions = 
       lease.protect("image", record.id);
       for (const diffID of record.config.rootfs.diff_ids) lease.protect("layer", diffID);
       const image = storeImage(store, record.id);
-      const isKept = record.manifest !== undefined && store.blobs.has(record.manifest);
-      const kept = isKept ? await image.manifest() : undefined;
-      const manifest = await pushImage(image, { upload, registry, path, reference: tag, ...(kept && { kept }) });
+      const asItCame = keptImage(engine, record, image);
+      let manifest: Descriptor;
+      try {
+        manifest = await pushImage(asItCame ?? image, { ...to, reference: tag, ...asItCame });
+      } catch (error) {
+        if (asItCame === undefined || !isSlipwayError(error, "BLOB_NOT_FOUND")) throw error;
+        // One of its blobs is nowhere to be had any more: then the image goes by a manifest of its own.
+        to = openPush(engine, { domain, path }, options);
+        manifest = await pushImage(image, { ...to, reference: tag });
+      }
       const done = { tag, digest: manifest.digest, size: manifest.size };
       store.transaction(() => {
         if (store.images.byTag(reference)?.id === record.id) store.images.tag(reference, record.id, manifest.digest);
@@ -106,6 +110,24 @@ export async function push(engine: Engine, name: string, options: PushOptions = 
   } finally {
     lease.release();
   }
+}
+
+/** The image by the manifest that it came with, whether or not the store has the layers in the form that this names. */
+function keptImage(
+  { store: { blobs } }: Engine,
+  { manifest }: ImageRecord,
+  image: Image,
+): (Image & { kept: Manifest }) | undefined {
+  if (manifest === undefined || !blobs.has(manifest)) return undefined;
+  const bytes = blobs.read(manifest);
+  const kept = JSON.parse(Buffer.from(bytes).toString("utf8")) as Manifest;
+  return {
+    ...image,
+    mediaType: kept.mediaType ?? mediaTypes.ociManifest,
+    manifest: async () => kept,
+    rawManifest: async () => bytes,
+    kept,
+  };
 }
 
 /** Brings one blob of an image to the registry. The second call for the same one waits for the first. */
@@ -124,6 +146,7 @@ export async function pushImage(
     upload: Upload;
     registry: Registry;
     path: string;
+    /** None: blobs alone, so that the caller can put the manifest. */
     reference?: string;
     /** The manifest, where it is not made of the layers: what it names is sent. */
     kept?: Manifest;
@@ -140,12 +163,42 @@ export async function pushImage(
   return { mediaType, digest, size: bytes.length };
 }
 
-export function createUploader(
+/** A repository that images are sent to. Blobs that several of them have are sent once. */
+export interface PushTarget {
+  registry: Registry;
+  path: string;
+  upload: Upload;
+}
+
+export interface PushTargetOptions extends RegistryAccess {
+  /** Repositories that layers lie in which are not in the store. */
+  origins?: ReadonlyMap<Digest, { domain: string; path: string }>;
+}
+
+export function openPush(
   engine: Engine,
-  to: { registry: Registry; domain: string; path: string; slots: Semaphore; stop: AbortController },
+  { domain, path }: { domain: string; path: string },
+  options: PushTargetOptions = {},
+): PushTarget {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([engine.signal, stop.signal]);
+  const registry = openRegistry(engine, domain, { ...options, signal });
+  const slots = createSemaphore(UPLOADS);
+  return { registry, path, upload: createUploader(engine, { registry, domain, path, slots, stop, ...options }) };
+}
+
+function createUploader(
+  engine: Engine,
+  to: PushTargetOptions & {
+    registry: Registry;
+    domain: string;
+    path: string;
+    slots: Semaphore;
+    stop: AbortController;
+  },
 ): Upload {
   const { emit } = engine;
-  const { registry, domain, path, slots, stop } = to;
+  const { registry, domain, path, slots, stop, origins } = to;
   const underway = new Map<string, Promise<void>>();
 
   /** The first failure ends the others. */
@@ -171,14 +224,14 @@ export function createUploader(
     if (known !== undefined && (await registry.hasBlob(path, known.digest))) return tell("exists");
     const onProgress = (current: number): void =>
       tell("pushing", { current, ...(known === undefined ? {} : { total: known.size }) });
-    const own = layer.known?.();
     const source =
-      known !== undefined && own?.digest !== known.digest
+      wanted !== undefined && layer.known?.()?.digest !== wanted.digest
         ? // The manifest names a form of the layer that the store does not hold.
-          { ...known, open: () => elsewhere(engine, diffID, { mediaType: layer.mediaType, ...known }) }
+          { ...wanted, open: () => elsewhere(engine, diffID, wanted) }
         : { ...known, open: () => layer.compressed() };
     const sent = await registry.upload(path, source, {
-      mountFrom: known === undefined ? [] : mountSources(engine, { domain, path, diffID }),
+      mountFrom:
+        known === undefined ? [] : mountSources(engine, { domain, path, diffID, origin: origins?.get(diffID) }),
       onProgress,
     });
     if (sent.mountedFrom !== undefined) tell("mounted", { from: sent.mountedFrom });
@@ -210,9 +263,14 @@ export function createUploader(
 /** Repositories of the same registry that gave or took an image with this layer. */
 function mountSources(
   { store }: Engine,
-  { domain, path, diffID }: { domain: string; path: string; diffID: Digest },
+  {
+    domain,
+    path,
+    diffID,
+    origin,
+  }: { domain: string; path: string; diffID: Digest; origin: { domain: string; path: string } | undefined },
 ): string[] {
-  const found = new Set<string>();
+  const found = new Set<string>(origin?.domain === domain ? [origin.path] : []);
   for (const image of store.images.list()) {
     if (!image.config.rootfs.diff_ids.includes(diffID)) continue;
     for (const { repository } of store.images.repoDigests(image.id))
@@ -245,24 +303,4 @@ async function elsewhere(engine: Engine, diffID: Digest, blob: Descriptor): Prom
       cause: failure,
     },
   );
-}
-
-/** Pushes each name as the last steps of a build. */
-export async function pushBuilt(engine: Engine, names: readonly string[], options: RegistryAccess = {}): Promise<void> {
-  const vertices = createVertices(engine.emit, "push");
-  for (const name of names) {
-    await vertices.internal(`pushing ${parseReference(name).canonical}`, async (status) => {
-      const emit: Engine["emit"] = (event) => {
-        if (event.type === "push.layer") {
-          status(`${event.status} ${event.diffID}`, {
-            key: event.diffID,
-            done: event.status === "pushed" || event.status === "exists" || event.status === "mounted",
-            ...(event.current === undefined ? {} : { current: event.current }),
-            ...(event.total === undefined ? {} : { total: event.total }),
-          });
-        } else if (event.type === "push.done") status(`pushed ${event.digest}`);
-      };
-      await push({ ...engine, emit }, name, options);
-    });
-  }
 }

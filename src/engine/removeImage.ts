@@ -3,6 +3,7 @@ import { familiarName, parseReference } from "../oci/reference.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { ContainerRecord, ImageRecord } from "../store/Store.ts";
 import type { Engine, RemovedImage } from "./Engine.ts";
+import { recordEvent } from "./eventLog.ts";
 import { resolveImage } from "./resolveImage.ts";
 
 /**
@@ -10,7 +11,17 @@ import { resolveImage } from "./resolveImage.ts";
  * names in one repository only, or by force. One that a container uses goes by force only, and never while that container runs.
  * All or nothing. @throws SlipwayError `IMAGE_NOT_FOUND`, `IMAGE_IN_USE`
  */
-export function removeImage(engine: Engine, nameOrId: string, { force = false } = {}): RemovedImage {
+export function removeImage(engine: Engine, nameOrId: string, options: { force?: boolean } = {}): RemovedImage {
+  const { id } = resolveImage(engine, nameOrId);
+  const removed = remove(engine, nameOrId, options);
+  for (const name of removed.untagged)
+    recordEvent(engine, { Type: "image", Action: "untag", id, attributes: { name } });
+  if (removed.deleted.length > 0)
+    recordEvent(engine, { Type: "image", Action: "delete", id, attributes: { name: id } });
+  return removed;
+}
+
+function remove(engine: Engine, nameOrId: string, { force = false }: { force?: boolean }): RemovedImage {
   const { store } = engine;
   return store.transaction(() => {
     const image = resolveImage(engine, nameOrId);

@@ -1,6 +1,7 @@
 import { parseReference } from "../oci/reference.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Engine } from "./Engine.ts";
+import { recordEvent } from "./eventLog.ts";
 import { resolveImage } from "./resolveImage.ts";
 
 /** Gives the image one more name, taking the name from another that has it. @throws SlipwayError `IMAGE_NOT_FOUND`, `INVALID_REFERENCE` */
@@ -9,5 +10,7 @@ export function tagImage(engine: Engine, source: string, target: string): void {
   if (canonical.includes("@")) {
     throw new SlipwayError("INVALID_REFERENCE", `refusing to create a tag with a digest reference: ${target}`);
   }
-  engine.store.images.tag(canonical, resolveImage(engine, source).id);
+  const { id } = resolveImage(engine, source);
+  engine.store.images.tag(canonical, id);
+  recordEvent(engine, { Type: "image", Action: "tag", id, attributes: { name: target } });
 }

@@ -15,7 +15,7 @@ export type Status = (
   progress?: { key?: string; current?: number; total?: number; done?: boolean },
 ) => void;
 
-export function createVertices(emit: Emit, prefix = "internal"): Vertices {
+export function createVertices(emit: Emit): Vertices {
   let count = 0;
   return {
     plan(steps) {
@@ -29,7 +29,7 @@ export function createVertices(emit: Emit, prefix = "internal"): Vertices {
       });
     },
     async internal(name, work) {
-      const id = `${prefix}${count++}`;
+      const id = `internal${count++}`;
       emit({ type: "step.start", id, name, time: Date.now() });
       const status: Status = (text, { key = text, current, total, done = true } = {}) => {
         emit({

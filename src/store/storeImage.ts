@@ -34,10 +34,15 @@ export function storeImage(store: Store, id: Digest): Image {
   const record = store.images.get(id);
   if (record === undefined) throw new SlipwayError("IMAGE_NOT_FOUND", `no such image: ${id}`);
   const made = layersImage(store, { config: record.config, rawConfig: () => store.blobs.read(id) });
-  const kept = record.manifest !== undefined && store.blobs.has(record.manifest) ? record.manifest : undefined;
-  if (kept === undefined) return made;
+  const kept = record.manifest;
+  if (kept === undefined || !store.blobs.has(kept)) return made;
   const rawManifest = store.blobs.read(kept);
   const manifest = JSON.parse(Buffer.from(rawManifest).toString("utf8")) as Manifest;
+  const layers = record.config.rootfs.diff_ids.map((diffID, i) =>
+    keptLayer(store, diffID, manifest.layers[i] as Descriptor),
+  );
+  // A layer that was here before was not fetched in the form that this manifest names.
+  if (layers.includes(undefined)) return made;
   return {
     mediaType: manifest.mediaType ?? mediaTypes.ociManifest,
     id: async () => id,
@@ -46,8 +51,7 @@ export function storeImage(store: Store, id: Digest): Image {
     rawManifest: async () => rawManifest,
     config: made.config,
     rawConfig: made.rawConfig,
-    layers: async () =>
-      record.config.rootfs.diff_ids.map((diffID, i) => blobOf(store, diffID, manifest.layers[i] as Descriptor)),
+    layers: async () => layers as Layer[],
   };
 }
 
@@ -66,21 +70,47 @@ export function layersImage(
   });
 }
 
-/** A layer of the store in the form that is asked for. */
+/** A layer in the very form that a manifest names: its blob, or what packing makes of it again. Undefined where it cannot be had. */
+function keptLayer(store: Store, diffID: Digest, blob: Descriptor): Layer | undefined {
+  if (store.blobs.has(blob.digest)) return blobOf(store, diffID, blob);
+  const compression = reproducible(store, diffID, blob.digest);
+  if (compression === undefined) return undefined;
+  return madeLayer(store, diffID, { compression, mediaType: blob.mediaType });
+}
+
+/** How slipway makes that blob of the layer, where it is known that it does. */
+export function reproducible(store: Store, diffID: Digest, digest: Digest): Compression | undefined {
+  const usual: Compression[] = [{ format: "gzip" }, { format: "zstd" }];
+  return usual.find((each) => store.layers.form(diffID, compressionKey(each))?.digest === digest);
+}
+
+/** A layer of the store in the form that the store has, if that will do. */
 export function storeLayer(store: Store, diffID: Digest, form: StoreForm = {}): Layer {
-  const record = store.layers.require(diffID);
   const compression = form.compression ?? { format: "gzip" };
   const wanted = layerMediaType(compression);
   const named = form.dockerTypes === true ? dockerTypeOf : ociTypeOf;
-  const blobs = store.layers.blobs(diffID).filter((each) => store.blobs.has(each.digest));
+  const blobs = blobsOf(store, diffID);
   const same = blobs.find((each) => ociTypeOf(each.mediaType) === wanted);
   // What is not compressed is no form to leave in, unless it is the one that is wanted.
   const any = blobs.find((each) => ociTypeOf(each.mediaType) !== mediaTypes.ociLayer);
   const blob = same ?? (form.force === true ? undefined : any);
   if (blob !== undefined) return { ...blobOf(store, diffID, blob), mediaType: named(blob.mediaType) };
+  return madeLayer(store, diffID, { compression, mediaType: named(wanted) });
+}
 
+function blobsOf(store: Store, diffID: Digest): Descriptor[] {
+  return store.layers.blobs(diffID).filter((each) => store.blobs.has(each.digest));
+}
+
+/** A layer that is compressed when it is asked for. */
+function madeLayer(
+  store: Store,
+  diffID: Digest,
+  { compression, mediaType }: { compression: Compression; mediaType: string },
+): Layer {
+  const record = store.layers.require(diffID);
   // Only the tar that it came from has the diffID: packing gives another one for a layer that slipway did not write.
-  const source = blobs[0];
+  const [source] = blobsOf(store, diffID);
   const tar = (): Pieces => (source === undefined ? packed(store, diffID) : tarOf(store, diffID, source.digest));
   const key = compressionKey(compression);
   const compressed = async (): Promise<ReadableStream<Uint8Array>> =>
@@ -102,7 +132,7 @@ export function storeLayer(store: Store, diffID: Digest, form: StoreForm = {}): 
     return found;
   }
   return {
-    mediaType: named(wanted),
+    mediaType,
     diffID: async () => diffID,
     digest: async () => (await described()).digest,
     size: async () => (await described()).size,

@@ -29,9 +29,9 @@ RUN ${cacheMount} ${secretMount} --mount=type=bind,target=/b --mount=type=tmpfs,
       await session.waitFor(/Leave with "exit"/);
       session.resize(99, 33);
       session.type(
-        "stty size; echo $(cat half) $(cat /cache/note) $(cat /b/bound) $WORD $COLOUR $PWD $(id -u):$(id -g)\n",
+        "until stty size | grep '33 99'; do sleep 0.1; done; echo $(cat half) $(cat /cache/note) $(cat /b/bound) $WORD $COLOUR $PWD $(id -u):$(id -g)\n",
       );
-      await session.waitFor(/33 99/);
+      await session.waitFor(/\n33 99/);
       await session.waitFor(/half kept from the context abracadabra blue \/w 1000:1001/);
       session.type("cat /run/secrets/word >/dev/null || echo for root alone; tr a-z A-Z < half\n");
       await session.waitFor(/for root alone[\s\S]*HALF/);

@@ -17,7 +17,7 @@ e2e("a built image goes up beside its mounted base, skopeo reads it, and it come
     const built = await slipway.run(["build", "-t", `${name}:a`, "-t", `${name}:b`, "--push", "-f", "-", "."], {
       input: dockerfile,
     });
-    expect(built.stderr).toContain(`pushing ${name}:a`);
+    expect(built.stderr).toContain(`pushing manifest for ${name}:a`);
     expect(built.stderr).toContain("mounted");
 
     const again = await slipway.run(["push", "-a", name]);
@@ -48,6 +48,12 @@ e2e("a built image goes up beside its mounted base, skopeo reads it, and it come
     const inspected = JSON.parse(sh("/", `skopeo inspect --tls-verify=false docker://${elsewhere}`));
     expect(inspected.Digest).toBe(base.digest);
 
+    await slipway.run(["rmi", "-f", `${name}:b`]);
+    const both = await slipway.run(["pull", "-a", name]);
+    expect(both.stdout).toContain(`Status: Downloaded newer image for ${name}:a\n`);
+    expect(both.stdout).toEndWith(`for ${name}:b\n${name}\n`);
+    await slipway.run(["pull", "-a", `${name}:a`], { exit: 1 });
+
     const missing = await slipway.run(["push", `${registry.host}/none:1`], { exit: 1 });
     expect(missing.stderr).toContain(`An image does not exist locally with the tag: ${registry.host}/none:1`);
     const foreign = await slipway.run(["push", "--platform", "linux/s390x", elsewhere], { exit: 1 });
@@ -75,4 +81,24 @@ e2e("a push asks for a token that allows it and, for a mount, the reading of the
       front.stop();
     }
   }),
+);
+
+e2e(
+  "a layer that was here in another form is taken from where the image came from, so that every digest stays",
+  (slipway) =>
+    withRegistry((registry) =>
+      withRegistry(async (second) => {
+        await pushImage(registry.url, "gzip", "1", busyboxImage());
+        const from = `${registry.host}/gzip:1`;
+        const zstd = `${registry.host}/zstd:1`;
+        const copy = "skopeo copy -q --src-tls-verify=false --dest-tls-verify=false";
+        sh("/", `${copy} -f oci --dest-compress-format zstd docker://${from} docker://${zstd}`);
+        const raw = (name: string) => sh("/", `skopeo inspect --raw --tls-verify=false docker://${name}`);
+        expect(raw(zstd)).toContain("tar+zstd");
+        for (const name of [from, zstd]) await slipway.run(["pull", name]);
+        await slipway.run(["tag", zstd, `${second.host}/zstd:1`]);
+        await slipway.run(["push", `${second.host}/zstd:1`]);
+        expect(raw(`${second.host}/zstd:1`)).toBe(raw(zstd));
+      }),
+    ),
 );

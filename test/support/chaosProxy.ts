@@ -4,6 +4,8 @@ export interface ChaosProxy {
   host: string;
   /** How often each kind of harm was done. */
   done: Record<string, number>;
+  /** Bytes that have gone to the upstream and come from it. */
+  bytes: { up: number; down: number };
   stop(): void;
 }
 
@@ -20,6 +22,7 @@ export async function startChaosProxy(
 ): Promise<ChaosProxy> {
   const random = createRandom(seed);
   const done: Record<string, number> = Object.fromEntries(kinds.map((kind) => [kind, 0]));
+  const bytes = { up: 0, down: 0 };
   const sockets = new Set<Socket>();
   const [address = "", port] = upstream.split(":");
 
@@ -33,6 +36,8 @@ export async function startChaosProxy(
     let over = false;
     from.on("data", (arrived: Buffer) => {
       if (over) return;
+      if (isAnswer) bytes.down += arrived.length;
+      else bytes.up += arrived.length;
       // So that each answer is harmed or not by itself.
       const piece = isAnswer || body >= 0 ? arrived : Buffer.from(closing(arrived.toString("latin1")), "latin1");
       if (body < 0) {
@@ -85,6 +90,7 @@ export async function startChaosProxy(
   return {
     host: `127.0.0.1:${(server.address() as { port: number }).port}`,
     done,
+    bytes,
     stop() {
       server.close();
       for (const socket of sockets) socket.destroy();

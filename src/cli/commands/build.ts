@@ -6,6 +6,7 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Call, type Command, flag, given, keyValue, list, number, text } from "../Command.ts";
 import { buildProgress } from "../buildProgress.ts";
 import { ownTerminal } from "../ownTerminal.ts";
+import { isTerminal } from "../isTerminal.ts";
 
 const later = (what: string) => ({ type: "string" as const, help: "", unsupported: what });
 
@@ -85,7 +86,7 @@ export const command: Command = {
     sbom: later("attestations come in a later version"),
     provenance: later("attestations come in a later version"),
     "metadata-file": { type: "string", help: "File that gets what is known of the result, as JSON" },
-    squash: { type: "bool", help: "", unsupported: "it comes in a later version" },
+    squash: { type: "bool", help: "Make one layer of all that the build adds to its base image" },
     annotation: { type: "list", help: "Annotation of the image, [LEVEL:]KEY=VALUE" },
     policy: later("source policies come in a later version"),
     builder: later("there is one builder, this program"),
@@ -123,6 +124,7 @@ export const command: Command = {
       ...(await caches(call)),
       verifyReproducible: flag(call, "verify-reproducible"),
       failOnMiss: flag(call, "fail-on-miss"),
+      squash: flag(call, "squash"),
       ...given("shellOnError", shellOnError(text(call, "on-error"))),
       allow: list(call, "allow")
         .flatMap((each) => each.split(","))
@@ -192,7 +194,7 @@ async function buildOutputs(call: Call): Promise<OutputSpec[] | undefined> {
   const streams = outputs.filter((output) => "dest" in output && output.dest === "-");
   if (streams.length > 1)
     throw new SlipwayError("INVALID_OUTPUT", "two outputs cannot both be written to standard output");
-  if (streams.length === 1 && process.stdout.isTTY === true) {
+  if (streams.length === 1 && isTerminal(1)) {
     const [{ type }] = streams as [OutputSpec];
     throw new SlipwayError(
       "INVALID_OUTPUT",

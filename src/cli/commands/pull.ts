@@ -1,5 +1,7 @@
+import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag, given, text } from "../Command.ts";
 import { registryAccess, registryFlags } from "../registryFlags.ts";
+import { isTerminal } from "../isTerminal.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
@@ -11,7 +13,7 @@ export const command: Command = {
     quiet: { type: "bool", short: "q", help: "Print the name alone" },
     platform: { type: "string", help: "Platform, os/architecture (default: this machine's)" },
     ...registryFlags,
-    "all-tags": { type: "bool", short: "a", help: "", unsupported: "name the tags one by one" },
+    "all-tags": { type: "bool", short: "a", help: "Pull all tags of the repository" },
   },
   async run(call) {
     const [name = ""] = call.positionals;
@@ -20,22 +22,29 @@ export const command: Command = {
     const { terminalSize } = await import("../render/terminalSize.ts");
     const progress = createPullProgress({
       write: quiet ? () => {} : call.out,
-      ...(process.stdout.isTTY === true && !quiet ? { size: terminalSize(1) } : {}),
+      ...(!quiet && isTerminal(1, call.linux()) ? { size: terminalSize(1, call.linux()) } : {}),
     });
     const { parseReference, familiarName } = await import("../../oci/reference.ts");
     const reference = parseReference(name);
-    if (!quiet && !name.includes("@") && reference.tag === "latest" && !/:latest$/.test(name))
+    const allTags = flag(call, "all-tags");
+    if (allTags && /[:@][^/]*$/.test(name)) throw new SlipwayError("USAGE", "tag can't be used with --all-tags/-a");
+    if (!quiet && !allTags && !name.includes("@") && reference.tag === "latest" && !/:latest$/.test(name))
       call.out("Using default tag: latest\n");
     const engine = await call.engine((event) => progress.event(event));
-    const { pull } = await import("../../engine/pull.ts");
-    const result = await pull(engine, name, { ...given("platform", text(call, "platform")), ...registryAccess(call) });
-    progress.finish();
-    const familiar = familiarName(result.reference);
-    if (!quiet) {
-      call.out(`Digest: ${result.digest}\n`);
-      call.out(`Status: ${result.updated ? "Downloaded newer image" : "Image is up to date"} for ${familiar}\n`);
+    const { pull, tagsOf } = await import("../../engine/pull.ts");
+    const options = { ...given("platform", text(call, "platform")), ...registryAccess(call) };
+    const names = allTags ? (await tagsOf(engine, reference, options)).map((tag) => `${name}:${tag}`) : [name];
+    for (const each of names) {
+      const result = await pull(engine, each, options);
+      progress.finish();
+      const familiar = familiarName(result.reference);
+      if (!quiet) {
+        call.out(`Digest: ${result.digest}\n`);
+        call.out(`Status: ${result.updated ? "Downloaded newer image" : "Image is up to date"} for ${familiar}\n`);
+      }
+      if (!allTags) call.out(`${result.reference}\n`);
     }
-    call.out(`${result.reference}\n`);
+    if (allTags) call.out(`${reference.domain}/${reference.path}\n`);
     return 0;
   },
 };

@@ -1,5 +1,6 @@
 import { type Command, flag, given, text } from "../Command.ts";
 import { registryAccess, registryFlags } from "../registryFlags.ts";
+import { isTerminal } from "../isTerminal.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] NAME[:TAG]",
@@ -24,7 +25,7 @@ export const command: Command = {
     const { domain, path, tag } = normalizeReference(name);
     const progress = createPushProgress({
       write: quiet ? () => {} : call.out,
-      ...(process.stdout.isTTY === true && !quiet ? { size: terminalSize(1) } : {}),
+      ...(!quiet && isTerminal(1, call.linux()) ? { size: terminalSize(1, call.linux()) } : {}),
     });
     if (!quiet && !allTags && tag === undefined && !name.includes("@")) call.out("Using default tag: latest\n");
     const engine = await call.engine((event) => progress.event(event));

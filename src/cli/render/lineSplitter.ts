@@ -10,15 +10,17 @@ export function lineSplitter(): { push(data: Uint8Array): string[]; rest(): stri
   return {
     push(data) {
       open += decoder.write(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+      const plain = !suspectText.test(open);
       const lines = open.split("\n");
       open = lines.pop() ?? "";
-      const pieces = lines.flatMap(broken);
+      const pieces = lines.some((line) => line.length > MAX_LINE) ? lines.flatMap(broken) : lines;
       if (open.length > MAX_LINE) {
         const parts = broken(open);
         open = parts.pop() ?? "";
         pieces.push(...parts);
       }
-      return pieces.map(printable);
+      // Endless output is millions of short lines: they are looked at all together.
+      return plain ? pieces : pieces.map(printable);
     },
     rest() {
       const line = open + decoder.end();
@@ -46,6 +48,7 @@ const sequences =
   /\x1b\[[0-9;:]*m|\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~]|[0-Z\\-~])/g;
 const colour = /^\x1b\[[0-9;:]*m$/;
 const controls = /[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[[0-9;:]*m)/g;
+const suspectText = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/;
 const suspect = /[\x00-\x08\x0a-\x1f\x7f-\x9f]/;
 
 /**

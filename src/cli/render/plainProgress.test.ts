@@ -57,3 +57,12 @@ describe("--progress plain", () => {
     expect(many.slice(many.indexOf("------")).split("\n")).toHaveLength(204);
   });
 });
+
+test("lines that come together are written together: endless output does not hold its step up", () => {
+  const written: string[] = [];
+  const progress = createPlainProgress((text) => written.push(text), { explain: false });
+  progress.event({ type: "step.start", id: "a", name: "RUN yes", time: 0 });
+  written.length = 0;
+  progress.event({ type: "step.log", id: "a", stream: 1, data: Buffer.from("y\n".repeat(10_000)), time: 1500 });
+  expect(written).toEqual(["#1 1.500 y\n".repeat(10_000)]);
+});

@@ -51,12 +51,12 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
           splitter = lineSplitter();
           splitters.set(stream, splitter);
         }
-        for (const line of splitter.push(data)) log(id, vertex, line, at);
+        log(id, vertex, splitter.push(data), at);
       },
       flush(at) {
         for (const splitter of splitters.values()) {
           const rest = splitter.rest();
-          if (rest !== "") log(id, vertex, rest, at);
+          if (rest !== "") log(id, vertex, [rest], at);
         }
       },
     };
@@ -64,11 +64,14 @@ export function createPlainProgress(write: (text: string) => void, options: { ex
     say(vertex, name);
   }
 
-  function log(id: string, vertex: Vertex, line: string, time: number): void {
-    say(vertex, `${((time - vertex.started) / 1000).toFixed(3)} ${line}`);
+  /** Lines that came together are written together: a write for each would hold the step up. */
+  function log(id: string, vertex: Vertex, lines: readonly string[], time: number): void {
+    if (lines.length === 0) return;
+    const mark = `${((time - vertex.started) / 1000).toFixed(3)} `;
+    say(vertex, mark + lines.join(`\n#${vertex.number} ${mark}`));
     const kept = logs.get(id) ?? createLogTail(TAIL);
     logs.set(id, kept);
-    kept.push([line]);
+    kept.push(lines.slice(-TAIL.lines));
   }
 
   return {

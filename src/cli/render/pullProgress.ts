@@ -25,7 +25,7 @@ const BAR = 48;
 export function createPullProgress(options: PullProgressOptions): { event(event: EngineEvent): void; finish(): void } {
   const { write, size } = options;
   const layers = new Map<string, LayerEvent>();
-  const screen = size === undefined ? undefined : createScreen(write, size);
+  let screen = size === undefined ? undefined : createScreen(write, size);
   let lastDraw = 0;
 
   function draw(whole = false): void {
@@ -51,6 +51,9 @@ export function createPullProgress(options: PullProgressOptions): { event(event:
     },
     finish() {
       if (layers.size > 0) draw(true);
+      // What comes then is another image, below.
+      layers.clear();
+      if (size !== undefined) screen = createScreen(write, size);
     },
   };
 }

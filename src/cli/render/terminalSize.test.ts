@@ -1,11 +1,12 @@
 import { expect, test } from "bun:test";
+import { createLinux } from "../../linux/createLinux.ts";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { terminalSize } from "./terminalSize.ts";
 
 test("what is no terminal has no size", () => {
   const fd = openSync("/dev/null", "r");
-  const size = terminalSize(fd);
+  const size = terminalSize(fd, createLinux());
   expect(size()).toEqual({ rows: 0, columns: 0 });
   closeSync(fd);
   expect(size()).toEqual({ rows: 0, columns: 0 });
@@ -13,7 +14,8 @@ test("what is no terminal has no size", () => {
 
 test("a terminal has the size that it was given last", async () => {
   const script = `const { terminalSize } = await import(${JSON.stringify(join(import.meta.dir, "terminalSize.ts"))});
-    const size = terminalSize(1);
+    const { createLinux } = await import(${JSON.stringify(join(import.meta.dir, "../../linux/createLinux.ts"))});
+    const size = terminalSize(1, createLinux());
     const say = () => console.log(Object.values(size()).join(" by ") + ";");
     say();
     process.stdin.once("data", () => { say(); process.exit(); });`;

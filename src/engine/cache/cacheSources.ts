@@ -9,7 +9,8 @@ import { CACHE_CONFIG, INLINE_CACHE, MAX_CACHE_CONFIG, parseCacheConfig } from "
 import type { CacheSource, LoadedCache } from "../../solve/importCache.ts";
 import type { Engine } from "../Engine.ts";
 import { openRegistry } from "../openRegistry.ts";
-import { chosenManifest, type ImageSource } from "../pull.ts";
+import type { ImageSource } from "../fetchBlob.ts";
+import { chosenManifest } from "../resolveRemote.ts";
 import type { CacheImport } from "./CacheSpec.ts";
 
 /** Where `--cache-from` leads. Nothing is opened yet. */

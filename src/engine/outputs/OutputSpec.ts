@@ -22,7 +22,20 @@ export interface ImageForm {
 
 /** One `-o`, checked. Names are canonical references. A `dest` of "-" is standard output. */
 export type OutputSpec =
-  | { type: "image"; names: string[]; form: ImageForm }
+  /** In the store; with `push` (before it, so that what fails there leaves no name behind) in registries under its names. */
+  | {
+      type: "image";
+      names: string[];
+      form: ImageForm;
+      push?: {
+        /** Under its digest, without a tag. */
+        byDigest: boolean;
+        /** Whatever certificate, or plain http. */
+        insecure: boolean;
+      };
+      /** Not in the store where `never`; `whole`: where all its layers are here anyway. */
+      store?: "always" | "whole" | "never";
+    }
   | { type: "oci"; names: string[]; form: ImageForm; dest: string; tar: boolean }
   /** Without `dest` the store takes it, as `docker load` would. */
   | { type: "docker"; names: string[]; form: ImageForm; dest?: string; tar: boolean }
@@ -32,7 +45,13 @@ export type OutputSpec =
 
 /** Whether the output is the image under the user's eyes: in the store. */
 export function goesToStore(spec: OutputSpec): boolean {
-  return spec.type === "image" || (spec.type === "docker" && spec.dest === undefined);
+  return (spec.type === "image" && spec.push === undefined) || (spec.type === "docker" && spec.dest === undefined);
+}
+
+/** Whether the output makes do with layers of the base that are in a registry. */
+export function takesRemoteLayers(spec: OutputSpec): boolean {
+  if (spec.type === "cacheonly") return true;
+  return spec.type === "image" && spec.push !== undefined && (spec.store ?? "always") !== "always" && !spec.form.force;
 }
 
 /** gzip, OCI types, no annotations. */

@@ -5,6 +5,7 @@ import type { Platform } from "../../oci/platform.ts";
 import type { Lease } from "../../store/Store.ts";
 import type { Engine } from "../Engine.ts";
 import type { Status, Vertices } from "../vertices.ts";
+import type { RemoteBases } from "../remoteBases.ts";
 import { goesToStore, type OutputSpec } from "./OutputSpec.ts";
 
 export interface BuiltResult {
@@ -31,7 +32,18 @@ export interface Exported {
 export async function exportResult(
   engine: Engine,
   result: BuiltResult,
-  { outputs, vertices, lease }: { outputs: readonly OutputSpec[]; vertices: Vertices; lease: Lease },
+  {
+    outputs,
+    vertices,
+    lease,
+    remote,
+  }: {
+    outputs: readonly OutputSpec[];
+    vertices: Vertices;
+    lease: Lease;
+    /** Where layers of the base may be that are not in the store. */
+    remote?: RemoteBases;
+  },
 ): Promise<Exported> {
   const exported: Exported = {
     imageID: sha256(new TextEncoder().encode(serializeConfig(result.config))),
@@ -44,6 +56,25 @@ export async function exportResult(
         toStore(engine, result, { output, lease, status }),
       );
       exported.stored = true;
+      Object.assign(exported.metadata, storeMetadata(exported.imageID, output), exported.metadata);
+      continue;
+    }
+    if (output.type === "image") {
+      const { exportRegistry } = await import("./exportRegistry.ts");
+      Object.assign(
+        exported.metadata,
+        await vertices.internal("exporting to image", (status) =>
+          exportRegistry(engine, result, output, { status, ...(remote === undefined ? {} : { remote }) }),
+        ),
+      );
+      const { store } = output;
+      const isWhole = result.config.rootfs.diff_ids.every((diffID) => engine.store.layers.get(diffID) !== undefined);
+      if (store === "never" || !isWhole) continue;
+      await vertices.internal("writing image to the store", async (status) => {
+        toStore(engine, result, { output, lease, status });
+        recordPushed(engine, exported, output);
+      });
+      exported.stored = true;
       continue;
     }
     if (output.type !== "cacheonly")
@@ -53,6 +84,16 @@ export async function exportResult(
       );
   }
   return exported;
+}
+
+/** The store makes the manifest when the image leaves: as with Docker's own image store, the digest until then is the ID. */
+function storeMetadata(imageID: Digest, output: OutputSpec): Record<string, unknown> {
+  const names = "names" in output ? output.names : [];
+  return {
+    "containerimage.config.digest": imageID,
+    "containerimage.digest": imageID,
+    ...(names.length === 0 ? {} : { "image.name": names.join(",") }),
+  };
 }
 
 function vertexName(output: OutputSpec): string {
@@ -79,6 +120,19 @@ function toStore(
   });
   status(`writing image ${imageID}`);
   for (const name of names) status(`naming to ${name.replace(/:latest$/, "")}`);
+}
+
+/** The digests under which registries have taken it. */
+function recordPushed(
+  { store: { images } }: Engine,
+  { imageID, metadata }: Exported,
+  { names }: { names: string[] },
+): void {
+  const digest = metadata["containerimage.digest"] as Digest;
+  for (const name of names) {
+    images.tag(name, imageID, digest);
+    images.addRepoDigest(name.replace(/:[^:/]+$/, ""), digest, imageID);
+  }
 }
 
 async function exportOne(

@@ -16,7 +16,7 @@ export interface ParseOutputOptions {
 
 const imageKeys = ["name", "compression", "compression-level", "force-compression", "oci-mediatypes"];
 const known: Record<string, string[]> = {
-  image: imageKeys,
+  image: [...imageKeys, "push", "push-by-digest", "registry.insecure", "store"],
   oci: [...imageKeys, "tar"],
   docker: [...imageKeys, "tar"],
   local: ["mode", "platform-split"],
@@ -24,7 +24,7 @@ const known: Record<string, string[]> = {
   cacheonly: [],
 };
 /** Keys of BuildKit that say what slipway does anyway, or does not know of. */
-const ignored = ["unpack", "store", "buildinfo", "dangling-name-prefix", "name-canonical", "danglingnameprefix"];
+const ignored = ["unpack", "buildinfo", "dangling-name-prefix", "name-canonical", "danglingnameprefix"];
 
 /**
  * Reads one `-o`: `type=T,key=value…` as comma-separated values, or a directory alone (`local`), or `-` alone (`tar` on standard output).
@@ -72,11 +72,18 @@ export function parseOutput(text: string, options: ParseOutputOptions): OutputSp
     case "tar":
       return { type, dest: dest === "" ? "-" : dest, ...split };
   }
-  if (type === "registry" || bool("push", false)) throw pushUnsupported(text);
   const names = (keys.get("name") ?? "").split(",").filter((name) => name !== "");
   const form = readForm(type, keys, { annotations, bool, fail });
   const all = [...new Set([...names.map((name) => parseReference(name).canonical), ...options.tags])];
-  if (type === "image") return { type, names: all, form };
+  if (type === "image" || type === "registry") {
+    const byDigest = bool("push-by-digest", false);
+    const pushes = bool("push", type === "registry" || byDigest);
+    const store = bool("store", true) ? (type === "registry" ? "whole" : "always") : "never";
+    if (pushes && all.length === 0)
+      fail("tag is needed when pushing to registry", "Name the image by -t, or by name=.");
+    const push = pushes ? { push: { byDigest, insecure: bool("registry.insecure", false) } } : {};
+    return { type: "image", names: all, form, ...push, store };
+  }
   const tar = bool("tar", true);
   if (type === "docker") {
     if (dest === "" && !tar) fail("dest is required with tar=false");
@@ -85,13 +92,6 @@ export function parseOutput(text: string, options: ParseOutputOptions): OutputSp
   if (dest === "" && !tar) fail("dest is required for oci exporter with tar=false");
   if (dest === "-" && !tar) fail("dest cannot be stdout for oci exporter with tar=false");
   return { type: "oci", names: all, form, tar, dest: dest === "" ? "-" : dest };
-}
-
-/** The one place that refuses what pushes. */
-function pushUnsupported(text: string): SlipwayError {
-  return new SlipwayError("PUSH_UNSUPPORTED", `--output ${text}: push comes in a later version`, {
-    hint: "Write it by -o type=oci,dest=image.tar, and send that by another tool for now.",
-  });
 }
 
 type Fail = (why: string, hint?: string) => never;

@@ -24,12 +24,15 @@ interface Served {
   put(name: string, reference: string, manifest: object, type?: string): Promise<Response>;
 }
 
-async function withServed(writable: boolean, work: (served: Served) => Promise<void | (() => void)>): Promise<void> {
+async function withServed(
+  writable: boolean,
+  work: (served: Served) => Promise<undefined | (() => void)>,
+): Promise<void> {
   await withEngine(async ({ engine }) => {
     const lines: string[] = [];
     const server = serveRegistry(engine, { addr: "127.0.0.1:0", writable, log: (line) => lines.push(line) });
     const ask: Served["ask"] = (path, init) => fetch(new URL(path, `${server.url}/v2/`), init);
-    let afterwards: void | (() => void);
+    let afterwards: undefined | (() => void);
     try {
       afterwards = await work({
         store: engine.store,
@@ -127,6 +130,7 @@ rootTest("a store is read by the protocol: names, tags by pages, manifests, blob
       mediaType: mediaTypes.ociIndex,
       manifests: [],
     });
+    return undefined;
   }),
 );
 
@@ -151,6 +155,7 @@ test("what is no name, digest, tag, page or path is refused in the protocol's wo
     expect(await code("", { headers: { Origin: "http://evil.example" } })).toBe("403 DENIED");
     expect(await code("", { headers: { "Sec-Fetch-Site": "cross-site" } })).toBe("403 DENIED");
     expect((await ask("..%2fetc/passwd")).status).toBe(404);
+    return undefined;
   }));
 
 test("a blob comes whole or in chunks, goes on where it broke off, is mounted, cancelled, and never what its digest is not", () =>
@@ -200,6 +205,7 @@ test("a blob comes whole or in chunks, goes on where it broke off, is mounted, c
     const busy = sessions.filter(({ status: each }) => each === 429);
     expect(busy).toHaveLength(4);
     expect(busy[0]?.headers.get("retry-after")).toBe("10");
+    return undefined;
   }));
 
 rootTest(

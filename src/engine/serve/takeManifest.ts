@@ -11,7 +11,8 @@ import { matchesPlatform, pickPlatform } from "../../oci/platformMatch.ts";
 import { isSlipwayError } from "../../oci/SlipwayError.ts";
 import type { Lease } from "../../store/Store.ts";
 import type { Engine } from "../Engine.ts";
-import { fetchImage, type ImageSource } from "../pull.ts";
+import type { ImageSource } from "../fetchBlob.ts";
+import { fetchImage } from "../pull.ts";
 import type { Content } from "./content.ts";
 import { Refusal } from "./protocol.ts";
 

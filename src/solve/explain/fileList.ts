@@ -1,24 +1,54 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 
 /** Lists are aids to an explanation and no more: the oldest go where there are more than this, or where they are larger. */
 const MAX_LISTS = 500;
 const MAX_BYTES = 64 * 1024 * 1024;
+/** Characters that are compressed at once: a list of a million files is never whole in memory. */
+const PIECE = 256 * 1024;
 
 /**
  * Keeps what is in the tree of this digest, as `TreeDigester.list` gives it: one list for all steps and builds: `<root>/trees/<digest>`, compressed, written aside and renamed.
  * Does nothing where it is kept already.
  */
-export function keepFileList(root: string, digest: string, list: () => readonly string[]): void {
+export function keepFileList(root: string, digest: string, list: () => Iterable<string>): void {
   const directory = join(root, "trees");
   const file = join(directory, digest);
   if (statSync(file, { throwIfNoEntry: false }) !== undefined) return;
-  const bytes = Bun.zstdCompressSync(Buffer.from(list().join("\0")), { level: 1 });
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const aside = `${file}.${process.pid}`;
-  writeFileSync(aside, bytes, { mode: 0o600 });
+  const fd = openSync(aside, "w", 0o600);
+  try {
+    for (const frame of frames(list())) writeSync(fd, frame);
+  } finally {
+    closeSync(fd);
+  }
   renameSync(aside, file);
   dropOldest(directory);
+}
+
+function* frames(list: Iterable<string>): Generator<Uint8Array> {
+  let piece = "";
+  let separator = "";
+  for (const each of list) {
+    piece += separator + each;
+    separator = "\0";
+    if (piece.length < PIECE) continue;
+    yield Bun.zstdCompressSync(Buffer.from(piece), { level: 1 });
+    piece = "";
+  }
+  yield Bun.zstdCompressSync(Buffer.from(piece), { level: 1 });
 }
 
 /** The list as path, text, path, text …; undefined where there is none (any more). */

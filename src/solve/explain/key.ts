@@ -7,4 +7,4 @@ export function stepKey(parts: readonly KeyPart[]): string {
 }
 
 /** What is in the trees that the parts name by their digests (hex): path, text, path, text …, made when it is asked for. */
-export type FileLists = Map<string, () => string[]>;
+export type FileLists = Map<string, () => Iterable<string>>;

@@ -20,6 +20,8 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
   const below = await resultOf(step.base);
   if (below.kind !== "layers") throw new Error("COPY stands on a file system");
   const base: LayersResult = below;
+  // Of what lies below, a layer of its own needs at most the names of --chown.
+  const standsAlone = step.link && !needsAccounts(step.chown);
   const closers: (() => void)[] = [];
   const claims: Claims = { allowed: true, made: false };
   const lists: FileLists = new Map();
@@ -62,7 +64,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
       ["--parents", String(step.parents)],
       ["--exclude", JSON.stringify(step.exclude)],
     ];
-    if (!step.link || needsAccounts(step.chown)) parts.push(["base", base.layers.join(",")]);
+    if (!standsAlone) parts.push(["base", base.layers.join(",")]);
     for (const item of step.items) {
       if (item.type === "path") parts.push(...(await itemParts(item)));
       else parts.push([`heredoc ${item.name}`, new Bun.SHA256().update(item.content).digest("hex")]);
@@ -76,7 +78,7 @@ export async function copy(step: CopyStep, context: SolveContext, resultOf: Resu
       const sources: CopySource[] = [];
       for (const item of step.items) if (item.type === "path") sources.push(...(await sourcesOf(item)).sources);
       const inline = step.items.filter((item) => item.type === "inline");
-      return writeCopies(context, { step, base: base.layers, sources, inline, mode: modeOf(step) });
+      return writeCopies(context, { step, base: standsAlone ? [] : base.layers, sources, inline, mode: modeOf(step) });
     };
     const proved = claims.made ? () => withoutClaims(claims, partsOf) : undefined;
     return await cachedStep(context, { step, base, parts, lists }, work, proved);

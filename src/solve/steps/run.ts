@@ -128,7 +128,7 @@ async function digestOf(source: string, context: SolveContext, result: StepResul
     if (!node.isDirectory) return fileValue(digester.describe(node));
     const digest = digester.digest(node);
     // Of layers, which are closed by then, the list is made now: it is asked for once, a memo keeps the digest.
-    const list = result.kind === "layers" ? digester.list(node) : undefined;
+    const list = result.kind === "layers" ? [...digester.list(node)] : undefined;
     lists.set(digest, () => list ?? digester.list(node));
     return treeValue(digest);
   } finally {
@@ -144,6 +144,7 @@ async function execute(
 ): Promise<StepOutcome> {
   const { linux, lease, store, snapshotter } = context;
   const { runtime, namespace } = await context.sandbox();
+  await context.fetchLayers(base.layers);
   const records = base.layers.map((diffID) => store.layers.require(diffID));
   const snapshot = snapshotter.prepare(records, lease.directory(), { volatile: true });
   // What may be run in again, by a shell, stays attached.

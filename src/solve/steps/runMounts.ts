@@ -1,3 +1,4 @@
+import { bring } from "../bring.ts";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -138,7 +139,7 @@ async function bindSource(
   const { linux, lease, snapshotter, store } = context;
   const result = await resultOf(mount.from);
   if (result.kind === "layers") {
-    await context.imported?.bring(result.layers);
+    await bring(context, result.layers);
     const records = result.layers.map((diffID) => store.layers.require(diffID));
     const fd = mount.readOnly ? snapshotter.view(records) : snapshotter.prepare(records, lease.directory()).mount();
     releases.push(() => linux.close(fd));

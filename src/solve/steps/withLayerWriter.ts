@@ -14,6 +14,7 @@ export async function withLayerWriter(
   work: (writer: LayerWriter, lowerFd: number | undefined) => void | Promise<void>,
 ): Promise<string> {
   const { linux, lease, store, snapshotter } = context;
+  await context.fetchLayers(base);
   const upper = lease.directory();
   const upperFd = linux.openat(AT_FDCWD, upper, O_DIRECTORY);
   linux.fchmod(upperFd, 0o755);

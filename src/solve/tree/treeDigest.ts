@@ -13,7 +13,7 @@ export interface TreeDigester {
   /** Of one file, or a directory by itself: `mode owner content`, with an epoch ` @time` after it. Content is a digest (hex), or a link's target as JSON. */
   describe(node: TreeNode): string;
   /** All that `digest` counts, as path, text, path, text …: paths relative to the node, which is "." itself, texts as `describe` gives them. */
-  list(node: TreeNode, options?: DigestOptions): string[];
+  list(node: TreeNode, options?: DigestOptions): Iterable<string>;
 }
 
 export interface DigestOptions {
@@ -127,22 +127,24 @@ export function createTreeDigester(
     return `${mode.toString(8)} ${tree.rootOwned ? "0:0" : `${uid}:${gid}`} ${content}${time}`;
   }
 
-  function list(node: TreeNode, base: string, selected: Selected | undefined, into: string[]): void {
+  function* below(node: TreeNode, base: string, selected: Selected | undefined): Generator<string> {
     for (const child of tree.children(node)) {
       const path = base === "" ? child.name : `${base}/${child.name}`;
       const verdict = selected?.filter.visit(selected.state, path);
-      if (verdict?.keep !== false) into.push(path, describe(child));
+      if (verdict?.keep !== false) {
+        yield path;
+        yield describe(child);
+      }
       if (!child.isDirectory || (verdict?.keep === false && !verdict.descend)) continue;
-      list(child, path, verdict && { filter: (selected as Selected).filter, state: verdict.state }, into);
+      yield* below(child, path, verdict && { filter: (selected as Selected).filter, state: verdict.state });
     }
   }
 
   return {
     describe,
-    list(node, { contentsOnly = false, selection } = {}) {
-      const into = contentsOnly && node.isDirectory ? [] : [".", describe(node)];
-      list(node, "", select(selection), into);
-      return into;
+    *list(node, { contentsOnly = false, selection } = {}) {
+      if (!contentsOnly || !node.isDirectory) yield* [".", describe(node)];
+      yield* below(node, "", select(selection));
     },
     digest(node, { contentsOnly = false, selection } = {}) {
       const whole = createScratch();
