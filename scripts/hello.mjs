@@ -57,7 +57,7 @@ async function story(env) {
  */
 async function offline(complaint) {
   process.stdout.write(
-    `Docker Hub cannot be reached (${complaint}): alpine is served by `slipway registry serve`, made of busybox-static.\n`,
+    `Docker Hub cannot be reached (${complaint}): alpine is served by slipway registry serve, made of busybox-static.\n`,
   );
   await setup(["base"]);
   const folder = mkdtempSync(join(tmpdir(), "slipway-hello-"));
