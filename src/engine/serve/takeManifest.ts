@@ -63,7 +63,8 @@ export async function takeManifest(
   const subject = manifest.subject?.digest;
   const artifactType = manifest.artifactType ?? (isIndex(manifest) ? undefined : manifest.config.mediaType);
   const children = isIndex(manifest) ? manifest.manifests.map((child) => requireChild(child)) : [];
-  store.transaction(() =>
+  /** After all that may still refuse it. */
+  const record = (): void =>
     store.manifests.put(
       {
         repository,
@@ -75,8 +76,7 @@ export async function takeManifest(
         ...(manifest.annotations === undefined ? {} : { annotations: manifest.annotations }),
       },
       parts.filter((part) => (part.urls ?? []).length === 0).map((part) => part.digest),
-    ),
-  );
+    );
 
   const chosen = isIndex(manifest) ? chosenChild(manifest) : isImage(manifest) ? { digest, manifest } : undefined;
   let image: Digest | undefined;
@@ -84,6 +84,7 @@ export async function takeManifest(
     image = await unpack(chosen);
     const id = image;
     store.transaction(() => {
+      record();
       store.images.put(id, chosen.digest);
       store.images.addRepoDigest(repository, chosen.digest, id);
       for (const each of new Set([digest, chosen.digest, ...children])) {
@@ -96,10 +97,11 @@ export async function takeManifest(
     });
   } else if (tag !== undefined) {
     store.transaction(() => {
+      record();
       store.images.untag(`${repository}:${tag}`);
       store.manifests.tag(repository, tag, digest);
     });
-  }
+  } else record();
   return { digest, ...(subject === undefined ? {} : { subject }), ...(image === undefined ? {} : { image }) };
 
   /** The blob is here, of that size, and stays. */
