@@ -177,6 +177,9 @@ test("a store of the first version keeps its records, and its cache mounts get t
       "ALTER TABLE layers DROP COLUMN disk",
       "DROP TABLE cache_blobs",
       "DROP TABLE cache_mounts",
+      "DROP TABLE manifests",
+      "DROP TABLE manifest_blobs",
+      "DROP TABLE manifest_tags",
       "PRAGMA user_version = 1",
     ])
       database.run(sql);

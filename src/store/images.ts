@@ -3,6 +3,7 @@ import type { Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Records } from "./database.ts";
 import { type Freed, isLayerUsed, markFreed } from "./disposal.ts";
+import { forgetManifestsOf } from "./manifests.ts";
 import type { Blobs, ImageRecord, Images, Layers, Lease, Tag } from "./Store.ts";
 
 interface ImageRow {
@@ -114,6 +115,8 @@ export function createImages({ records, blobs, layers, lease: takeLease }: Image
         id,
       );
     },
+    removeRepoDigest: (repository, digest) =>
+      void records.run("DELETE FROM repo_digests WHERE repository = ? AND digest = ?", repository, digest),
     repoDigests: (id) =>
       records.all<{ repository: string; digest: Digest }>(
         "SELECT repository, digest FROM repo_digests WHERE id = ? ORDER BY repository, digest",
@@ -131,6 +134,7 @@ export function createImages({ records, blobs, layers, lease: takeLease }: Image
         markFreed(records, lease.id, [
           ...blobs.map((digest): Freed => ({ kind: "blob", digest })),
           ...layers.map((digest): Freed => ({ kind: "layer", digest })),
+          ...forgetManifestsOf(records, id),
         ]);
         records.run("DELETE FROM images WHERE id = ?", id);
         records.run("DELETE FROM image_layers WHERE image = ?", id);
