@@ -155,7 +155,7 @@ onRung(
     await slipway.run(["unshare", "sh", "-c", "echo >/etc/slipway-test-file"], { exit: "any" });
     expect(existsSync("/etc/slipway-test-file")).toBe(false);
     const limited = await slipway.run(["run", "--rm", "--network=host", "-m", "64m", "alpine", "true"], { exit: 125 });
-    expect(limited.stderr).toMatch(/control groups.*\nThey need root/);
+    expect(limited.stderr).toMatch(/control group/);
     // runc would pass over a limit that it cannot have.
     if (Bun.which("runc") !== null) {
       const runc = ["--runtime=runc", "run", "--rm", "--network=host"];
