@@ -38,7 +38,7 @@ export async function saveImages(engine: Engine, images: readonly string[], opti
       const { config } = resolveImage(engine, id);
       for (const diffID of config.rootfs.diff_ids) lease.protect("layer", diffID);
       checkPlatform(config, { image: familiarName([...names][0] ?? id), platform: options.platform });
-      named.push({ image: storeImage(store, id), names: [...names] });
+      named.push({ images: [{ image: storeImage(store, id) }], names: [...names] });
     }
     const sink = createTarSink(store.linux, options.output, () => lease.directory());
     await writeLayout(sink, named, { docker: true });

@@ -30,6 +30,8 @@ export interface PackOptions {
   prefix?: string;
   /** Seconds: the time of every entry, whatever the file's is. */
   time?: number;
+  /** More of the archive follows: its end is not written. */
+  open?: boolean;
 }
 
 const BLOCK = 512;
@@ -44,7 +46,7 @@ const BUFFER = 1024 * 1024;
 export function* packLayer(
   linux: Linux,
   directory: string,
-  { leaving = false, prefix, time }: PackOptions = {},
+  { leaving = false, prefix, time, open = false }: PackOptions = {},
 ): Generator<Uint8Array, { size: number }> {
   const root = linux.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
   const buffer = new Uint8Array(BUFFER);
@@ -136,7 +138,7 @@ export function* packLayer(
       yield tarHeader(entry(prefix, linux.statat(root, ""), "directory"));
       yield* walk(root, `${prefix}/`);
     }
-    yield new Uint8Array(2 * BLOCK);
+    if (!open) yield new Uint8Array(2 * BLOCK);
     return { size };
   } finally {
     linux.close(root);

@@ -36,6 +36,11 @@ const migrations: readonly string[] = [
    INSERT INTO cache_mounts SELECT substr(key, 12), value, 'shared', unixepoch() * 1000, unixepoch() * 1000, NULL
      FROM settings WHERE key LIKE 'cachemount:%';
    DELETE FROM settings WHERE key LIKE 'cachemount:%' OR key LIKE 'http:%'`,
+  // Names of images of several platforms, and the annotations that a push of a name writes.
+  `CREATE TABLE tag_images (
+     reference TEXT NOT NULL, n INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (reference, n)) WITHOUT ROWID;
+   CREATE INDEX tag_images_id ON tag_images (id);
+   ALTER TABLE tags ADD COLUMN annotations TEXT`,
 ];
 const VERSION = 1 + migrations.length;
 /** Writers hold the lock for milliseconds; one that waits longer than this waits for a process that is stopped. */
