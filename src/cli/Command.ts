@@ -1,5 +1,6 @@
 import type { Engine } from "../engine/Engine.ts";
 import type { Emit } from "../engine/events.ts";
+import type { Linux } from "../linux/Linux.ts";
 import type { Flag, ParsedFlags } from "./flags.ts";
 
 /** One command of slipway: what it takes, and what it does. A file in `commands/` exports it as `command`. */
@@ -29,6 +30,8 @@ export interface Call {
   signal: AbortSignal;
   out(text: string): void;
   err(text: string): void;
+  /** The kernel, opened at the first call. */
+  linux(): Linux;
   /** Opens the store; it ends with the process. */
   engine(emit?: Emit): Promise<Engine>;
 }

@@ -2,6 +2,7 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import { type Call, flag, text } from "./Command.ts";
 import { printable } from "./render/lineSplitter.ts";
 import type { Progress } from "./render/plainProgress.ts";
+import { isTerminal } from "./isTerminal.ts";
 
 /** What `--progress`, `--quiet` and $BUILDKIT_PROGRESS ask for. Nothing is drawn any more once a shell has had the terminal. */
 export async function buildProgress(call: Call): Promise<Progress> {
@@ -26,18 +27,18 @@ export async function buildProgress(call: Call): Promise<Progress> {
 
 async function chosen(call: Call): Promise<Progress> {
   const wish = flag(call, "quiet") ? "quiet" : (text(call, "progress") ?? process.env.BUILDKIT_PROGRESS ?? "auto");
-  const isTerminal = process.stderr.isTTY === true;
+  const isWatched = isTerminal(2, call.linux());
   if (wish === "quiet" || wish === "none") return { event: () => {}, finish: () => {} };
   if (wish === "rawjson")
     return { event: (event) => call.err(`${JSON.stringify(event, bytesAsText)}\n`), finish: () => {} };
-  if (wish === "tty" || (wish === "auto" && isTerminal)) {
+  if (wish === "tty" || (wish === "auto" && isWatched)) {
     const [{ createTtyProgress }, { terminalSize }] = await Promise.all([
       import("./render/ttyProgress.ts"),
       import("./render/terminalSize.ts"),
     ]);
     return createTtyProgress({
       write: call.err,
-      size: terminalSize(2),
+      size: terminalSize(2, call.linux()),
       color: (process.env.NO_COLOR ?? "") === "",
       explain: flag(call, "explain"),
     });

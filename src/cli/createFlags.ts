@@ -1,11 +1,11 @@
-import { readFileSync } from "node:fs";
 import type { CreateOptions } from "../engine/Engine.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { type Call, flag, given, keyValue, list, number, text } from "./Command.ts";
+import { readEntries } from "./envFile.ts";
 import type { Flag } from "./flags.ts";
+import { settingFlags, settingsOf } from "./settingFlags.ts";
+import { bytes } from "./sizes.ts";
 import { networkFlags, networkOptions } from "./networkFlags.ts";
-
-const later = (what = "it comes in a later version"): Flag => ({ type: "string", help: "", unsupported: what });
 
 /** Flags of `run` and `create`. */
 export const createFlags: Record<string, Flag> = {
@@ -24,32 +24,17 @@ export const createFlags: Record<string, Flag> = {
   privileged: { type: "bool", help: "All capabilities, all devices, no seccomp" },
   "cap-add": { type: "list", help: "Capability to add" },
   "cap-drop": { type: "list", help: "Capability to drop" },
-  "security-opt": { type: "list", help: "seccomp=unconfined, no-new-privileges" },
+  "security-opt": { type: "list", help: "seccomp=unconfined|FILE, no-new-privileges, apparmor=PROFILE" },
   tmpfs: { type: "list", help: "Directory in memory, PATH[:OPTIONS]" },
   "shm-size": { type: "string", help: "Size of /dev/shm" },
-  init: { type: "bool", help: "Run a small init as the first process", unsupported: "it comes in a later version" },
+  init: { type: "bool", help: "Run a small init as the first process" },
   pull: { type: "string", help: "missing, always or never" },
   platform: { type: "string", help: "Platform of the image, os/architecture" },
   "stop-signal": { type: "string", help: "Signal that stop sends" },
   "stop-timeout": { type: "int", help: "Seconds until stop kills" },
   cidfile: { type: "string", help: "File that gets the container ID" },
   ...networkFlags,
-  mount: later("use -v for now"),
-  restart: later(),
-  memory: { ...later(), short: "m" },
-  cpus: later(),
-  "pids-limit": later(),
-  device: later(),
-  gpus: later(),
-  ulimit: later(),
-  sysctl: later(),
-  pid: later(),
-  ipc: later(),
-  uts: later(),
-  userns: later(),
-  "volumes-from": later(),
-  "health-cmd": later(),
-  "log-driver": later("logs are kept by the container's monitor"),
+  ...settingFlags,
 };
 
 /** @throws SlipwayError `USAGE` */
@@ -67,7 +52,9 @@ export function createOptions(call: Call): CreateOptions {
   return {
     image,
     command,
-    env: [...list(call, "env-file").flatMap(envFile), ...list(call, "env")].flatMap(envEntry),
+    env: [...list(call, "env-file").flatMap((path) => readEntries(path, "--env-file")), ...list(call, "env")].flatMap(
+      envEntry,
+    ),
     tty: flag(call, "tty"),
     interactive: flag(call, "interactive"),
     autoRemove: flag(call, "rm"),
@@ -77,10 +64,15 @@ export function createOptions(call: Call): CreateOptions {
     capAdd: list(call, "cap-add"),
     capDrop: list(call, "cap-drop"),
     volumes: list(call, "volume"),
-    labels: Object.fromEntries(list(call, "label").map(keyValue)),
-    init: false,
+    labels: Object.fromEntries(
+      [...list(call, "label-file").flatMap((path) => readEntries(path, "--label-file")), ...list(call, "label")].map(
+        keyValue,
+      ),
+    ),
+    init: flag(call, "init"),
     pull,
     securityOpt: list(call, "security-opt"),
+    ...settingsOf(call),
     tmpfs: list(call, "tmpfs"),
     ...given("name", text(call, "name")),
     ...given("workdir", text(call, "workdir")),
@@ -100,24 +92,4 @@ export function envEntry(entry: string): string[] {
   return value === undefined ? [] : [`${entry}=${value}`];
 }
 
-function envFile(path: string): string[] {
-  let content: string;
-  try {
-    content = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new SlipwayError("USAGE", `--env-file ${path} cannot be read`, { cause: error, exitCode: 125 });
-  }
-  return content.split(/\r?\n/).filter((line) => line.trim() !== "" && !line.trimStart().startsWith("#"));
-}
-
-/** `64m`, `1g`, plain bytes; powers of 1024 as docker reads them. */
-/** @throws SlipwayError `USAGE` */
-export function bytes(value: string): number {
-  const match = /^(\d+(?:\.\d+)?)([bkmgt]?)b?$/i.exec(value);
-  if (match === null)
-    throw new SlipwayError("USAGE", `invalid size ${JSON.stringify(value)}`, {
-      hint: "For example 64m.",
-      exitCode: 125,
-    });
-  return Math.round(Number(match[1]) * 1024 ** "bkmgt".indexOf((match[2] || "b").toLowerCase()));
-}
+export { bytes };

@@ -3,6 +3,7 @@ import type { Call } from "./Command.ts";
 import { commandTable, findCommand } from "./commandTable.ts";
 import { type Flag, parseFlags } from "./flags.ts";
 import type { Emit } from "../engine/events.ts";
+import type { Linux } from "../linux/Linux.ts";
 import { nearest } from "../dockerfile/nearest.ts";
 
 /** Where the program's text goes. */
@@ -89,13 +90,22 @@ async function withCall(
   const onSignal = (name: "SIGINT" | "SIGTERM"): void => abort.abort(new Interrupted(name === "SIGINT" ? 130 : 143));
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
-  const { openEngine } = await import("../engine/openEngine.ts");
+  const [{ openEngine }, { createLinux }] = await Promise.all([
+    import("../engine/openEngine.ts"),
+    import("../linux/createLinux.ts"),
+  ]);
+  let kernel: Linux | undefined;
+  const linux = (): Linux => {
+    kernel ??= createLinux();
+    return kernel;
+  };
   try {
     return await work({
       values,
       positionals,
       signal: abort.signal,
       ...terminal,
+      linux,
       async engine(emit = () => {}) {
         const flags: { root?: string; runtime?: string } = {};
         if (typeof globals.root === "string") flags.root = globals.root;
@@ -105,6 +115,7 @@ async function withCall(
           emit: withWarnings(emit, terminal, globals.debug === true || values.debug === true),
           signal: abort.signal,
           flags,
+          linux: linux(),
         });
         terminal.exit = engine.store.linux.exit;
         return engine;

@@ -1,11 +1,12 @@
 import { writeSync } from "node:fs";
 import type { Streams } from "../engine/Engine.ts";
+import { isTerminal } from "./isTerminal.ts";
 
 /** This program's own streams, for a process in the foreground. */
 export function ownStreams(options: { interactive: boolean; tty: boolean }): Streams {
   const streams: Streams = { stdout: (bytes) => write(1, bytes), stderr: (bytes) => write(2, bytes) };
   if (options.interactive) streams.stdin = 0;
-  if (options.tty && process.stdin.isTTY === true) streams.terminal = 0;
+  if (options.tty && isTerminal(0)) streams.terminal = 0;
   return streams;
 }
 

@@ -1,5 +1,6 @@
 import { hostname as hostHostname } from "node:os";
 import type { ContainerConfig } from "../oci/config.ts";
+import type { Digest } from "../oci/digest.ts";
 import type { ContainerRecord } from "../store/Store.ts";
 import type { CreateOptions } from "./Engine.ts";
 
@@ -16,15 +17,21 @@ export interface ContainerOptions extends CreateOptions {
   mounts: ContainerMount[];
 }
 
-/** A volume or directory of the host in the container. */
+/** A volume, directory of the host, image or memory in the container. */
 export interface ContainerMount {
-  type: "bind" | "volume";
-  /** Absolute path on the host. */
+  type: "bind" | "volume" | "tmpfs" | "image";
+  /** Absolute path on the host; the ID of an image; "" for memory. */
   source: string;
   target: string;
   readOnly: boolean;
-  /** Of a volume. */
+  /** Of a volume, or what an image was named by. */
   name?: string;
+  /** Inside the volume or image. */
+  subpath?: string;
+  /** Further options as the runtime takes them; of a `bind`, all but the access. */
+  mountOptions?: string[];
+  /** Of an image. */
+  layers?: Digest[];
 }
 
 export function containerOptions(record: ContainerRecord): ContainerOptions {

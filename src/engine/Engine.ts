@@ -9,6 +9,7 @@ import type { CacheExport, CacheImport } from "./cache/CacheSpec.ts";
 import type { CacheSettings } from "./cacheLimits.ts";
 import type { NetworkAttachment } from "./networkRecords.ts";
 import type { Emit } from "./events.ts";
+import type { RunSettings } from "./RunSettings.ts";
 import type { OutputSpec } from "./outputs/OutputSpec.ts";
 
 /**
@@ -178,7 +179,7 @@ export type { ContainerRecord, ImageConfig, ImageRecord };
 
 // containers ------------------------------------------------------------------------------------------------------------
 
-export interface CreateOptions {
+export interface CreateOptions extends RunSettings {
   image: string;
   name?: string;
   /** Replaces the image's Cmd. */
@@ -242,6 +243,8 @@ export interface ExecOptions {
   interactive: boolean;
   privileged: boolean;
   detach: boolean;
+  /** Milliseconds after which it is ended, with the error `EXEC_TIMEOUT`. */
+  timeoutMs?: number;
 }
 
 export interface ContainerSummary extends ContainerRecord {

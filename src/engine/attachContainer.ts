@@ -6,8 +6,9 @@ import { type AttachSocket, connectAttachSocket } from "./attachSocket.ts";
 import { containerFiles } from "./containerFiles.ts";
 import { containerOptions } from "./ContainerOptions.ts";
 import { attachLock, refreshContainer } from "./containerState.ts";
-import { createDetachWatcher } from "./detachKeys.ts";
+import { createDetachWatcher, DEFAULT_DETACH_KEYS, parseDetachKeys } from "./detachKeys.ts";
 import type { Engine, Streams } from "./Engine.ts";
+import { recordContainerEvent } from "./eventLog.ts";
 import { parseSignal } from "./signals.ts";
 import { waitContainer } from "./waitContainer.ts";
 
@@ -16,6 +17,12 @@ const PROXIED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2",
 export interface AttachOptions {
   /** Start it first, attached from its first byte on. */
   start?: boolean;
+  /** Docker's text form; the container's own, then ctrl-p,ctrl-q, where not said. */
+  detachKeys?: string | undefined;
+  /** Signals to this process go to the container. Default: yes. */
+  sigProxy?: boolean;
+  /** Only these of stdin, stdout and stderr. */
+  attach?: string[] | undefined;
 }
 
 /**
@@ -32,8 +39,15 @@ export async function attachContainer(
   const { store } = engine;
   const record = refreshContainer(engine, store.containers.find(nameOrId));
   const settings = containerOptions(record);
-  const output = (stream: 1 | 2, bytes: Uint8Array): void =>
-    stream === 1 ? streams.stdout(bytes) : streams.stderr(bytes);
+  const wants = (stream: string): boolean => options.attach?.includes(stream) ?? true;
+  const keys = parseDetachKeys(options.detachKeys ?? settings.detachKeys ?? DEFAULT_DETACH_KEYS);
+  if (record.status === "paused") {
+    throw new SlipwayError("CONTAINER_PAUSED", "you cannot attach to a paused container, unpause it first");
+  }
+  const output = (stream: 1 | 2, bytes: Uint8Array): void => {
+    if (stream === 1 && wants("stdout")) streams.stdout(bytes);
+    if (stream === 2 && wants("stderr")) streams.stderr(bytes);
+  };
   const terminal = settings.tty && streams.terminal !== undefined ? streams.terminal : undefined;
 
   const undo: (() => void)[] = [];
@@ -41,11 +55,16 @@ export async function attachContainer(
   if (release !== undefined) undo.push(release);
   try {
     const { socket, running } = await join(engine, record, { start: options.start === true, terminal, output });
-    proxySignals(engine, running, terminal, undo);
-    const detached = forwardInput(running, streams, terminal, socket, undo);
+    if (options.sigProxy !== false) proxySignals(running, terminal, undo);
+    followWindowSize(engine, running, terminal, undo);
+    recordContainerEvent(engine, running, "attach");
+    const detached = wants("stdin")
+      ? forwardInput(running, streams, { terminal, keys }, socket, undo)
+      : new Promise<never>(() => undefined);
     const how = await Promise.race([socket.closed.then(() => "ended" as const), detached]);
     if (how === "detached") {
       socket.close();
+      recordContainerEvent(engine, running, "detach");
       return 0;
     }
     return await waitContainer(engine, record.id, { remove: record.autoRemove });
@@ -84,12 +103,7 @@ async function join(
   return { socket: await promise, running };
 }
 
-function proxySignals(
-  engine: Engine,
-  record: ContainerRecord,
-  terminal: number | undefined,
-  undo: (() => void)[],
-): void {
+function proxySignals(record: ContainerRecord, terminal: number | undefined, undo: (() => void)[]): void {
   for (const name of PROXIED) {
     // Stopping ourselves is the shell's business when the container has no part in our terminal.
     if (terminal === undefined && (name === "SIGTSTP" || name === "SIGCONT")) continue;
@@ -97,6 +111,14 @@ function proxySignals(
     process.on(name, listener);
     undo.push(() => process.off(name, listener));
   }
+}
+
+function followWindowSize(
+  engine: Engine,
+  record: ContainerRecord,
+  terminal: number | undefined,
+  undo: (() => void)[],
+): void {
   if (terminal === undefined) return;
   const onResize = (): void => sendWindowSize(engine, record, terminal);
   process.on("SIGWINCH", onResize);
@@ -107,7 +129,7 @@ function proxySignals(
 function forwardInput(
   record: ContainerRecord,
   streams: Streams,
-  terminal: number | undefined,
+  { terminal, keys }: { terminal: number | undefined; keys: number[] },
   socket: AttachSocket,
   undo: (() => void)[],
 ): Promise<"detached"> {
@@ -115,7 +137,7 @@ function forwardInput(
   if (!containerOptions(record).interactive || (terminal === undefined && streams.stdin === undefined)) return promise;
   const raw = terminal === undefined ? undefined : enterRawMode(terminal);
   if (raw !== undefined) undo.push(raw);
-  const watch = terminal === undefined ? undefined : createDetachWatcher((bytes) => socket.write(bytes));
+  const watch = terminal === undefined ? undefined : createDetachWatcher((bytes) => socket.write(bytes), keys);
   const reader = Bun.file((streams.stdin ?? terminal) as number)
     .stream()
     .getReader();

@@ -16,7 +16,6 @@ import { createSshAgents } from "../runtime/sshAgents.ts";
 import { createSemaphore } from "../solve/semaphore.ts";
 import type { Sandbox, SecretSource, SolveContext, LayersResult, StepResult } from "../solve/SolveContext.ts";
 import { solve } from "../solve/solve.ts";
-import { stepNetwork } from "./networkStep.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
 import { createBaseResolver, quiet } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
@@ -26,7 +25,6 @@ import type { Lease } from "../store/Store.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
 import { type BuiltImage, checkOutputs, exportResult, ownImage } from "./outputs/exportResult.ts";
 import { defaultForm, type OutputSpec, takesRemoteLayers } from "./outputs/OutputSpec.ts";
-import { createRemoteBases } from "./remoteBases.ts";
 import { askedPlatform, planOptions } from "./planOptions.ts";
 import { sourceDateEpoch } from "./sourceDateEpoch.ts";
 import { createVertices, type Vertices } from "./vertices.ts";
@@ -102,7 +100,7 @@ async function buildImage(
     const outputs: OutputSpec[] = options.outputs ?? [{ type: "image", names: tags, form: defaultForm() }];
     // What only goes to a registry that has the base needs none of the base's bytes here.
     const remote = mayLeaveBases(options, outputs)
-      ? createRemoteBases(engine, {
+      ? (await import("./remoteBases.ts")).createRemoteBases(engine, {
           lease,
           pulling: (reference, work) =>
             vertices.internal(`[internal] pull ${reference}`, (status) => work(quiet(engine, status))),
@@ -175,7 +173,7 @@ async function buildImage(
       addHosts: options.addHosts,
       project: contexts.project,
       ...(epoch === undefined ? {} : { epoch }),
-      network: stepNetwork(engine, options.network),
+      network: await networkOf(engine, options.network),
       machine: {
         rlimits: parseUlimits(options.ulimits ?? []),
         ...(options.shmSize === undefined ? {} : { shmSize: options.shmSize }),
@@ -253,6 +251,13 @@ function mayLeaveBases(options: BuildOptions, outputs: readonly OutputSpec[]): b
   const caches = (options.cacheFrom?.length ?? 0) + (options.cacheTo?.length ?? 0);
   if (options.buildArgs.BUILDKIT_INLINE_CACHE !== undefined) return false;
   return outputs.every(takesRemoteLayers) && caches === 0 && !options.squash && !options.verifyReproducible;
+}
+
+/** What needs no networks of ours is said without them. */
+async function networkOf(engine: Engine, name = "default"): Promise<SolveContext["network"]> {
+  if (name === "default" || name === "none" || name === "host") return name;
+  const { stepNetwork } = await import("./networkStep.ts");
+  return stepNetwork(engine, name);
 }
 
 /** The build's caches beside the store's, where it asks for some. */

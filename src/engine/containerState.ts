@@ -1,8 +1,10 @@
 import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { isAlive, processStart } from "../linux/processStart.ts";
-import { endProcesses, isUnstarted, removeRuntimeState, runtimePids } from "../runtime/runtimeState.ts";
+import { endProcesses, isUnstarted, killVerified, removeRuntimeState, runtimePids } from "../runtime/runtimeState.ts";
 import type { ContainerRecord } from "../store/Store.ts";
+import { memoryRanOut, removeContainerCgroups } from "./containerCgroup.ts";
 import { containerFiles } from "./containerFiles.ts";
+import { recordContainerEvent } from "./eventLog.ts";
 import { releaseNetworkOf } from "./networkRelease.ts";
 import type { Engine } from "./Engine.ts";
 
@@ -22,7 +24,11 @@ export function attachLock(id: string): string {
  */
 export function refreshContainer(engine: Engine, record: ContainerRecord): ContainerRecord {
   const files = containerFiles(engine.store.containers.directory(record.id), record.id);
-  if (record.status === "running" || record.status === "paused") {
+  if (record.status === "restarting") {
+    if (isAlive(record.restarter?.pid, record.restarter?.start)) return record;
+    return refreshContainer(engine, engine.store.containers.update(record.id, { status: "exited" }));
+  }
+  if (isUp(record)) {
     if (!isAlive(record.pid, record.pidStart)) return recordExit(engine, record);
     if (!isUnstarted(record.id)) return record;
   } else if (record.status !== "created" && record.status !== "exited") return record;
@@ -34,8 +40,7 @@ export function refreshContainer(engine: Engine, record: ContainerRecord): Conta
   try {
     const current = engine.store.containers.get(record.id) ?? record;
     if (current.status === "running" && !isUnstarted(current.id)) return current;
-    const status =
-      current.started === undefined ? "created" : current.status === "running" ? "created" : current.status;
+    const status = current.started === undefined || isUp(current) ? "created" : current.status;
     clearContainer(record.id, files.directory);
     releaseNetworkOf(engine, current);
     return engine.store.containers.update(record.id, { status, pid: 0, pidStart: 0, conmonPid: 0, network: undefined });
@@ -44,20 +49,74 @@ export function refreshContainer(engine: Engine, record: ContainerRecord): Conta
   }
 }
 
-/** Takes the exit into the record. */
+/** Its process lives, at work or stopped. */
+export function isUp(record: ContainerRecord): boolean {
+  return record.status === "running" || record.status === "paused";
+}
+
+/** Takes the exit into the record; the first one who does so writes down that it has ended. */
 export function recordExit(engine: Engine, record: ContainerRecord): ContainerRecord {
-  const files = containerFiles(engine.store.containers.directory(record.id), record.id);
+  const { store } = engine;
+  const files = containerFiles(store.containers.directory(record.id), record.id);
   const exit = awaitExitFile(files.exit, record.conmonPid);
   const changes: Partial<ContainerRecord> = exit ?? {
     finished: Date.now(),
     exitCode: 137,
     error: "its monitor was killed: the exit code is not known",
   };
+  if (memoryRanOut(files.directory)) changes.oomKilled = true;
   removeRuntimeState(record.id);
+  removeContainerCgroups(files.directory);
+  endWatchers(record);
   rmSync(files.conmonPid, { force: true });
   releaseNetworkOf(engine, record);
-  const ended = { status: "exited", pid: 0, pidStart: 0, conmonPid: 0, network: undefined } as const;
-  return engine.store.containers.update(record.id, { ...changes, ...ended });
+  let isFirst = false;
+  const ended = store.transaction(() => {
+    const current = store.containers.get(record.id);
+    // Started anew by now, or gone.
+    if (current === undefined) return { ...record, ...changes, status: "exited" as const };
+    if (!isUp(current) || current.pid !== record.pid || current.pidStart !== record.pidStart) return current;
+    isFirst = true;
+    return store.containers.update(record.id, {
+      ...changes,
+      status: "exited",
+      pid: 0,
+      pidStart: 0,
+      conmonPid: 0,
+      watchers: [],
+      network: undefined,
+    });
+  });
+  if (isFirst && ended.oomKilled === true)
+    recordContainerEvent(engine, ended, "oom", { at: ended.finished ?? Date.now() });
+  if (isFirst) recordDeath(engine, ended);
+  return ended;
+}
+
+/** For `events`. */
+export function recordDeath(engine: Engine, record: ContainerRecord): void {
+  const seconds = Math.max(0, Math.round(((record.finished ?? 0) - (record.started ?? 0)) / 1000));
+  recordContainerEvent(engine, record, "die", {
+    attributes: { execDuration: String(seconds), exitCode: String(record.exitCode ?? 0) },
+    at: record.finished ?? Date.now(),
+  });
+}
+
+/** Whoever waits to start it again does so no more. */
+export function endRestart(record: ContainerRecord): void {
+  if (record.status === "restarting") killVerified(record.restarter?.pid, record.restarter?.start);
+}
+
+/** Ends the processes of ours that look after it. */
+export function endWatchers(record: ContainerRecord): void {
+  for (const { pid, start } of record.watchers ?? []) {
+    if (!isAlive(pid, start)) continue;
+    try {
+      process.kill(-pid, "SIGKILL");
+    } catch {
+      // just ended
+    }
+  }
 }
 
 /** The exit file appears when conmon has drained the output; while conmon lives, it will. */
@@ -96,6 +155,7 @@ export function clearContainer(id: string, directory: string): void {
 
 /** The same, the files left alone. */
 export function endContainer(id: string, directory: string): void {
+  removeContainerCgroups(directory);
   if (existsSync(containerFiles(directory, id).conmonPid) || runtimePids(id).length > 0) endProcesses(id);
   removeRuntimeState(id);
 }

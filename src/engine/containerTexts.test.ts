@@ -9,7 +9,7 @@ import { statusText } from "./listContainers.ts";
 import { createLogParser, type LogEntry } from "./logEntries.ts";
 import { parseLogTime } from "./logs.ts";
 import { parseSignal } from "./signals.ts";
-import { parseVolume } from "./volumes.ts";
+import { parseVolume } from "./parseVolume.ts";
 
 describe("names", () => {
   test("follow Docker's rule", () => {
@@ -48,7 +48,8 @@ test("spans of time read as Docker writes them", () => {
 });
 
 test("the status column says what is and since when", () => {
-  const at = (changes: Partial<ContainerRecord>): string => statusText({ ...changes } as ContainerRecord, 100_000);
+  const at = (changes: Partial<ContainerRecord>): string =>
+    statusText({ ...changes } as ContainerRecord, { now: 100_000 });
   expect(at({ status: "running", started: 95_000 })).toBe("Up 5 seconds");
   expect(at({ status: "exited", exitCode: 2, finished: 40_000 })).toBe("Exited (2) About a minute ago");
   expect(at({ status: "created" })).toBe("Created");

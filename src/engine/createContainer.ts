@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import type { ContainerConfig } from "../oci/config.ts";
 import { digestHex } from "../oci/digest.ts";
 import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
@@ -6,13 +6,16 @@ import { containerCapabilities } from "../runtime/capabilities.ts";
 import { parseAddress } from "../runtime/network/addresses.ts";
 import { parseAddHost } from "../runtime/networkFiles.ts";
 import type { ContainerRecord, ImageRecord } from "../store/Store.ts";
+import { checkSettings } from "./checkSettings.ts";
 import { networkMode } from "./networkMode.ts";
 import { parseExpose, parsePublish } from "./networkPorts.ts";
 import { checkContainerName, generateContainerName } from "./containerNames.ts";
 import type { ContainerOptions } from "./ContainerOptions.ts";
 import type { CreateOptions, Engine } from "./Engine.ts";
+import { recordContainerEvent } from "./eventLog.ts";
 import { resolveImage } from "./resolveImage.ts";
 import { parseSignal } from "./signals.ts";
+import { dropVolume, keepVolumes } from "./volumeRecords.ts";
 import { prepareMounts } from "./volumes.ts";
 
 /**
@@ -34,6 +37,7 @@ export async function createContainer(engine: Engine, options: CreateOptions): P
   }
   const id = digestHex(`sha256:${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex")}`);
   const { mounts, anonymousVolumes } = prepareMounts(engine, { options, config, image });
+  const mountedLayers = mounts.flatMap((mount) => mount.layers ?? []);
   const settings: ContainerOptions = {
     ...options,
     ...networkMode(engine, options),
@@ -54,15 +58,18 @@ export async function createContainer(engine: Engine, options: CreateOptions): P
       status: "created",
       autoRemove: options.autoRemove,
       options: settings,
+      ...(mountedLayers.length === 0 ? {} : { mountedLayers }),
     };
     try {
       const made = store.transaction(() => {
         if (mounts.some(({ type, source }) => type === "volume" && !existsSync(source))) return false;
         store.containers.create(record);
+        keepVolumes(engine, anonymousVolumes);
         return true;
       });
       if (!made) return await createContainer(engine, options); // a prune has taken a volume since it was looked at
       mkdirSync(`${store.containers.directory(id)}/exit`, { recursive: true });
+      recordContainerEvent(engine, record, "create");
       return record;
     } catch (error) {
       // Another process has just taken the name that we made up.
@@ -70,7 +77,7 @@ export async function createContainer(engine: Engine, options: CreateOptions): P
         taken.add(record.name);
         continue;
       }
-      for (const name of anonymousVolumes) rmSync(`${store.root}/volumes/${name}`, { recursive: true, force: true });
+      for (const name of anonymousVolumes) dropVolume(engine, name);
       throw error;
     }
   }
@@ -85,9 +92,9 @@ async function imageFor(engine: Engine, options: CreateOptions): Promise<ImageRe
   };
   if (options.pull === "always") return fetch();
   try {
-    return resolveImage(engine, options.image);
+    return resolveImage(engine, options.image, options.platform);
   } catch (error) {
-    if (!isSlipwayError(error, "IMAGE_NOT_FOUND") || options.pull === "never") throw error;
+    if (!isSlipwayError(error, "IMAGE_NOT_FOUND", "NO_MATCHING_PLATFORM") || options.pull === "never") throw error;
     return fetch();
   }
 }
@@ -119,6 +126,10 @@ function mergedConfig(image: ContainerConfig, options: CreateOptions): Container
   if (options.user !== undefined) config.User = options.user;
   if (options.stopSignal !== undefined) config.StopSignal = options.stopSignal;
   if (options.stopTimeout !== undefined) config.StopTimeout = options.stopTimeout;
+  if (options.health !== undefined) {
+    config.Healthcheck =
+      options.health.Test?.[0] === "NONE" ? { Test: ["NONE"] } : { ...image.Healthcheck, ...options.health };
+  }
   const exposed = [
     ...(options.expose ?? []).flatMap(parseExpose),
     ...(options.publish ?? []).flatMap(parsePublish).map(({ port, protocol }) => `${port}/${protocol}`),
@@ -141,18 +152,7 @@ function checkOptions(options: CreateOptions): void {
       });
     }
   }
-  for (const option of options.securityOpt) {
-    if (
-      /^(seccomp[=:]unconfined|no-new-privileges([=:](true|false))?|label[=:]disable|apparmor[=:]unconfined)$/.test(
-        option,
-      )
-    )
-      continue;
-    throw new SlipwayError("INVALID_OPTION", `--security-opt ${JSON.stringify(option)} is not supported`, {
-      hint: "There are seccomp=unconfined and no-new-privileges.",
-      exitCode: 125,
-    });
-  }
+  checkSettings(options);
   if (options.hostname !== undefined && !/^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?$/.test(options.hostname)) {
     throw new SlipwayError("INVALID_OPTION", `invalid hostname format: ${options.hostname}`, { exitCode: 125 });
   }

@@ -8,13 +8,16 @@ import { enterMountNamespace } from "../runtime/MountNamespace.ts";
 import type { OciProcess, OciSpec } from "../runtime/OciSpec.ts";
 import { probeRuntime } from "../runtime/probe.ts";
 import { isAlive } from "../linux/processStart.ts";
-import { resolveUser } from "../runtime/resolveUser.ts";
+import { resolveGroups, resolveUser } from "../runtime/resolveUser.ts";
+import { specText } from "../runtime/spec.ts";
 import { runtimeGlobals } from "../runtime/runtimeCommand.ts";
 import { runtimeFailure } from "../runtime/runtimeFailure.ts";
 import type { ContainerRecord } from "../store/Store.ts";
+import { containerCgroups } from "./containerCgroup.ts";
 import { containerHostname, containerOptions } from "./ContainerOptions.ts";
 import { refreshContainer } from "./containerState.ts";
 import type { Engine, ExecOptions, Streams } from "./Engine.ts";
+import { recordContainerEvent } from "./eventLog.ts";
 
 /**
  * Runs one more process in a running container; resolves with its exit code, or with 0 as soon as it runs where detached. With a terminal it works on the
@@ -28,22 +31,37 @@ export async function execContainer(
 ): Promise<number> {
   const { store } = engine;
   const record = refreshContainer(engine, store.containers.find(nameOrId));
+  if (record.status === "paused") {
+    throw new SlipwayError("CONTAINER_PAUSED", `container ${record.name} is paused, unpause the container before exec`);
+  }
   if (record.status !== "running") {
     throw new SlipwayError("CONTAINER_NOT_RUNNING", `container ${record.name} is not running`, {
       hint: `Start it: slipway start ${record.name}`,
     });
   }
-  const runtime = await probeRuntime(store.linux, store.settings, { runtime: engine.config.runtime });
+  const runtime = await probeRuntime(store.linux, store.settings, {
+    runtime: containerOptions(record).runtime ?? engine.config.runtime,
+  });
+  const execID = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
+  const said = (action: string, attributes: Record<string, string> = {}): void =>
+    recordContainerEvent(engine, record, action, { attributes: { execID, ...attributes } });
   const directory = `${store.containers.directory(record.id)}/exec/${crypto.randomUUID()}`;
   mkdirSync(directory, { recursive: true });
   try {
-    writeFileSync(`${directory}/process.json`, JSON.stringify(execProcess(engine, record, options)));
-    if (runtime.cgroupView) enterMountNamespace(store.linux, runtime);
+    writeFileSync(`${directory}/process.json`, specText(execProcess(engine, record, options)));
+    said(`exec_create: ${options.command.join(" ")}`);
+    const limited = runtime.cgroups ? [] : containerCgroups(store.containers.directory(record.id));
+    if (runtime.cgroupView) enterMountNamespace(store.linux, { ...runtime, keepCgroups: limited.length > 0 });
     const log = `${directory}/log`;
     const command = [runtime.program, ...runtimeGlobals(runtime), "--log", log, "--log-format", "json", "exec"];
     if (options.detach) command.push("--detach");
+    const pidFile = `${directory}/pid`;
+    if (options.timeoutMs !== undefined) command.push("--pid-file", pidFile);
     command.push("--process", `${directory}/process.json`, record.id);
-    const code = await runExec(store.linux, command, options, streams);
+    said(`exec_start: ${options.command.join(" ")}`);
+    const joining = limited.length > 0 ? joiningCgroups(containerCgroups(store.containers.directory(record.id))) : [];
+    const code = await runExec(store.linux, [...joining, ...command], options, { ...streams, pidFile });
+    if (!options.detach) said("exec_die", { exitCode: String(code) });
     if (code !== 0) {
       const failure = runtimeFailure(log, options.command);
       if (failure !== undefined) throw failure;
@@ -71,7 +89,11 @@ function execProcess(engine: Engine, record: ContainerRecord, options: ExecOptio
       : spec.process.capabilities.bounding;
     return {
       terminal: options.tty,
-      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+      user: {
+        uid: user.uid,
+        gid: user.gid,
+        additionalGids: [...new Set([...user.additionalGids, ...resolveGroups(linux, root, settings.groupAdd ?? [])])],
+      },
       args: options.command,
       env: containerEnvironment({
         env: [...(settings.config.Env ?? []), ...options.env],
@@ -88,13 +110,28 @@ function execProcess(engine: Engine, record: ContainerRecord, options: ExecOptio
         ambient: [],
       },
       noNewPrivileges: spec.process.noNewPrivileges,
+      ...(spec.process.rlimits === undefined ? {} : { rlimits: spec.process.rlimits }),
+      ...(spec.process.oomScoreAdj === undefined ? {} : { oomScoreAdj: spec.process.oomScoreAdj }),
+      ...(spec.process.apparmorProfile === undefined ? {} : { apparmorProfile: spec.process.apparmorProfile }),
     };
   } finally {
     linux.close(root);
   }
 }
 
-async function runExec(linux: Linux, command: string[], options: ExecOptions, streams: Streams): Promise<number> {
+/** What starts a command line in these control groups. */
+function joiningCgroups(directories: string[]): string[] {
+  const script =
+    'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1/cgroup.procs" || exit 125; shift; n=$((n - 1)); done; exec "$@"';
+  return ["/bin/sh", "-c", script, "sh", String(directories.length), ...directories];
+}
+
+async function runExec(
+  linux: Linux,
+  command: string[],
+  options: ExecOptions,
+  streams: Streams & { pidFile: string },
+): Promise<number> {
   if (options.detach) {
     return Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exited;
   }
@@ -109,12 +146,30 @@ async function runExec(linux: Linux, command: string[], options: ExecOptions, st
   }
   const stdin = options.interactive && streams.stdin !== undefined ? streams.stdin : "ignore";
   const child = Bun.spawn(command, { stdin, stdout: "pipe", stderr: "pipe" });
+  let timedOut = false;
+  const timer =
+    options.timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          timedOut = true;
+          endExec(streams.pidFile);
+          child.kill("SIGKILL");
+        }, options.timeoutMs);
   const [code] = await Promise.all([
-    forwarding(child),
+    forwarding(child).finally(() => clearTimeout(timer)),
     forward(child.stdout, streams.stdout),
     forward(child.stderr, streams.stderr),
   ]);
+  if (timedOut) throw new SlipwayError("EXEC_TIMEOUT", `${options.command.join(" ")} took too long and was ended`);
   return code;
+}
+
+function endExec(pidFile: string): void {
+  try {
+    process.kill(Number(readFileSync(pidFile, "utf8")), "SIGKILL");
+  } catch {
+    // not that far, or just ended
+  }
 }
 
 /** The runtime passes them on to the process. */

@@ -2,14 +2,21 @@ import { parseAddHost } from "../runtime/networkFiles.ts";
 import type { ContainerRecord } from "../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
 import { containerHostname, containerOptions } from "./ContainerOptions.ts";
-import { refreshContainer } from "./containerState.ts";
+import { containerSize } from "./containerSize.ts";
+import { isUp, refreshContainer } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
+import { healthOf } from "./health.ts";
+import { hostSettings } from "./inspectSettings.ts";
 import { networkSettings, portBindings } from "./networkSettings.ts";
 
 const NEVER = "0001-01-01T00:00:00Z"; // Go's zero time, which Docker writes for what has not happened
 
 /** What `docker container inspect` gives for one container, in its shape. @throws SlipwayError `CONTAINER_NOT_FOUND` */
-export function inspectContainer(engine: Engine, nameOrId: string): Record<string, unknown> {
+export function inspectContainer(
+  engine: Engine,
+  nameOrId: string,
+  { size = false }: { size?: boolean } = {},
+): Record<string, unknown> {
   const { store } = engine;
   const record = refreshContainer(engine, store.containers.find(nameOrId));
   const options = containerOptions(record);
@@ -21,17 +28,23 @@ export function inspectContainer(engine: Engine, nameOrId: string): Record<strin
     Created: time(record.created),
     Path: options.args[0],
     Args: options.args.slice(1),
-    State: state(record),
+    State: state(engine, record),
     Image: record.image,
     ResolvConfPath: `${directory}/resolv.conf`,
     HostnamePath: `${directory}/hostname`,
     HostsPath: `${directory}/hosts`,
     LogPath: files.log,
     Name: `/${record.name}`,
-    RestartCount: 0,
+    RestartCount: record.restartCount ?? 0,
     Driver: "overlayfs",
     Platform: "linux",
+    MountLabel: "",
+    ProcessLabel: "",
+    AppArmorProfile: "",
+    ExecIDs: null,
+    ...(size ? sizes(engine, record) : {}),
     HostConfig: {
+      ...hostSettings(options),
       Binds: options.volumes.length === 0 ? null : options.volumes,
       NetworkMode: options.network,
       PortBindings: portBindings(record),
@@ -39,7 +52,6 @@ export function inspectContainer(engine: Engine, nameOrId: string): Record<strin
       Dns: options.dns ?? [],
       DnsOptions: options.dnsOptions ?? [],
       DnsSearch: options.dnsSearch ?? [],
-      RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
       AutoRemove: options.autoRemove,
       CapAdd: options.capAdd.length === 0 ? null : options.capAdd,
       CapDrop: options.capDrop.length === 0 ? null : options.capDrop,
@@ -76,15 +88,15 @@ export function inspectContainer(engine: Engine, nameOrId: string): Record<strin
       ...(mount.type === "volume" ? { Driver: "local" } : {}),
       Mode: mount.readOnly ? "ro" : "",
       RW: !mount.readOnly,
-      Propagation: mount.type === "bind" ? "rprivate" : "",
+      Propagation: mount.type === "bind" ? (mount.mountOptions?.[1] ?? "rprivate") : "",
     })),
     Config: {
       Hostname: containerHostname(record, options),
       Domainname: options.domainname ?? "",
       User: config.User ?? "",
-      AttachStdin: false,
-      AttachStdout: false,
-      AttachStderr: false,
+      AttachStdin: options.attach?.includes("stdin") ?? false,
+      AttachStdout: options.attach?.includes("stdout") ?? false,
+      AttachStderr: options.attach?.includes("stderr") ?? false,
       ...(config.ExposedPorts === undefined ? {} : { ExposedPorts: config.ExposedPorts }),
       Tty: options.tty,
       OpenStdin: options.interactive,
@@ -106,19 +118,26 @@ export function inspectContainer(engine: Engine, nameOrId: string): Record<strin
   };
 }
 
-function state(record: ContainerRecord): Record<string, unknown> {
+function sizes(engine: Engine, record: ContainerRecord): Record<string, number> {
+  const { written, whole } = containerSize(engine, record);
+  return { SizeRw: written, SizeRootFs: whole };
+}
+
+function state(engine: Engine, record: ContainerRecord): Record<string, unknown> {
+  const health = healthOf(engine, record);
   return {
     Status: record.status,
-    Running: record.status === "running" || record.status === "paused",
+    Running: isUp(record) || record.status === "restarting",
     Paused: record.status === "paused",
-    Restarting: false,
-    OOMKilled: false,
+    Restarting: record.status === "restarting",
+    OOMKilled: record.oomKilled ?? false,
     Dead: record.status === "dead",
-    Pid: record.status === "running" ? record.pid : 0,
+    Pid: isUp(record) ? record.pid : 0,
     ExitCode: record.exitCode ?? 0,
     Error: record.error ?? "",
     StartedAt: time(record.started),
-    FinishedAt: record.status === "running" ? NEVER : time(record.finished),
+    FinishedAt: isUp(record) ? NEVER : time(record.finished),
+    ...(health === undefined ? {} : { Health: health }),
   };
 }
 

@@ -15,21 +15,32 @@ import { resolveUser } from "../runtime/resolveUser.ts";
 import type { Runtime } from "../runtime/Runtime.ts";
 import { runtimeGlobals, runtimeStateDirectory } from "../runtime/runtimeCommand.ts";
 import { defaultSeccomp, type SeccompOptions } from "../runtime/seccomp.ts";
-import { DEFAULT_SHM_SIZE, runtimeSpec, type SpecMount } from "../runtime/spec.ts";
+import { seccompProfile } from "../runtime/seccompProfile.ts";
+import { addMount, DEFAULT_SHM_SIZE, runtimeSpec, type SpecMount, specText } from "../runtime/spec.ts";
 import { startByFifo } from "../runtime/startByFifo.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
 import type { ContainerRecord } from "../store/Store.ts";
+import { applySettings, ownLimits } from "./applySettings.ts";
+import { containerCgroup } from "./containerCgroup.ts";
 import { containerFiles } from "./containerFiles.ts";
 import { type ContainerOptions, containerHostname, containerOptions } from "./ContainerOptions.ts";
-import { clearContainer, startLock } from "./containerState.ts";
+import { clearContainer, isUp, startLock } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
+import { recordContainerEvent } from "./eventLog.ts";
+import type { Platform } from "../oci/platform.ts";
+import { explainForeign } from "../runtime/emulation.ts";
+import { platformOf } from "./resolveImage.ts";
 import { spawnConmon } from "./spawnConmon.ts";
+import { stageMounts } from "./stageMounts.ts";
+import { startWatchers } from "./watchers.ts";
 
 export interface LaunchOptions {
   /** Nobody is attached: standard input stays open for a later attach, and `--rm` is seen to by conmon. */
   detached: boolean;
   /** Called when all is made and before the process is let go: attach here, and nothing of its output is missed. */
   beforeStart?: (attachSocket: string) => Promise<void>;
+  /** Its policy starts it, for the so manieth time, after this pause, unless somebody has stopped it meanwhile; otherwise somebody does. */
+  restart?: { count: number; delayMs: number };
 }
 
 /**
@@ -46,7 +57,8 @@ export async function launchContainer(
   const unlock = await store.lock(startLock(record.id));
   try {
     const current = store.containers.find(record.id);
-    if (current.status === "running") {
+    if (options.restart !== undefined && (current.stopped === true || isUp(current))) return current;
+    if (isUp(current)) {
       throw new SlipwayError("CONTAINER_RUNNING", `container ${current.name} is already running`);
     }
     const conmon = findProgram("conmon");
@@ -56,25 +68,35 @@ export async function launchContainer(
         exitCode: 125,
       });
     }
-    const runtime = await probeRuntime(store.linux, store.settings, { runtime: engine.config.runtime });
+    const settings = containerOptions(current);
+    const runtime = await probeRuntime(store.linux, store.settings, {
+      runtime: settings.runtime ?? engine.config.runtime,
+    });
     const directory = store.containers.directory(current.id);
     clearContainer(current.id, directory);
     const network = await openContainerNetwork(engine, current);
     let namespace: MountNamespace | undefined;
+    const staged: string[] = [];
+    const limits = ownLimits(current, runtime);
     try {
-      namespace = enterMountNamespace(store.linux, runtime);
+      // Before the namespace, in which the trees of control groups may be covered.
+      const cgroup = limits === undefined ? undefined : containerCgroup(engine, current, limits);
+      namespace = enterMountNamespace(store.linux, { ...runtime, keepCgroups: cgroup !== undefined });
       // It takes as long to come up as the bundle takes to be written.
       const monitor = spawnConmon(engine, current, { conmon, runtime, detached: options.detached, network });
       let uncompiled: SeccompOptions | undefined;
       try {
-        uncompiled = writeBundle(engine, current, { runtime, namespace, network });
+        uncompiled = writeBundle(engine, current, { runtime, namespace, staged, network });
       } catch (error) {
         monitor.cancel();
         throw error;
       }
       const created = monitor.createContainer();
       store.checkpoint(); // while others work
-      const pid = await created;
+      const pid = await created.catch((error) => {
+        throw explainForeign(error, platformOfImage(engine, current));
+      });
+      cgroup?.join(pid);
       const state = runtimeStateDirectory(runtime, current.id);
       if (uncompiled !== undefined && runtime.compiledSeccomp) keepCompiledSeccomp(runtime, uncompiled, state);
       const files = containerFiles(directory, current.id);
@@ -88,21 +110,27 @@ export async function launchContainer(
         finished: 0,
         exitCode: 0,
         error: "",
+        ...(options.restart === undefined ? { stopped: false } : {}),
+        oomKilled: false,
+        restartCount: options.restart?.count ?? 0,
+        restartDelayMs: options.restart?.delayMs ?? 0,
         network: network.running,
       });
       if (!(runtime.startByFifo && startByFifo(state))) await startByRuntime(runtime, current.id);
-      return started;
+      recordContainerEvent(engine, started, "start");
+      return startWatchers(engine, started);
     } catch (error) {
       clearContainer(current.id, directory);
       releaseNetworkOf(engine, current);
       const message = error instanceof Error ? error.message : String(error);
       const exitCode = error instanceof SlipwayError && error.exitCode > 1 ? error.exitCode : 125;
-      store.containers.update(current.id, { status: "created", error: message, exitCode, pid: 0, pidStart: 0 });
+      const status = options.restart === undefined ? "created" : "exited";
+      store.containers.update(current.id, { status, error: message, exitCode, pid: 0, pidStart: 0 });
       throw error;
     } finally {
       network.close();
       // What the container needs of it is in its own namespace by now; here it would only keep the directory busy.
-      namespace?.detach(containerFiles(directory, current.id).rootfs);
+      for (const place of [containerFiles(directory, current.id).rootfs, ...staged]) namespace?.detach(place);
     }
   } finally {
     unlock();
@@ -113,8 +141,9 @@ export async function launchContainer(
 function writeBundle(
   engine: Engine,
   record: ContainerRecord,
-  { runtime, namespace, network }: { runtime: Runtime; namespace: MountNamespace; network: ContainerNetwork },
+  context: { runtime: Runtime; namespace: MountNamespace; staged: string[]; network: ContainerNetwork },
 ): SeccompOptions | undefined {
+  const { runtime, namespace, staged, network } = context;
   const { store } = engine;
   const { linux } = store;
   const options = containerOptions(record);
@@ -148,9 +177,7 @@ function writeBundle(
           readOnly: false,
         }),
       ),
-      ...options.mounts.map(
-        (mount): SpecMount => ({ target: mount.target, type: "bind", source: mount.source, readOnly: mount.readOnly }),
-      ),
+      ...stageMounts(engine, options.mounts, { directory, namespace, staged }),
       ...options.tmpfs.map(tmpfsMount),
     ];
     const made = makeMountStubs(linux, mountfd, mountTargets(mounts));
@@ -168,7 +195,8 @@ function writeBundle(
     });
     const confined = !privileged && !options.securityOpt.some((option) => /^seccomp[=:]unconfined$/.test(option));
     const confinement: SeccompOptions = { arch: process.arch, capabilities, deviceCgroup: runtime.cgroups };
-    const filter = confined ? compiledSeccomp(runtime, confinement) : undefined;
+    const ownProfile = confined ? options.seccompProfile : undefined;
+    const filter = confined && ownProfile === undefined ? compiledSeccomp(runtime, confinement) : undefined;
     const spec = runtimeSpec({
       process: {
         args: options.args,
@@ -184,7 +212,12 @@ function writeBundle(
       network: network.spec,
       capabilities,
       privileged,
-      seccomp: confined ? (filter ?? defaultSeccomp(confinement)) : undefined,
+      seccomp:
+        ownProfile !== undefined
+          ? seccompProfile(ownProfile, capabilities)
+          : confined
+            ? (filter ?? defaultSeccomp(confinement))
+            : undefined,
       noNewPrivileges: options.securityOpt.some((option) => /^no-new-privileges([=:]true)?$/.test(option)),
       shmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
       cgroups: runtime.cgroups,
@@ -192,13 +225,19 @@ function writeBundle(
     });
     if (options.domainname !== undefined) spec.domainname = options.domainname;
     if (options.init) addInit(spec);
-    writeFileSync(`${directory}/config.json`, JSON.stringify(spec));
+    applySettings(engine, record, spec, { runtime, namespace, root: mountfd, directory, staged });
+    writeFileSync(`${directory}/config.json`, specText(spec));
     mkdirSync(files.rootfs, { recursive: true });
     namespace.attach(mountfd, files.rootfs, { devices: privileged || runtime.cgroups });
-    return confined && filter === undefined ? confinement : undefined;
+    return confined && ownProfile === undefined && filter === undefined ? confinement : undefined;
   } finally {
     linux.close(mountfd);
   }
+}
+
+function platformOfImage({ store }: Engine, { image }: ContainerRecord): Platform | undefined {
+  const config = store.images.get(image)?.config;
+  return config === undefined ? undefined : platformOf(config);
 }
 
 /** `--init`: a small init reaps and forwards signals. */
@@ -215,7 +254,7 @@ function addInit(spec: ReturnType<typeof runtimeSpec>): void {
       exitCode: 125,
     });
   }
-  spec.mounts.push({ destination: "/sbin/docker-init", type: "bind", source: init, options: ["bind", "ro"] });
+  addMount(spec, { destination: "/sbin/docker-init", type: "bind", source: init, options: ["bind", "ro"] });
   spec.process.args = ["/sbin/docker-init", "--", ...spec.process.args];
 }
 
@@ -234,7 +273,10 @@ function tmpfsMount(text: string): SpecMount {
     target,
     type: "tmpfs",
     readOnly: given.includes("ro"),
-    options: ["noexec", ...given.filter((option) => option !== "ro" && option !== "rw")],
+    options: [
+      ...(given.includes("exec") ? [] : ["noexec"]),
+      ...given.filter((option) => option !== "ro" && option !== "rw"),
+    ],
   };
 }
 

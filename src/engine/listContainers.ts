@@ -1,7 +1,8 @@
 import type { ContainerRecord } from "../store/Store.ts";
 import { containerOptions } from "./ContainerOptions.ts";
-import { attachLock, refreshContainer } from "./containerState.ts";
+import { attachLock, isUp, refreshContainer } from "./containerState.ts";
 import type { ContainerSummary, Engine } from "./Engine.ts";
+import { healthOf } from "./health.ts";
 import { dropContainer } from "./removeContainer.ts";
 import { humanDuration } from "./humanDuration.ts";
 
@@ -11,12 +12,12 @@ export function listContainers(engine: Engine, options: { all?: boolean } = {}):
     .list()
     .map((record) => refreshContainer(engine, record))
     .filter((record) => !isForsaken(engine, record))
-    .filter((record) => options.all === true || record.status === "running" || record.status === "paused")
+    .filter((record) => options.all === true || isUp(record) || record.status === "restarting")
     .sort((a, b) => b.created - a.created)
     .map((record) => ({
       ...record,
       commandText: containerOptions(record).args.join(" "),
-      statusText: statusText(record),
+      statusText: statusText(record, { health: healthOf(engine, record)?.Status }),
     }));
 }
 
@@ -34,13 +35,18 @@ function isForsaken(engine: Engine, record: ContainerRecord): boolean {
 }
 
 /** Docker's STATUS column. */
-export function statusText(record: ContainerRecord, now = Date.now()): string {
+export function statusText(
+  record: ContainerRecord,
+  { now = Date.now(), health }: { now?: number; health?: string | undefined } = {},
+): string {
   const since = (time: number | undefined): string => humanDuration(Math.max(0, now - (time ?? now)));
   switch (record.status) {
     case "running":
-      return `Up ${since(record.started)}`;
+      return `Up ${since(record.started)}${health === undefined ? "" : health === "starting" ? " (health: starting)" : ` (${health})`}`;
     case "paused":
       return `Up ${since(record.started)} (Paused)`;
+    case "restarting":
+      return `Restarting (${record.exitCode ?? 0}) ${since(record.finished)} ago`;
     case "exited":
       return `Exited (${record.exitCode ?? 0}) ${since(record.finished)} ago`;
     case "removing":

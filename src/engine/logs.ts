@@ -1,10 +1,12 @@
-import { closeSync, fstatSync, openSync, readSync, watch } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readSync, statSync, watch } from "node:fs";
 import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { containerFiles } from "./containerFiles.ts";
-import { refreshContainer } from "./containerState.ts";
+import { containerOptions } from "./ContainerOptions.ts";
+import { isUp, refreshContainer } from "./containerState.ts";
 import type { Engine, Streams } from "./Engine.ts";
-import { type LogEntry, createLogParser } from "./logEntries.ts";
+import { createLogParser, type LogEntry } from "./logEntries.ts";
+import { logDetails, logFiles } from "./logFiles.ts";
 
 export interface LogsOptions {
   /** Goes on until the container has ended. */
@@ -12,6 +14,8 @@ export interface LogsOptions {
   /** Last lines only. */
   tail?: number;
   timestamps?: boolean;
+  /** What `--log-opt labels`, `env` and `tag` ask for stands before each line. */
+  details?: boolean;
   /** Milliseconds since the epoch; see `parseLogTime` for what the flags take. */
   since?: number;
   until?: number;
@@ -30,38 +34,75 @@ export async function logs(
   const path = containerFiles(engine.store.containers.directory(record.id), record.id).log;
   const isRunning = (): boolean => {
     const current = engine.store.containers.get(record.id);
-    return current !== undefined && refreshContainer(engine, current).status === "running";
+    return current !== undefined && isUp(refreshContainer(engine, current));
   };
-  let fd: number;
+  const details = options.details === true ? `${logDetails(containerOptions(record))} ` : "";
+  const withTimes = options.timestamps === true;
+  const print = (entry: LogEntry): void => {
+    if (options.since !== undefined && entry.time < options.since) return;
+    if (options.until !== undefined && entry.time > options.until) return;
+    const before = `${withTimes ? `${dockerTime(entry.stamp)} ` : ""}${details}`;
+    (entry.stream === 1 ? streams.stdout : streams.stderr)(before === "" ? entry.text : concat(before, entry.text));
+  };
+  const parser = createLogParser(withTimes || details !== "");
+  const chunk = new Uint8Array(CHUNK);
+  let open: { fd: number; offset: number } | undefined;
+  const drain = (): void => {
+    for (;;) {
+      const count = open === undefined ? 0 : readSync(open.fd, chunk, 0, CHUNK, open.offset);
+      if (open === undefined || count === 0) return;
+      open.offset += count;
+      parser.push(chunk.subarray(0, count), print);
+    }
+  };
+  const switchTo = (file: { fd: number; offset: number }): void => {
+    if (open !== undefined) closeSync(open.fd);
+    open = file;
+  };
   try {
-    fd = openSync(path, "r");
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return; // never started
-    throw error;
-  }
-  try {
-    const print = (entry: LogEntry): void => {
-      if (options.since !== undefined && entry.time < options.since) return;
-      if (options.until !== undefined && entry.time > options.until) return;
-      const bytes = options.timestamps === true ? concat(`${dockerTime(entry.stamp)} `, entry.text) : entry.text;
-      (entry.stream === 1 ? streams.stdout : streams.stderr)(bytes);
+    for (const file of openFiles(path, options.tail)) {
+      switchTo(file);
+      drain();
+    }
+    const follow = (): void => {
+      drain();
+      // The file has become an older one: what was written to it meanwhile has been read, the new one begins.
+      if (open !== undefined && statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(open.fd).ino) return;
+      drain();
+      const next = openOrNot(path);
+      if (next === undefined) return;
+      switchTo({ fd: next, offset: 0 });
+      drain();
     };
-    const parser = createLogParser(options.timestamps === true);
-    let offset = options.tail === undefined ? 0 : tailOffset(fd, options.tail);
-    const chunk = new Uint8Array(CHUNK);
-    const drain = (): void => {
-      for (;;) {
-        const count = readSync(fd, chunk, 0, CHUNK, offset);
-        if (count === 0) return;
-        offset += count;
-        parser.push(chunk.subarray(0, count), print);
-      }
-    };
-    drain();
-    if (options.follow === true) await followLog(engine, path, { drain, isRunning, until: options.until });
+    if (options.follow === true) await followLog(engine, path, { drain: follow, isRunning, until: options.until });
     parser.end(print);
   } finally {
-    closeSync(fd);
+    if (open !== undefined) closeSync(open.fd);
+  }
+}
+
+/** The log's files, older ones first, opened, with where to begin in each. */
+function openFiles(path: string, tail: number | undefined): { fd: number; offset: number }[] {
+  const files: { fd: number; offset: number }[] = [];
+  let wanted = tail;
+  for (const each of logFiles(path).toReversed()) {
+    const fd = openOrNot(each);
+    if (fd === undefined) continue;
+    const start = wanted === undefined ? { offset: 0, lines: 0 } : tailStart(fd, wanted);
+    files.unshift({ fd, offset: start.offset });
+    if (wanted === undefined) continue;
+    wanted -= start.lines;
+    if (wanted <= 0) break;
+  }
+  return files;
+}
+
+function openOrNot(path: string): number | undefined {
+  try {
+    return openSync(path, "r");
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined; // never started, or just renamed
+    throw error;
   }
 }
 
@@ -77,7 +118,7 @@ async function followLog(
     log.drain(); // what came between the last look and the end
     resolve();
   };
-  const watcher = watch(path, () => log.drain());
+  const watcher = existsSync(path) ? watch(path, () => log.drain()) : undefined;
   const heartbeat = setInterval(look, 100);
   const onAbort = (): void => resolve();
   engine.signal.addEventListener("abort", onAbort);
@@ -86,15 +127,15 @@ async function followLog(
     await promise;
   } finally {
     engine.signal.removeEventListener("abort", onAbort);
-    watcher.close();
+    watcher?.close();
     clearInterval(heartbeat);
   }
 }
 
-/** Where the last `lines` lines of the log begin, found from its end. A line may be written in parts, which count as one. */
-function tailOffset(fd: number, lines: number): number {
+/** Where the last `lines` lines of a file begin, found from its end, and how many of them it has. A line may be written in parts, which count as one. */
+function tailStart(fd: number, lines: number): { offset: number; lines: number } {
   let position = fstatSync(fd).size;
-  if (lines <= 0) return position;
+  if (lines <= 0) return { offset: position, lines: 0 };
   const chunk = new Uint8Array(CHUNK);
   // Record boundaries are newlines; one belongs to a finished line where its tag is F.
   let pending = Buffer.alloc(0);
@@ -115,7 +156,7 @@ function tailOffset(fd: number, lines: number): number {
       if (record.length > 0) {
         if (isLast || isFinished(record)) found++;
         isLast = false;
-        if (found > lines) return position + end;
+        if (found > lines) return { offset: position + end, lines };
       }
       end = newline;
       if (end === 0) {
@@ -125,7 +166,7 @@ function tailOffset(fd: number, lines: number): number {
     }
   }
   if (pending.length > 0 && !isLast && isFinished(pending)) found++;
-  return found > lines ? pending.length + 1 : 0;
+  return found > lines ? { offset: pending.length + 1, lines } : { offset: 0, lines: found };
 }
 
 /** `time stream F text`. */

@@ -10,12 +10,10 @@ import { containerNamespace, withLinks } from "./networkAttach.ts";
 import { bridgeNetwork, deviceOf, runningNetwork } from "./networkRecords.ts";
 
 /**
- * What `build --network` means: `default`, `none` and `host`, a network of the store, or `container:NAME`, whose network RUN steps share.
+ * What `build --network` means where it names a network of the store, or `container:NAME`, whose network RUN steps share.
  * @throws SlipwayError `NETWORK_NOT_FOUND`, `CONTAINER_NOT_FOUND`, `CONTAINER_NOT_RUNNING`
  */
-export function stepNetwork(engine: Engine, name: string | undefined): SolveContext["network"] {
-  if (name === undefined || name === "default") return "default";
-  if (name === "none" || name === "host") return name;
+export function stepNetwork(engine: Engine, name: string): SolveContext["network"] {
   if (name.startsWith("container:")) return joined(engine, name.slice("container:".length));
   const { store } = engine;
   const network = store.networks.find(name);

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createLinux } from "../linux/createLinux.ts";
+import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { defaultRoot, openStore } from "../store/openStore.ts";
@@ -14,15 +15,16 @@ export interface OpenEngineOptions {
   signal: AbortSignal;
   /** What the command line says: it wins over everything else. */
   flags: { root?: string; runtime?: string };
+  linux?: Linux;
 }
 
 /**
  * Reads the configuration, opens the store, removes what killed processes left in it, and looks after what the machine's last stop may have
  * cost. The caller closes `engine.store`.
  */
-export async function openEngine({ emit, signal, flags }: OpenEngineOptions): Promise<Engine> {
+export async function openEngine({ emit, signal, flags, linux = createLinux() }: OpenEngineOptions): Promise<Engine> {
   const config = loadConfig(process.env, process.getuid?.() ?? 0, flags);
-  const store = openStore({ root: config.root, linux: createLinux() });
+  const store = openStore({ root: config.root, linux });
   store.sweep();
   if (store.layers.unsettled().length > 0 || store.doubt.ofEarlierBoot() !== undefined) await recover(store, emit);
   return { store, config, emit, signal };

@@ -5,6 +5,7 @@ import { parseReference, type Reference } from "../oci/reference.ts";
 import type { ResolvedManifest } from "../registry/createRegistry.ts";
 import type { ImageRecord, Lease } from "../store/Store.ts";
 import type { Engine, PullOptions, PullResult } from "./Engine.ts";
+import { recordEvent } from "./eventLog.ts";
 import type { ImageName, ImageSource } from "./fetchBlob.ts";
 import { fetchLayers, type LayerWork } from "./fetchLayers.ts";
 import { openRegistry } from "./openRegistry.ts";
@@ -25,6 +26,8 @@ export async function pull(engine: Engine, name: string, options: PullOptions = 
     const remote = await openRemote(engine, reference, { ...options, lease });
     const fetched = await fetchResolved(engine, remote, lease);
     const updated = recordPulled(engine, remote) || fetched;
+    const attributes = { name: reference.path };
+    recordEvent(engine, { Type: "image", Action: "pull", id: reference.canonical, attributes });
     emit({ type: "pull.done", reference: reference.canonical, digest: remote.image.top, updated });
     return { reference: reference.canonical, digest: remote.image.top, imageID: remote.image.id, updated };
   } finally {

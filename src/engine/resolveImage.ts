@@ -3,7 +3,7 @@ import { formatFullPlatform, normalizePlatform, type Platform, parsePlatform } f
 import { pickPlatform } from "../oci/platformMatch.ts";
 import { parseReference, readImageID } from "../oci/reference.ts";
 import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
-import type { ImageRecord } from "../store/Store.ts";
+import type { ImageRecord, Tag } from "../store/Store.ts";
 import type { Engine } from "./Engine.ts";
 
 /**
@@ -38,11 +38,18 @@ export function resolveImage(engine: Pick<Engine, "store">, nameOrId: string, pl
 
 /** All that a name stands for, in the order of its index; one image where it has one platform, or is an ID. */
 export function imagesOf(engine: Pick<Engine, "store">, nameOrId: string): ImageRecord[] {
+  const named = tagNamed(engine, nameOrId);
+  if (named !== undefined) return engine.store.images.ofTag(named.reference);
   const found = findImage(engine, nameOrId);
-  if (found === undefined) return [];
-  const { images } = engine.store;
-  const named = images.tags(found.id).find(({ reference }) => reference === canonicalOf(nameOrId));
-  return named === undefined ? [found] : images.ofTag(named.reference);
+  return found === undefined ? [] : [found];
+}
+
+/** The tag, where an image was asked for by one. */
+export function tagNamed(engine: Pick<Engine, "store">, nameOrId: string): Tag | undefined {
+  const found = findImage(engine, nameOrId);
+  if (found === undefined) return undefined;
+  const canonical = canonicalOf(nameOrId);
+  return engine.store.images.tags(found.id).find(({ reference, id }) => reference === canonical && id === found.id);
 }
 
 /** The one that fits the platform best. */

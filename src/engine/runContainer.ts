@@ -1,5 +1,5 @@
 import type { ContainerRecord } from "../store/Store.ts";
-import { attachContainer } from "./attachContainer.ts";
+import { type AttachOptions, attachContainer } from "./attachContainer.ts";
 import { createContainer } from "./createContainer.ts";
 import type { CreateOptions, Engine, Streams } from "./Engine.ts";
 
@@ -13,11 +13,25 @@ export interface RunResult {
  * `createContainer`, then a start: with streams attached from the first byte to the end, without them detached. Of a container of `--rm` nothing is
  * left, also where it could not be started.
  */
-export async function runContainer(engine: Engine, options: CreateOptions, streams?: Streams): Promise<RunResult> {
-  const container = await createContainer(engine, options);
+export async function runContainer(
+  engine: Engine,
+  options: CreateOptions,
+  streams?: Streams,
+  attach: AttachOptions = {},
+): Promise<RunResult> {
+  return runCreated(engine, await createContainer(engine, options), streams, attach);
+}
+
+/** The second half of that. */
+export async function runCreated(
+  engine: Engine,
+  container: ContainerRecord,
+  streams?: Streams,
+  attach: AttachOptions = {},
+): Promise<RunResult> {
   try {
     if (streams !== undefined) {
-      return { container, exitCode: await attachContainer(engine, container.id, streams, { start: true }) };
+      return { container, exitCode: await attachContainer(engine, container.id, streams, { ...attach, start: true }) };
     }
     const { startContainer } = await import("./startContainer.ts");
     await startContainer(engine, container.id);

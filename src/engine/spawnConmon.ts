@@ -1,13 +1,15 @@
-import { mkdirSync, read, rmSync } from "node:fs";
+import { mkdirSync, read, readFileSync, rmSync } from "node:fs";
 import { promisify } from "node:util";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Runtime } from "../runtime/Runtime.ts";
 import { runtimeGlobals } from "../runtime/runtimeCommand.ts";
 import { runtimeFailure } from "../runtime/runtimeFailure.ts";
+import { endProcesses, runtimePids } from "../runtime/runtimeState.ts";
 import type { ContainerRecord } from "../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
-import { containerOptions } from "./ContainerOptions.ts";
+import { type ContainerOptions, containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "./Engine.ts";
+import { logBytes } from "./logFiles.ts";
 import type { ContainerNetwork } from "./networkAttach.ts";
 import { hasToBeReleased } from "./networkRelease.ts";
 import { selfCommand } from "./selfCommand.ts";
@@ -47,7 +49,7 @@ export function spawnConmon(
     `--conmon-pidfile=${files.conmonPid}`,
     `--exit-dir=${files.exitDirectory}`,
     "--full-attach",
-    `--log-path=k8s-file:${files.log}`,
+    ...logArguments(settings, files.log),
     "--log-level=error",
     "--no-sync-log",
     ...runtimeArgs.map((argument) => `--runtime-arg=${argument}`),
@@ -56,8 +58,9 @@ export function spawnConmon(
   if (settings.interactive) command.push("--stdin");
   // Without it, conmon ends the container's input with the first client's: right for a pipe, but one detaches from a terminal to come back.
   if (settings.interactive && (options.detached || settings.tty)) command.push("--leave-stdin-open");
-  if (record.autoRemove && options.detached) {
-    const [program, ...args] = selfCommand(["rm", "--force", "--volumes", record.id]);
+  const isKept = settings.restart !== undefined && settings.restart.name !== "no";
+  if ((record.autoRemove && options.detached) || isKept) {
+    const [program, ...args] = selfCommand(["container", "ended", record.id]);
     command.push(`--exit-command=${program}`, ...args.map((argument) => `--exit-command-arg=${argument}`));
   } else if (hasToBeReleased(record) && !record.autoRemove) {
     // Nobody may look for long, and its ports must not lead to nowhere meanwhile.
@@ -82,7 +85,8 @@ export function spawnConmon(
     async createContainer() {
       try {
         linux.write(startWrite, new Uint8Array(1));
-        const reported = await readLine(syncRead);
+        const watchdog = watchRuntime(record.id, files.conmonPid);
+        const reported = await readLine(syncRead).finally(() => clearInterval(watchdog));
         const answer = /\{.*\}/.exec(reported)?.[0];
         const report = answer === undefined ? undefined : (JSON.parse(answer) as { data: number; message?: string });
         if (report !== undefined && report.data > 0) return report.data;
@@ -107,6 +111,50 @@ export function spawnConmon(
       linux.close(startWrite);
     },
   };
+}
+
+const LOOK_MS = 300;
+/** Three seconds in which conmon, with nothing left to wait for, has not moved: not one that only gets no processor, which would be ready to run. */
+const STUCK_LOOKS = 10;
+
+/**
+ * A runtime that is killed when it has made the first process, and before it said so, leaves that waiting for it, and conmon for the end of what both
+ * hold open: they are ended. The process is conmon's child then, and conmon asleep.
+ */
+function watchRuntime(id: string, conmonPidFile: string): ReturnType<typeof setInterval> {
+  let stuck = 0;
+  let before = "";
+  return setInterval(() => {
+    const conmon = Number(readOr(conmonPidFile));
+    const status = conmon > 0 ? readOr(`/proc/${conmon}/status`) : "";
+    const moved = /^State:\s+S/m.test(status) ? (/^voluntary_ctxt_switches:.*/m.exec(status)?.[0] ?? "") : "";
+    const isOrphaned = moved !== "" && runtimePids(id).some(({ pid }) => parentOf(pid) === conmon);
+    stuck = isOrphaned && moved === before ? stuck + 1 : 0;
+    before = moved;
+    if (stuck >= STUCK_LOOKS) endProcesses(id);
+  }, LOOK_MS);
+}
+
+function parentOf(pid: number): number {
+  const stat = readOr(`/proc/${pid}/stat`);
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? 0);
+}
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // not that far
+  }
+}
+
+function logArguments({ log }: ContainerOptions, path: string): string[] {
+  if (log?.driver === "none") return ["--log-path=none"];
+  const size = log?.options["max-size"];
+  // Several files are kept by a watcher of ours; one alone conmon begins anew by itself.
+  const isOurs = Number(log?.options["max-file"] ?? 1) > 1;
+  const limit = size === undefined || size === "-1" || isOurs ? [] : [`--log-size-max=${logBytes(size)}`];
+  return [`--log-path=k8s-file:${path}`, ...limit];
 }
 
 /** One line from a pipe, without holding up the event loop; what there is at the pipe's end. */

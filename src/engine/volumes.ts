@@ -3,11 +3,13 @@ import { O_DIRECTORY, O_RDONLY, RESOLVE_IN_ROOT } from "../linux/constants.ts";
 import type { ContainerConfig } from "../oci/config.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { ImageRecord } from "../store/Store.ts";
-import type { ContainerMount } from "./ContainerOptions.ts";
+import { type ContainerMount, containerOptions } from "./ContainerOptions.ts";
 import { copyDirectory } from "./copyDirectory.ts";
 import type { CreateOptions, Engine } from "./Engine.ts";
-
-const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/; // Docker's rule
+import { cleanTarget, parseVolume } from "./parseVolume.ts";
+import type { MountRequest } from "./RunSettings.ts";
+import { resolveImage } from "./resolveImage.ts";
+import { createVolume } from "./volumeRecords.ts";
 
 export interface PreparedMounts {
   mounts: ContainerMount[];
@@ -16,96 +18,142 @@ export interface PreparedMounts {
 }
 
 /**
- * The mounts that `-v` and the image's VOLUMEs ask for. Volumes are made where missing, and a volume that is empty takes over what the image
- * has at its place. Host directories are made where missing, as Docker makes them for `-v`.
- * @throws SlipwayError `INVALID_VOLUME`
+ * The mounts that `-v`, `--mount`, `--volumes-from` and the image's VOLUMEs ask for. Volumes are made where missing, and a volume that is
+ * empty takes over what the image has at its place. Host directories are made where missing for `-v`, as Docker makes them.
+ * @throws SlipwayError `INVALID_VOLUME`, `CONTAINER_NOT_FOUND`, `IMAGE_NOT_FOUND`
  */
 export function prepareMounts(
   engine: Engine,
   container: { options: CreateOptions; config: ContainerConfig; image: ImageRecord },
 ): PreparedMounts {
+  const { options } = container;
   const mounts: ContainerMount[] = [];
   const anonymousVolumes: string[] = [];
   const add = (mount: ContainerMount): void => {
-    if (mounts.some((other) => other.target === mount.target)) {
-      throw new SlipwayError("INVALID_VOLUME", `duplicate mount point: ${mount.target}`, { exitCode: 125 });
-    }
+    const isTaken = mounts.some((other) => other.target === mount.target);
+    if (isTaken) throw invalid(`duplicate mount point: ${mount.target}`);
     mounts.push(mount);
   };
-  for (const text of container.options.volumes) {
-    const volume = parseVolume(text);
-    if (volume.source?.startsWith("/") === true) {
-      if (!existsSync(volume.source)) mkdirSync(volume.source, { recursive: true });
-      add({ type: "bind", source: realpathSync(volume.source), target: volume.target, readOnly: volume.readOnly });
-    } else add(useVolume(volume));
+  for (const text of options.volumes) {
+    const { source, ...volume } = parseVolume(text);
+    if (source?.startsWith("/") === true) {
+      const path = hostPath(source, { make: true });
+      add({ ...bindMount({ ...volume, type: "bind" }), source: path });
+    } else add(useVolume({ ...volume, type: "volume", ...(source === undefined ? {} : { source }) }));
   }
-  for (const target of Object.keys(container.config.Volumes ?? {})) {
-    if (!mounts.some((mount) => mount.target === target)) add(useVolume({ target, readOnly: false }));
+  for (const request of options.mountRequests ?? []) {
+    if (mounts.some((other) => other.target === request.target))
+      throw invalid(`duplicate mount point: ${request.target}`);
+    add(requested(request));
+  }
+  for (const entry of options.volumesFrom ?? []) {
+    for (const mount of mountsOf(entry)) {
+      if (!mounts.some((other) => other.target === mount.target)) mounts.push(mount);
+    }
+  }
+  const tmpfs = options.tmpfs.map((each) => cleanTarget(each.split(":", 1)[0] as string));
+  for (const declared of Object.keys(container.config.Volumes ?? {})) {
+    const target = cleanTarget(declared);
+    if (target === "/") throw invalid(`the image declares a volume at ${declared}, which cannot be its root`);
+    if (mounts.some((mount) => mount.target === target) || tmpfs.includes(target)) continue;
+    add(useVolume({ type: "volume", target, readOnly: false }));
   }
   return { mounts, anonymousVolumes };
 
-  function useVolume(volume: { source?: string; target: string; readOnly: boolean }): ContainerMount {
-    const name = volume.source ?? Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
-    if (volume.source === undefined) anonymousVolumes.push(name);
-    const source = `${engine.store.root}/volumes/${name}`;
-    const isNew = !existsSync(source);
-    mkdirSync(source, { recursive: true });
-    if (isNew || readdirSync(source).length === 0) fillFromImage(engine, container.image, volume.target, source);
-    return { type: "volume", source, target: volume.target, readOnly: volume.readOnly, name };
+  function requested(request: MountRequest): ContainerMount {
+    switch (request.type) {
+      case "bind":
+        return {
+          ...bindMount(request),
+          source: hostPath(request.source as string, { make: request.createSource === true }),
+        };
+      case "volume":
+        return useVolume(request);
+      case "image":
+        return imageMount(request);
+      case "tmpfs": {
+        const size = request.tmpfsSize === undefined ? [] : [`size=${request.tmpfsSize}`];
+        const mode = request.tmpfsMode === undefined ? [] : [`mode=${request.tmpfsMode.toString(8)}`];
+        return {
+          type: "tmpfs",
+          source: "",
+          target: request.target,
+          readOnly: request.readOnly,
+          mountOptions: ["noexec", ...size, ...mode],
+        };
+      }
+    }
+  }
+
+  function useVolume(request: MountRequest): ContainerMount {
+    const anonymous = request.source === undefined;
+    const volume = createVolume(engine, {
+      anonymous,
+      forContainer: anonymous,
+      ...(anonymous ? {} : { name: request.source as string }),
+      ...(request.labels === undefined ? {} : { labels: request.labels }),
+    });
+    if (anonymous) anonymousVolumes.push(volume.name);
+    if (request.noCopy !== true && readdirSync(volume.path).length === 0 && request.subpath === undefined) {
+      fillFromImage(engine, container.image, request.target, volume.path);
+    }
+    return {
+      type: "volume",
+      source: volume.path,
+      target: request.target,
+      readOnly: request.readOnly,
+      name: volume.name,
+      ...(request.subpath === undefined ? {} : { subpath: request.subpath }),
+    };
+  }
+
+  function imageMount(request: MountRequest): ContainerMount {
+    const image = resolveImage(engine, request.source as string);
+    return {
+      type: "image",
+      source: image.id,
+      target: request.target,
+      readOnly: true,
+      name: request.source as string,
+      layers: image.config.rootfs.diff_ids,
+      ...(request.subpath === undefined ? {} : { subpath: request.subpath }),
+    };
+  }
+
+  /** `--volumes-from CONTAINER[:ro|rw]`. */
+  function mountsOf(entry: string): ContainerMount[] {
+    const [name = "", mode = "rw", ...more] = entry.split(":");
+    if (more.length > 0 || !["ro", "rw", "z", "Z"].includes(mode)) throw invalid(`invalid --volumes-from ${entry}`);
+    return containerOptions(engine.store.containers.find(name))
+      .mounts.filter((mount) => mount.type === "bind" || mount.type === "volume")
+      .map((mount) => ({ ...mount, readOnly: mount.readOnly || mode === "ro" }));
   }
 }
 
-/** `host:container[:options]`, `name:container[:options]`, `container`. */
-export function parseVolume(text: string): { source?: string; target: string; readOnly: boolean } {
-  const fail = (why: string): never => {
-    throw new SlipwayError("INVALID_VOLUME", `invalid volume specification: ${JSON.stringify(text)}: ${why}`, {
-      hint: "It is HOST_DIRECTORY:CONTAINER_PATH[:ro], VOLUME_NAME:CONTAINER_PATH[:ro] or CONTAINER_PATH.",
+function bindMount(request: MountRequest): ContainerMount {
+  const { propagation = "rprivate" } = request;
+  if (/shared$/.test(propagation)) {
+    throw new SlipwayError("INVALID_VOLUME", `bind propagation ${propagation} is not supported`, {
+      hint: "A container's mounts live in a namespace of their own; rslave lets it see those that are made outside.",
       exitCode: 125,
     });
-  };
-  const parts = text.split(":");
-  if (parts.length > 3 || parts.includes("")) fail("it has an empty part or too many");
-  const source = parts.length > 1 ? parts[0] : undefined;
-  const target = (parts.length > 1 ? parts[1] : parts[0]) as string;
-  let readOnly = false;
-  for (const option of parts[2]?.split(",") ?? []) {
-    if (option === "ro") readOnly = true;
-    else if (
-      ![
-        "rw",
-        "z",
-        "Z",
-        "rprivate",
-        "private",
-        "rslave",
-        "slave",
-        "rshared",
-        "shared",
-        "nocopy",
-        "cached",
-        "delegated",
-        "consistent",
-      ].includes(option)
-    ) {
-      fail(`unknown option ${option}`);
+  }
+  const mountOptions = [request.nonRecursive === true ? "bind" : "rbind", propagation];
+  if (request.readOnly && request.recursiveReadOnly === "readonly") mountOptions.push("rro");
+  return { type: "bind", source: "", target: request.target, readOnly: request.readOnly, mountOptions };
+}
+
+function hostPath(path: string, { make }: { make: boolean }): string {
+  if (!existsSync(path)) {
+    if (!make) {
+      throw new SlipwayError("INVALID_VOLUME", `bind source path does not exist: ${path}`, {
+        hint: "Make it first; -v makes missing directories itself.",
+        exitCode: 125,
+      });
     }
+    mkdirSync(path, { recursive: true });
   }
-  if (!target.startsWith("/")) fail("the path in the container must be absolute");
-  const clean = `/${target
-    .split("/")
-    .filter((part) => part !== "" && part !== ".")
-    .join("/")}`;
-  if (clean === "/" || clean.split("/").includes("..")) fail("the path in the container cannot be its root");
-  if (source !== undefined && !source.startsWith("/") && !VOLUME_NAME.test(source)) {
-    fail(
-      "a volume's name has at least two of the characters [a-zA-Z0-9_.-]; a host directory is given by its absolute path",
-    );
-  }
-  return {
-    ...(source === undefined ? {} : { source: source === "/" ? "/" : source.replace(/\/+$/, "") }),
-    target: clean,
-    readOnly,
-  };
+  return realpathSync(path);
 }
 
 function fillFromImage(engine: Engine, image: ImageRecord, target: string, directory: string): void {
@@ -129,4 +177,8 @@ function fillFromImage(engine: Engine, image: ImageRecord, target: string, direc
   } finally {
     linux.close(view);
   }
+}
+
+function invalid(message: string): SlipwayError {
+  return new SlipwayError("INVALID_VOLUME", message, { exitCode: 125 });
 }

@@ -1,6 +1,6 @@
 import type { ContainerRecord } from "../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
-import { awaitExitFile, recordExit, refreshContainer } from "./containerState.ts";
+import { awaitExitFile, isUp, recordDeath, recordExit, refreshContainer } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
 import { dropContainer } from "./removeContainer.ts";
 import { untilEnded } from "./untilEnded.ts";
@@ -15,18 +15,20 @@ export async function waitContainer(
   options: { remove?: boolean; signal?: AbortSignal | undefined } = { signal: engine.signal },
 ): Promise<number> {
   const { containers } = engine.store;
-  let record = containers.find(nameOrId);
-  if (record.status === "running") await untilEnded(engine, record, options);
+  let record = refreshContainer(engine, containers.find(nameOrId));
+  // One that its policy starts again has ended all the same.
+  if (isUp(record)) await untilEnded(engine, record, options);
   if (containers.get(record.id) === undefined) return 137; // somebody's `rm -f`
   // One that goes away needs no record of how it ended.
   const exit =
-    options.remove === true && record.status === "running"
-      ? awaitExitFile(exitFile(engine, record), record.conmonPid)
-      : undefined;
+    options.remove === true && isUp(record) ? awaitExitFile(exitFile(engine, record), record.conmonPid) : undefined;
   if (exit === undefined) {
-    record = record.status === "running" ? recordExit(engine, record) : refreshContainer(engine, record);
+    record = isUp(record) ? recordExit(engine, record) : refreshContainer(engine, record);
   }
-  if (options.remove === true) dropContainer(engine, record, { volumes: true, hasEnded: exit !== undefined });
+  if (options.remove === true) {
+    if (exit !== undefined) recordDeath(engine, { ...record, ...exit });
+    dropContainer(engine, record, { volumes: true, hasEnded: exit !== undefined });
+  }
   return exit?.exitCode ?? record.exitCode ?? 0;
 }
 

@@ -149,6 +149,8 @@ export interface Linux {
   holdPort(protocol: "tcp" | "udp", address: Uint8Array, port: number): { fd: number; port: number };
   /** Ends the process at once (exit_group): nothing of the runtime's own is wound up. */
   exit(code: number): never;
+  /** isatty(3). */
+  isTerminal(fd: number): boolean;
   getWindowSize(fd: number): WindowSize;
   /** Both ends of a pipe, read end first. `cloexec` false lets a child inherit both. */
   pipe(cloexec?: boolean): [number, number];

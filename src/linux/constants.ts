@@ -73,6 +73,7 @@ export const F_ADD_SEALS = 1033;
 export const F_ALL_SEALS = 0xf;
 
 export const FICLONE = 0x40049409;
+export const TCGETS = 0x5401;
 export const TIOCGWINSZ = 0x5413;
 export const FS_IOC_GETFLAGS = 0x80086601;
 export const FS_IOC_SETFLAGS = 0x40086602;

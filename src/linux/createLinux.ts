@@ -25,6 +25,7 @@ import {
   AT_FDCWD,
   SEEK_SET,
   S_IFIFO,
+  TCGETS,
   TIOCGWINSZ,
   FS_IOC_GETFLAGS,
   FS_IOC_SETFLAGS,
@@ -456,6 +457,7 @@ export function createLinux(): Linux {
       attempt("exit_group", code);
       throw new Error("exit_group came back");
     },
+    isTerminal: (fd) => attempt("ioctl", fd, TCGETS, at.small) === 0,
     getWindowSize(fd) {
       call("ioctl", undefined, fd, TIOCGWINSZ, at.small);
       return { rows: smallView.getUint16(0, true), columns: smallView.getUint16(2, true) };

@@ -1,6 +1,8 @@
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { CLONE_NEWNS, MNT_DETACH, MS_BIND, MS_NODEV, MS_REC, MS_REMOUNT, MS_SLAVE } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
+import { runDirectory } from "./runtimeCommand.ts";
 
 /**
  * A mount namespace of this process's main thread, which every process spawned from now on inherits. When the last of them ends,
@@ -14,10 +16,17 @@ export interface MountNamespace {
   detach(target: string): void;
 }
 
-/** Needs CAP_SYS_ADMIN. `cgroupView` shows a plain cgroup2 tree at /sys/fs/cgroup. */
-export function enterMountNamespace(linux: Linux, options: { cgroupView: boolean }): MountNamespace {
+/**
+ * Needs CAP_SYS_ADMIN. `cgroupView` shows a plain cgroup2 tree at /sys/fs/cgroup; `keepCgroups`: what that covers can still be reached
+ * below {@link keptCgroups}.
+ */
+export function enterMountNamespace(
+  linux: Linux,
+  options: { cgroupView: boolean; keepCgroups?: boolean },
+): MountNamespace {
   linux.unshare(CLONE_NEWNS);
   linux.mount("none", "/", "", MS_REC | MS_SLAVE);
+  if (options.cgroupView && options.keepCgroups === true) keepCgroups(linux);
   if (options.cgroupView) showCgroup2(linux);
   return {
     attach(mountfd, target, attach) {
@@ -34,9 +43,23 @@ export function enterMountNamespace(linux: Linux, options: { cgroupView: boolean
   };
 }
 
+/** Where this namespace has the host's trees of control groups. */
+function keptCgroups(): string {
+  return `${runDirectory()}/cgroup`;
+}
+
+function keepCgroups(linux: Linux): void {
+  if (existsSync(`${keptCgroups()}/cgroup.procs`) || readdirSync(CGROUPS).length === 0) return;
+  mkdirSync(keptCgroups(), { recursive: true });
+  if (readdirSync(keptCgroups()).length > 0) return; // done before by this process
+  linux.mount(CGROUPS, keptCgroups(), "", MS_BIND | MS_REC);
+}
+
+const CGROUPS = "/sys/fs/cgroup";
+
 function showCgroup2(linux: Linux): void {
   try {
-    linux.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0);
+    linux.mount("cgroup2", CGROUPS, "cgroup2", 0);
   } catch (error) {
     // The kernel refuses to mount what stands there already: we were in such a namespace before.
     if (!isErrno(error, "EBUSY")) throw error;

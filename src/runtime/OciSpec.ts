@@ -1,3 +1,5 @@
+import type { Resources } from "./resources.ts";
+
 /** runtime-spec 1.0, config.md and config-linux.md: what slipway writes of it. */
 export interface OciSpec {
   ociVersion: string;
@@ -9,10 +11,9 @@ export interface OciSpec {
   mounts: OciMount[];
   annotations?: Record<string, string>;
   linux: {
-    namespaces: { type: "pid" | "network" | "ipc" | "uts" | "mount" | "cgroup"; path?: string }[];
-    resources?: {
-      devices?: { allow: boolean; type?: string; major?: number; minor?: number; access: string }[];
-    };
+    namespaces: { type: "pid" | "network" | "ipc" | "uts" | "mount" | "cgroup" | "user"; path?: string }[];
+    resources?: Resources;
+    sysctl?: Record<string, string>;
     devices?: OciDevice[];
     cgroupsPath?: string;
     seccomp?: Seccomp;
@@ -34,6 +35,8 @@ export interface OciProcess {
   rlimits?: { type: string; soft: number; hard: number }[];
   noNewPrivileges: boolean;
   oomScoreAdj?: number;
+  apparmorProfile?: string;
+  selinuxLabel?: string;
 }
 
 export interface OciMount {
@@ -58,19 +61,20 @@ export interface SeccompArg {
   value: number;
   /** For `SCMP_CMP_MASKED_EQ`: `value` is the mask and this what must come out. */
   valueTwo?: number;
-  op: "SCMP_CMP_EQ" | "SCMP_CMP_NE" | "SCMP_CMP_MASKED_EQ";
+  op: string;
 }
 
 export interface SeccompRule {
   names: string[];
-  action: "SCMP_ACT_ALLOW" | "SCMP_ACT_ERRNO";
+  action: string;
   errnoRet?: number;
   args?: SeccompArg[];
 }
 
 export interface Seccomp {
-  defaultAction: "SCMP_ACT_ERRNO";
-  defaultErrnoRet: number;
-  architectures: string[];
+  defaultAction: string;
+  defaultErrnoRet?: number;
+  architectures?: string[];
+  flags?: string[];
   syscalls: SeccompRule[];
 }

@@ -8,11 +8,13 @@ import {
   O_WRONLY,
   RESOLVE_IN_ROOT,
   S_IFDIR,
+  S_IFLNK,
   S_IFMT,
   S_IFREG,
 } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { SpecMount } from "./spec.ts";
 
 export interface MountTarget {
@@ -38,7 +40,7 @@ export function makeMountStubs(linux: Linux, root: number, targets: MountTarget[
   const made: MountTarget[] = [];
   for (const target of targets) {
     if (exists(linux, root, target.path)) continue;
-    const parts = target.path.split("/").filter((part) => part !== "");
+    const parts = whereItLeads(linux, root, target.path);
     for (let length = 1; length <= parts.length; length++) {
       const path = `/${parts.slice(0, length).join("/")}`;
       if (exists(linux, root, path)) continue;
@@ -70,6 +72,51 @@ export function removeMountStubs(linux: Linux, root: number, stubs: MountTarget[
 /** Makes the directory `path` with its parents, mode 0755, where it is missing. */
 export function makeDirectories(linux: Linux, root: number, path: string): void {
   makeMountStubs(linux, root, [{ path, directory: true }]);
+}
+
+/** As far as it is there, links followed inside of the root, dangling ones too: what is missing is made where they lead. @throws SlipwayError `TOO_MANY_LINKS` */
+function whereItLeads(linux: Linux, root: number, path: string): string[] {
+  const left = path.split("/").toReversed();
+  const done: string[] = [];
+  for (let links = 0; left.length > 0; ) {
+    const part = left.pop() as string;
+    if (part === "" || part === ".") continue;
+    if (part === "..") {
+      done.pop();
+      continue;
+    }
+    const target = linkIn(linux, root, done, part);
+    if (target === undefined) {
+      done.push(part);
+      continue;
+    }
+    if (++links > MAX_LINKS) {
+      throw new SlipwayError("TOO_MANY_LINKS", `the path ${path} leads through too many links in the image`, {
+        exitCode: 125,
+      });
+    }
+    if (target.startsWith("/")) done.length = 0;
+    left.push(...target.split("/").toReversed());
+  }
+  return done;
+}
+
+const MAX_LINKS = 40; // the kernel's
+
+function linkIn(linux: Linux, root: number, directory: string[], name: string): string | undefined {
+  let parent: number;
+  try {
+    parent = linux.openat2(root, directory.join("/") || ".", { flags: O_PATH | O_DIRECTORY, resolve: RESOLVE_IN_ROOT });
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+  try {
+    const stat = linux.statatOrUndefined(parent, name);
+    return stat !== undefined && (stat.mode & S_IFMT) === S_IFLNK ? linux.readlinkat(parent, name) : undefined;
+  } finally {
+    linux.close(parent);
+  }
 }
 
 function exists(linux: Linux, root: number, path: string): boolean {

@@ -85,7 +85,7 @@ function probeKey(candidates: string[]): string {
     return `${path} ${stat.mtimeMs} ${stat.size}`;
   });
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  return `runtime 2 ${boot} ${process.getuid?.()} ${programs.join(" ")}`; // 2: form of the record
+  return `runtime 3 ${boot} ${process.getuid?.()} ${programs.join(" ")}`; // 3: form of the record, and what is asked
 }
 
 function waysOf(path: string): Pick<Runtime, "cgroups" | "cgroupView">[] {
@@ -104,6 +104,8 @@ async function tryRuntime(linux: Linux, runtime: Runtime): Promise<Runtime | str
     const confinement: SeccompOptions = { arch: process.arch, capabilities, deviceCgroup: false };
     const first = await runProbe(runtime, confinement, defaultSeccomp(confinement));
     if (typeof first === "string") return first;
+    if (!runtime.cgroups && !/ \/ \S+ \S*\bnodev\b/.test(first.output))
+      return "it does not keep an image's devices closed";
     const found: Runtime = { ...runtime, startByFifo: first.byFifo, version: await versionOf(runtime.path) };
     const filter = compiledSeccomp({ ...found, compiledSeccomp: true }, confinement);
     if (filter === undefined) return found;
@@ -165,7 +167,11 @@ async function runProbe(
 function probeSpec(runtime: Runtime, rootfs: string, capabilities: string[], seccomp: Seccomp | string): unknown {
   return runtimeSpec({
     process: {
-      args: ["/bin/sh", "-c", `while read line; do echo $line; done </proc/self/status; echo ${WORD}`],
+      args: [
+        "/bin/sh",
+        "-c",
+        `for f in status mounts; do while read line; do echo $line; done </proc/self/$f; done; echo ${WORD}`,
+      ],
       env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
       cwd: "/",
       user: { uid: 0, gid: 0, additionalGids: [] },

@@ -72,6 +72,20 @@ export function resolveUser(linux: Linux, root: number, user: string): ResolvedU
   return { uid, gid, additionalGids, home: entry?.home || "/" };
 }
 
+/** The groups that `--group-add` names, by name or number, in the image's own /etc/group. @throws SlipwayError `GROUP_NOT_FOUND`, `INVALID_USER` */
+export function resolveGroups(linux: Linux, root: number, groups: readonly string[]): number[] {
+  if (groups.length === 0) return [];
+  const entries = readDatabase(linux, root, "etc/group").split("\n").map(groupEntry);
+  return groups.map((group) => {
+    const gid = entries.find((each) => each?.name === group)?.gid ?? idNumber(group);
+    if (gid !== undefined) return gid;
+    throw new SlipwayError("GROUP_NOT_FOUND", `unable to find group ${group}: no matching entries in group file`, {
+      hint: "Create the group in the image, or give its number.",
+      exitCode: 126,
+    });
+  });
+}
+
 /** A user database of the image as text, "" where there is none. @throws SlipwayError `INVALID_USER` where it is no plain file of sane size */
 function readDatabase(linux: Linux, root: number, path: string): string {
   let text: string | undefined;

@@ -1,4 +1,4 @@
-import type { OciMount, OciSpec, Seccomp } from "./OciSpec.ts";
+import type { OciMount, OciProcess, OciSpec, Seccomp } from "./OciSpec.ts";
 import { SECCOMP_ANNOTATION } from "./compiledSeccomp.ts";
 import { type Rlimit, UNLIMITED } from "./rlimits.ts";
 
@@ -22,6 +22,8 @@ export interface SpecMount {
   readOnly: boolean;
   /** Further options as the runtime-spec takes them (`size=64m`, `mode=700`, `noexec`). */
   options?: string[];
+  /** Of a `bind`: how it is bound and what spreads, in place of rbind and rprivate. */
+  binding?: string[];
 }
 
 export interface SpecOptions {
@@ -94,11 +96,12 @@ export function runtimeSpec(options: SpecOptions): OciSpec {
       noNewPrivileges: options.noNewPrivileges,
       ...(options.rlimits === undefined || options.rlimits.length === 0 ? {} : { rlimits: options.rlimits }),
     },
-    root: { path: options.rootfs, readonly: options.readOnlyRoot },
+    root: { path: options.rootfs, readonly: options.readOnlyRoot && !forbidsDevices(options) },
     hostname: options.hostname,
     mounts: [
       ...defaultMounts(options),
-      ...options.mounts.map((mount) => ociMount(mount, privileged || options.cgroups)),
+      ...options.mounts.map((mount) => ociMount(mount, !forbidsDevices(options))),
+      ...(forbidsDevices(options) ? [rootWithoutDevices(options.readOnlyRoot)] : []),
     ],
     linux: {
       namespaces: [{ type: "mount" }, { type: "pid" }, { type: "ipc" }, { type: "uts" }],
@@ -128,8 +131,31 @@ export function runtimeSpec(options: SpecOptions): OciSpec {
   return spec;
 }
 
-/** The document's JSON. No limit is 2^64-1 there, which no JavaScript number is. */
-export function specText(spec: OciSpec): string {
+/** Where no device cgroup stands guard, no node of a device in an image, a volume or a directory of the host may be opened. */
+function forbidsDevices({ cgroups, privileged }: SpecOptions): boolean {
+  return !cgroups && !privileged;
+}
+
+/** Not "/", which runtimes take for a mistake. */
+const ROOT = "/.";
+
+/**
+ * The runtime binds the root file system to itself and so forgets that it was mounted `nodev`: this mounts it so again, when everything else has its
+ * place. It makes it read-only as well, because the runtime's own way to do so would forget once more.
+ */
+function rootWithoutDevices(readOnly: boolean): OciMount {
+  const options = ["remount", "bind", "nodev", ...(readOnly ? ["ro"] : [])];
+  return { destination: ROOT, type: "none", source: "/", options };
+}
+
+/** Adds a mount after all others. */
+export function addMount(spec: OciSpec, mount: OciMount): void {
+  const at = spec.mounts.findIndex((each) => each.destination === ROOT);
+  spec.mounts.splice(at < 0 ? spec.mounts.length : at, 0, mount);
+}
+
+/** The document's JSON, or that of a process alone. No limit is 2^64-1 there, which no JavaScript number is. */
+export function specText(spec: OciSpec | OciProcess): string {
   return JSON.stringify(spec).replaceAll(unlimited, '"$1":18446744073709551615');
 }
 
@@ -174,17 +200,20 @@ function defaultMounts(options: SpecOptions): OciMount[] {
 function ociMount(mount: SpecMount, devices: boolean): OciMount {
   const access = mount.readOnly ? "ro" : "rw";
   if (mount.type === "tmpfs") {
-    return {
-      destination: mount.target,
-      type: "tmpfs",
-      source: "tmpfs",
-      options: ["nosuid", "nodev", access, ...(mount.options ?? [])],
-    };
+    const given = mount.options ?? [];
+    // Not both of a pair: which one wins is the runtime's choice.
+    const defaults = ["nosuid", "nodev"].filter((each) => !given.includes(each.slice(2)) && !given.includes(each));
+    return { destination: mount.target, type: "tmpfs", source: "tmpfs", options: [...defaults, access, ...given] };
   }
   return {
     destination: mount.target,
     type: "bind",
     source: mount.source as string,
-    options: ["rbind", "rprivate", access, ...(devices ? [] : ["nodev"]), ...(mount.options ?? [])],
+    options: [
+      ...(mount.binding ?? ["rbind", "rprivate"]),
+      access,
+      ...(devices ? [] : ["nodev"]),
+      ...(mount.options ?? []),
+    ],
   };
 }

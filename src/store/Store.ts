@@ -184,7 +184,7 @@ export interface Images {
   list(): ImageRecord[];
 }
 
-export type ContainerStatus = "created" | "running" | "paused" | "exited" | "dead" | "removing";
+export type ContainerStatus = "created" | "running" | "paused" | "restarting" | "exited" | "dead" | "removing";
 
 export interface ContainerRecord {
   /** 64 hex digits. */
@@ -194,6 +194,8 @@ export interface ContainerRecord {
   /** The name that the image was asked for by. */
   imageReference: string;
   layers: Digest[];
+  /** Of images that are mounted in it. */
+  mountedLayers?: Digest[];
   created: number;
   status: ContainerStatus;
   /** Host pid of its first process and that process's start time (clock ticks, /proc/PID/stat field 22): together they name it for ever. */
@@ -207,6 +209,17 @@ export interface ContainerRecord {
   /** What it has of networks while it runs, in the engine's own shape. */
   network?: unknown;
   autoRemove: boolean;
+  /** Processes of ours that look after it while it runs (health, log), each the leader of a group. */
+  watchers?: { pid: number; start: number }[];
+  /** Of `restarting`: who will start it again. */
+  restarter?: { pid: number; start: number };
+  /** How often its policy has started it again since somebody did, and how long it waited last. */
+  restartCount?: number;
+  restartDelayMs?: number;
+  /** The kernel has ended one of its processes for want of memory. */
+  oomKilled?: boolean;
+  /** Somebody has asked for its end: its policy leaves it alone. */
+  stopped?: boolean;
   /** Options of `create`, in the engine's own shape. The store does not look inside. */
   options: unknown;
 }

@@ -61,7 +61,7 @@ export function createContainers({ linux, root, records, lease: takeLease }: Con
 
   function writeLayers(record: ContainerRecord): void {
     records.run("DELETE FROM container_layers WHERE container = ?", record.id);
-    for (const layer of record.layers) {
+    for (const layer of namedLayers(record)) {
       records.run("INSERT OR IGNORE INTO container_layers (diff_id, container) VALUES (?, ?)", layer, record.id);
     }
   }
@@ -73,7 +73,7 @@ export function createContainers({ linux, root, records, lease: takeLease }: Con
       records.transaction(() => {
         checkName(record.name, record.id);
         if (get(record.id) !== undefined) throw new Error(`container ${record.id} is there already`);
-        for (const layer of record.layers) {
+        for (const layer of namedLayers(record)) {
           if (records.first("SELECT 1 FROM layers WHERE diff_id = ?", layer) !== undefined) continue;
           throw new SlipwayError("LAYER_NOT_FOUND", `layer ${layer} of the image ${record.image} is not in the store`, {
             hint: "Another process may have removed the image meanwhile: pull or build it again.",
@@ -108,7 +108,8 @@ export function createContainers({ linux, root, records, lease: takeLease }: Con
       }),
     remove(id) {
       records.transaction(() => {
-        const layers = get(id)?.layers ?? [];
+        const record = get(id);
+        const layers = record === undefined ? [] : namedLayers(record);
         records.run("DELETE FROM container_layers WHERE container = ?", id);
         // Those of an image that went before.
         const freed = layers.filter((digest) => !isLayerNamed(records, digest));
@@ -127,4 +128,8 @@ export function createContainers({ linux, root, records, lease: takeLease }: Con
     },
     list: () => select("ORDER BY created DESC, id"),
   };
+}
+
+function namedLayers(record: ContainerRecord): ContainerRecord["layers"] {
+  return [...record.layers, ...(record.mountedLayers ?? [])];
 }

@@ -1,4 +1,4 @@
-import type { Linux } from "../linux/Linux.ts";
+import type { DirEntry, Linux } from "../linux/Linux.ts";
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR, S_IFMT } from "../linux/constants.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 
@@ -20,7 +20,7 @@ function removeAt(linux: Linux, dirfd: number, name: string): void {
   const fd = openDirectory(linux, dirfd, name);
   if (fd === undefined) return;
   try {
-    for (const entry of linux.readdir(fd)) {
+    for (const entry of entriesOf(linux, fd)) {
       if (entry.type === S_IFDIR || entry.type === 0) removeAt(linux, fd, entry.name);
       else unlink(linux, fd, entry.name, false);
     }
@@ -30,6 +30,16 @@ function removeAt(linux: Linux, dirfd: number, name: string): void {
   unlink(linux, dirfd, name, true);
 }
 
+/** None in one that another has removed since we opened it. */
+function entriesOf(linux: Linux, fd: number): DirEntry[] {
+  try {
+    return linux.readdir(fd);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return [];
+    throw error;
+  }
+}
+
 function openDirectory(linux: Linux, dirfd: number, name: string): number | undefined {
   const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   try {
@@ -37,8 +47,13 @@ function openDirectory(linux: Linux, dirfd: number, name: string): number | unde
   } catch (error) {
     if (isErrno(error, "ENOENT")) return undefined;
     if (!isErrno(error, "EACCES")) throw error;
-    linux.fchmodat(dirfd, name, 0o700);
-    return linux.openat(dirfd, name, flags);
+    try {
+      linux.fchmodat(dirfd, name, 0o700);
+      return linux.openat(dirfd, name, flags);
+    } catch (again) {
+      if (isErrno(again, "ENOENT")) return undefined;
+      throw again;
+    }
   }
 }
 

@@ -151,7 +151,7 @@ describe("outputs of a build", () => {
       ["type=oci,dest=gzip.tar,compression-level=12", "not between 0 and 9"],
       ["type=oci,dest=dir", "is a directory"],
       ["type=local", "dest is required"],
-      ["type=registry", "slipway push"],
+      ["type=registry", "tag is needed when pushing to registry"],
     ] as const)
       expect((await slipway.run(["build", "-o", output, "."], { exit: 1 })).stderr).toContain(why);
     sh(directory, "cmp gzip.tar before.tar; test -z \"$(find . -maxdepth 1 -name '.*.*')\"");

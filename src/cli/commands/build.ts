@@ -7,6 +7,7 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Call, type Command, flag, given, keyValue, list, number, text } from "../Command.ts";
 import { buildProgress } from "../buildProgress.ts";
 import { ownTerminal } from "../ownTerminal.ts";
+import { isTerminal } from "../isTerminal.ts";
 
 const later = (what: string) => ({ type: "string" as const, help: "", unsupported: what });
 
@@ -194,7 +195,7 @@ async function buildOutputs(call: Call): Promise<OutputSpec[] | undefined> {
   const streams = outputs.filter((output) => "dest" in output && output.dest === "-");
   if (streams.length > 1)
     throw new SlipwayError("INVALID_OUTPUT", "two outputs cannot both be written to standard output");
-  if (streams.length === 1 && process.stdout.isTTY === true) {
+  if (streams.length === 1 && isTerminal(1)) {
     const [{ type }] = streams as [OutputSpec];
     throw new SlipwayError(
       "INVALID_OUTPUT",

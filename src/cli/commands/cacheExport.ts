@@ -2,6 +2,7 @@ import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { type Compression, exportCacheMount } from "../../engine/cacheMounts.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, given, text } from "../Command.ts";
+import { isTerminal } from "../isTerminal.ts";
 
 export const command: Command = {
   usage: "[OPTIONS]",
@@ -22,7 +23,7 @@ export const command: Command = {
     if (!["none", "gzip", "zstd"].includes(compression))
       throw new SlipwayError("USAGE", `--compress ${compression} is not known: it takes zstd, gzip or none`);
     const output = text(call, "output");
-    if (output === undefined && process.stdout.isTTY === true)
+    if (output === undefined && isTerminal(1))
       throw new SlipwayError("USAGE", "a tar is nothing for a terminal: give -o FILE, or send it elsewhere");
     const aside = output === undefined || output === "-" ? undefined : `${output}.part`;
     const engine = await call.engine();

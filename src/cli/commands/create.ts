@@ -1,3 +1,5 @@
+import { existsSync, writeFileSync } from "node:fs";
+import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, text } from "../Command.ts";
 import { createFlags, createOptions } from "../createFlags.ts";
 
@@ -11,10 +13,13 @@ export const command: Command = {
   flags: createFlags,
   async run(call) {
     const options = createOptions(call);
+    const cidfile = text(call, "cidfile");
+    if (cidfile !== undefined && existsSync(cidfile)) {
+      throw new SlipwayError("USAGE", `the container ID file ${cidfile} is there already`, { exitCode: 125 });
+    }
     const { createContainer } = await import("../../engine/createContainer.ts");
     const container = await createContainer(await call.engine(), options);
-    const cidfile = text(call, "cidfile");
-    if (cidfile !== undefined) (await import("node:fs")).writeFileSync(cidfile, container.id);
+    if (cidfile !== undefined) writeFileSync(cidfile, container.id);
     call.out(`${container.id}\n`);
     return 0;
   },

@@ -1,6 +1,7 @@
 import { execContainer } from "../../engine/execContainer.ts";
 import { type Command, flag, list, text } from "../Command.ts";
 import { envEntry } from "../createFlags.ts";
+import { readEntries } from "../envFile.ts";
 import { ownStreams } from "../streams.ts";
 
 export const command: Command = {
@@ -14,6 +15,12 @@ export const command: Command = {
     tty: { type: "bool", short: "t", help: "Give the process a terminal" },
     detach: { type: "bool", short: "d", help: "Leave it in the background" },
     env: { type: "list", short: "e", help: "Environment variable, NAME=VALUE" },
+    "env-file": { type: "list", help: "File of environment variables, a line each" },
+    "detach-keys": {
+      type: "string",
+      help: "",
+      unsupported: "the process works on this terminal itself and ends with it; start it with -d to leave it",
+    },
     user: { type: "string", short: "u", help: "User, name or number, with :group" },
     workdir: { type: "string", short: "w", help: "Working directory" },
     privileged: { type: "bool", help: "All capabilities" },
@@ -24,7 +31,9 @@ export const command: Command = {
     const workdir = text(call, "workdir");
     const options = {
       command,
-      env: list(call, "env").flatMap(envEntry),
+      env: [...list(call, "env-file").flatMap((path) => readEntries(path, "--env-file")), ...list(call, "env")].flatMap(
+        envEntry,
+      ),
       tty: flag(call, "tty"),
       interactive: flag(call, "interactive"),
       privileged: flag(call, "privileged"),

@@ -1,7 +1,7 @@
 import { inspectContainer } from "../../engine/inspectContainer.ts";
 import { inspectImage } from "../../engine/inspectImage.ts";
 import { isSlipwayError, SlipwayError } from "../../oci/SlipwayError.ts";
-import { type Command, text } from "../Command.ts";
+import { type Command, flag, text } from "../Command.ts";
 import { inspectAll } from "../inspectAll.ts";
 
 export const command: Command = {
@@ -12,7 +12,7 @@ export const command: Command = {
   flags: {
     format: { type: "string", short: "f", help: "json or a Go template" },
     type: { type: "string", help: "container or image" },
-    size: { type: "bool", short: "s", help: "Accepted: sizes are always shown" },
+    size: { type: "bool", short: "s", help: "Of a container, the bytes that it has written" },
   },
   async run(call) {
     const engine = await call.engine();
@@ -20,7 +20,7 @@ export const command: Command = {
     return inspectAll(call, (name) => {
       if (type === "image") return inspectImage(engine, name);
       try {
-        return inspectContainer(engine, name);
+        return inspectContainer(engine, name, { size: flag(call, "size") });
       } catch (error) {
         if (type === "container" || !isSlipwayError(error, "CONTAINER_NOT_FOUND")) throw error;
       }

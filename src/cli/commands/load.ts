@@ -2,6 +2,7 @@ import { loadImages } from "../../engine/loadImages.ts";
 import { familiarName } from "../../oci/reference.ts";
 import { archiveInput } from "../archiveStreams.ts";
 import { type Command, given, text } from "../Command.ts";
+import { isTerminal } from "../isTerminal.ts";
 
 export const command: Command = {
   usage: "[OPTIONS]",
@@ -20,7 +21,7 @@ export const command: Command = {
   },
   async run(call) {
     const input = text(call, "input");
-    if (input === undefined && process.stdin.isTTY === true) archiveInput();
+    if (input === undefined && isTerminal(0)) archiveInput();
     const images = await loadImages(await call.engine(), {
       ...given("input", input),
       ...given("platform", text(call, "platform")),

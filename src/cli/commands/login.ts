@@ -2,6 +2,7 @@ import type { Call, Command } from "../Command.ts";
 import { flag, text } from "../Command.ts";
 import { registryAccess, registryFlags } from "../registryFlags.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
+import { isTerminal } from "../isTerminal.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] [SERVER]",
@@ -72,7 +73,7 @@ async function givenCredentials(call: Call): Promise<{ username: string; passwor
 async function askedCredentials(call: Call): Promise<{ username: string; password: string }> {
   let username = text(call, "username");
   let password = text(call, "password");
-  if (process.stdin.isTTY !== true)
+  if (!isTerminal(0))
     throw new SlipwayError("USAGE", "Cannot perform an interactive login from a non TTY device", {
       hint: "Use --username and --password-stdin.",
     });

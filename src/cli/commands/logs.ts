@@ -15,7 +15,7 @@ export const command: Command = {
     timestamps: { type: "bool", short: "t", help: "Show the time of each line" },
     since: { type: "string", help: "From this time on (2026-01-02T15:04:05, or 10m for ten minutes ago)" },
     until: { type: "string", help: "Until this time" },
-    details: { type: "bool", help: "", unsupported: "the monitor keeps no details" },
+    details: { type: "bool", help: "Show what --log-opt labels, env and tag ask for" },
   },
   async run(call) {
     const tail = text(call, "tail");
@@ -27,6 +27,7 @@ export const command: Command = {
     const options = {
       follow: flag(call, "follow"),
       timestamps: flag(call, "timestamps"),
+      details: flag(call, "details"),
       ...(tail === undefined || tail === "all" ? {} : { tail: Number(tail) }),
       ...(since === undefined ? {} : { since: parseLogTime(since) }),
       ...(until === undefined ? {} : { until: parseLogTime(until) }),

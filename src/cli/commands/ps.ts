@@ -1,13 +1,16 @@
 import type { ContainerSummary } from "../../engine/Engine.ts";
 import { humanDuration } from "../../engine/humanDuration.ts";
 import { containerOptions } from "../../engine/ContainerOptions.ts";
+import { type ContainerSize, containerSize } from "../../engine/containerSize.ts";
+import { psFilter } from "../../engine/psFilter.ts";
 import { portsText } from "../../engine/networkPorts.ts";
 import { runningNetwork } from "../../engine/networkRecords.ts";
 import { listContainers } from "../../engine/listContainers.ts";
-import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { quote } from "../../plan/goFormat.ts";
 import { type Command, flag, list, number, text } from "../Command.ts";
-import { printRows } from "../render/printRows.ts";
+import { humanSize } from "../render/humanSize.ts";
+import { printRows, withLabels } from "../render/printRows.ts";
+import { goTime } from "../render/rfc3339.ts";
 import { filters } from "./images.ts";
 
 /** Docker's width of COMMAND. */
@@ -25,18 +28,26 @@ export const command: Command = {
     latest: { type: "bool", short: "l", help: "The latest one, whatever its state" },
     last: { type: "int", short: "n", help: "So many of the latest, whatever their state" },
     "no-trunc": { type: "bool", help: "Whole IDs and commands" },
-    filter: { type: "list", short: "f", help: "id, name, status, exited, label, ancestor = VALUE" },
+    filter: {
+      type: "list",
+      short: "f",
+      help: "ancestor, before, exited, health, id, label, name, network, since, status, volume =VALUE",
+    },
     format: { type: "string", help: "json, table or a Go template" },
-    size: { type: "bool", short: "s", help: "", unsupported: "it comes in a later version" },
+    size: { type: "bool", short: "s", help: "What each has written, and with its image" },
   },
   async run(call) {
-    const wanted = filters(list(call, "filter"));
-    const last = flag(call, "latest") ? 1 : number(call, "last");
-    const all = flag(call, "all") || last !== undefined || wanted.status !== undefined || wanted.exited !== undefined;
-    const found = listContainers(await call.engine(), { all }).filter((each) => matches(each, wanted));
-    const shown = last === undefined ? found : found.slice(0, last);
+    const engine = await call.engine();
+    const filter = psFilter(engine, filters(list(call, "filter")));
+    const count = flag(call, "latest") ? 1 : (number(call, "last") ?? -1);
+    const all = flag(call, "all") || count >= 0 || filter.wantsAll;
+    const found = listContainers(engine, { all }).filter(filter.holds);
+    const shown = count < 0 ? found : found.slice(0, count);
     const whole = flag(call, "no-trunc");
-    const rows = shown.map((each) => row(each, whole));
+    const format = text(call, "format");
+    // Sizes are looked for where they are shown: it takes a walk through all files.
+    const withSizes = flag(call, "size") || /\.Size\b/.test(format ?? "");
+    const rows = shown.map((each) => row(each, whole, withSizes ? containerSize(engine, each) : undefined));
     if (flag(call, "quiet")) {
       for (const each of rows) call.out(`${each.ID}\n`);
       return 0;
@@ -50,21 +61,24 @@ export const command: Command = {
       ["PORTS", "Ports"],
       ["NAMES", "Names"],
     ];
-    await printRows(call.out, rows, columns, text(call, "format"));
+    if (withSizes) columns.push(["SIZE", "Size"]);
+    await printRows(call.out, rows, columns, format);
     return 0;
   },
 };
 
-function row(each: ContainerSummary, whole: boolean): Record<string, string> {
+function row(each: ContainerSummary, whole: boolean, size: ContainerSize | undefined): Record<string, string> {
   const letters = [...each.commandText];
   const command =
     whole || letters.length <= MAX_COMMAND ? each.commandText : `${letters.slice(0, MAX_COMMAND - 1).join("")}…`;
-  const { labels, network } = containerOptions(each);
-  return {
+  const { config, network, mounts } = containerOptions(each);
+  const labels = config.Labels ?? {};
+  const volumes = mounts.map(({ name, source, target }) => name ?? (source || target));
+  const values = {
     ID: whole ? each.id : each.id.slice(0, 12),
     Image: each.imageReference,
     Command: quote(command),
-    CreatedAt: new Date(each.created).toISOString(),
+    CreatedAt: goTime(each.created),
     RunningFor: `${humanDuration(Date.now() - each.created)} ago`,
     Status: each.statusText,
     State: each.status,
@@ -74,45 +88,15 @@ function row(each: ContainerSummary, whole: boolean): Record<string, string> {
       .map(([key, value]) => `${key}=${value}`)
       .join(","),
     Networks: network,
-    Mounts: "",
-    Size: "0B",
+    LocalVolumes: String(mounts.filter((mount) => mount.type === "volume").length),
+    Mounts: volumes.map((name) => (whole || name.length <= 15 ? name : `${name.slice(0, 14)}…`)).join(","),
+    Size: size === undefined ? "0B" : `${humanSize(size.written)} (virtual ${humanSize(size.whole)})`,
   };
+  return withLabels(values, labels);
 }
 
 /** Of one that runs. */
 function ports(each: ContainerSummary): string {
   if (each.status !== "running" && each.status !== "paused") return "";
   return portsText(runningNetwork(each).ports, Object.keys(containerOptions(each).config.ExposedPorts ?? {}));
-}
-
-function matches(each: ContainerSummary, wanted: Record<string, string[]>): boolean {
-  const { labels } = containerOptions(each);
-  return Object.entries(wanted).every(([key, values]) =>
-    values.some((value) => {
-      switch (key) {
-        case "id":
-          return each.id.startsWith(value);
-        case "name":
-          return new RegExp(value).test(each.name);
-        case "status":
-          return each.status === value;
-        case "exited":
-          return each.status === "exited" && String(each.exitCode) === value;
-        case "ancestor":
-          return (
-            each.imageReference === value ||
-            each.imageReference === `${value}:latest` ||
-            each.image.slice("sha256:".length).startsWith(value)
-          );
-        case "label": {
-          const equals = value.indexOf("=");
-          return equals < 0 ? value in labels : labels[value.slice(0, equals)] === value.slice(equals + 1);
-        }
-        default:
-          throw new SlipwayError("USAGE", `ps cannot filter by ${JSON.stringify(key)}`, {
-            hint: "It filters by id, name, status, exited, label and ancestor.",
-          });
-      }
-    }),
-  );
 }

@@ -1,6 +1,7 @@
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag, given, text } from "../Command.ts";
 import { registryAccess, registryFlags } from "../registryFlags.ts";
+import { isTerminal } from "../isTerminal.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
@@ -21,7 +22,7 @@ export const command: Command = {
     const { terminalSize } = await import("../render/terminalSize.ts");
     const progress = createPullProgress({
       write: quiet ? () => {} : call.out,
-      ...(process.stdout.isTTY === true && !quiet ? { size: terminalSize(1) } : {}),
+      ...(!quiet && isTerminal(1, call.linux()) ? { size: terminalSize(1, call.linux()) } : {}),
     });
     const { parseReference, familiarName } = await import("../../oci/reference.ts");
     const reference = parseReference(name);

@@ -3,6 +3,7 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag, text } from "../Command.ts";
 import { createFlags, createOptions } from "../createFlags.ts";
 import { ownStreams } from "../streams.ts";
+import { isTerminal } from "../isTerminal.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
@@ -14,12 +15,12 @@ export const command: Command = {
   flags: {
     ...createFlags,
     detach: { type: "bool", short: "d", help: "Run in the background and print the container ID" },
-    "sig-proxy": { type: "bool", help: "Accepted: signals go to the process" },
+    "sig-proxy": { type: "bool", help: "Signals to this process go to the container (default true)" },
   },
   async run(call) {
     const options = createOptions(call);
     const detached = flag(call, "detach");
-    if (options.tty && options.interactive && !detached && process.stdin.isTTY !== true) {
+    if (options.tty && options.interactive && !detached && !isTerminal(0)) {
       throw new SlipwayError("NO_TERMINAL", "the input device is not a TTY", {
         hint: "Leave out -t when standard input is no terminal.",
         exitCode: 125,
@@ -30,34 +31,41 @@ export const command: Command = {
       throw new SlipwayError("USAGE", `the container ID file ${cidfile} is there already`, { exitCode: 125 });
     }
     const { createContainer } = await import("../../engine/createContainer.ts");
-    const engine = await pulling(call);
-    if (detached || cidfile !== undefined) {
-      const container = await createContainer(engine, options);
-      if (cidfile !== undefined) writeFileSync(cidfile, container.id);
-      const { startContainer } = await import("../../engine/startContainer.ts");
-      const { attachContainer } = await import("../../engine/attachContainer.ts");
-      if (!detached) return attachContainer(engine, container.id, ownStreams(options), { start: true });
-      await startContainer(engine, container.id);
-      call.out(`${container.id}\n`);
-      return 0;
+    const engine = await pulling(call, flag(call, "quiet"));
+    const attached = {
+      start: true,
+      sigProxy: call.values["sig-proxy"] !== false,
+      attach: options.attach,
+    };
+    if (!detached && cidfile === undefined) {
+      const { runContainer } = await import("../../engine/runContainer.ts");
+      const result = await runContainer(engine, options, ownStreams(options), attached);
+      return result.exitCode ?? 0;
     }
-    const { runContainer } = await import("../../engine/runContainer.ts");
-    const result = await runContainer(engine, options, ownStreams(options));
+    const container = await createContainer(engine, options);
+    if (cidfile !== undefined) writeFileSync(cidfile, container.id);
+    const { runCreated } = await import("../../engine/runContainer.ts");
+    const result = await runCreated(engine, container, detached ? undefined : ownStreams(options), attached);
+    if (detached) call.out(`${container.id}\n`);
     return result.exitCode ?? 0;
   },
 };
 
 /** An engine that shows a pull, which only a missing image makes it do, on standard error. */
-async function pulling(call: import("../Command.ts").Call): Promise<import("../../engine/Engine.ts").Engine> {
+async function pulling(
+  call: import("../Command.ts").Call,
+  quiet: boolean,
+): Promise<import("../../engine/Engine.ts").Engine> {
   let progress: { event(event: import("../../engine/events.ts").EngineEvent): void } | undefined;
   const { createPullProgress } = await import("../render/pullProgress.ts");
   const { terminalSize } = await import("../render/terminalSize.ts");
+  if (quiet) return await call.engine();
   return await call.engine((event) => {
     if (event.type === "pull.start") {
       call.err(`Unable to find image '${event.reference}' locally\n`);
       progress = createPullProgress({
         write: call.err,
-        ...(process.stderr.isTTY === true ? { size: terminalSize(2) } : {}),
+        ...(isTerminal(2) ? { size: terminalSize(2, call.linux()) } : {}),
       });
     }
     progress?.event(event);

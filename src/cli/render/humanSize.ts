@@ -11,3 +11,12 @@ export function humanSize(bytes: number, digits = 3): string {
   }
   return `${Number(value.toPrecision(digits))}${UNITS[unit]}`;
 }
+
+/** Powers of 1024 with four digits, as `stats` shows memory: `1.5MiB`. */
+export function binarySize(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  return `${Number(value.toPrecision(4))}${units[unit]}`;
+}

@@ -39,12 +39,19 @@ export async function printRows(
     ]),
   );
   for (const [header, field] of columns) headers[field] ??= header;
+  withLabels(headers, undefined);
   out(
     table(
       template(headers).split("\t"),
       rows.map((row) => template(row).split("\t")),
     ),
   );
+}
+
+/** Adds docker's `{{.Label "KEY"}}`, which is no field of the row's JSON; undefined: the header, which is the key. */
+export function withLabels(row: Row, labels: Readonly<Record<string, string>> | undefined): Row {
+  const value = (name: string): string => (labels === undefined ? name : (labels[name] ?? ""));
+  return Object.defineProperty(row, "Label", { value, enumerable: false });
 }
 
 function spaced(field: string): string {

@@ -68,6 +68,12 @@ function call(command: Command, dot: unknown, variables: Variables, piped: unkno
     if (known === undefined) throw failed(`function ${JSON.stringify(first.name)} not defined`);
     return known(...rest.map((each) => operand(each, dot, variables)), ...piped);
   }
+  if (first?.kind === "field" && rest.length + piped.length > 0) {
+    const start = first.variable === undefined ? dot : variables.get(first.variable);
+    const owner = walk(start, first.path.slice(0, -1)) as Record<string, unknown>;
+    const method = owner?.[first.path.at(-1) as string];
+    if (typeof method === "function") return method(...rest.map((each) => operand(each, dot, variables)), ...piped);
+  }
   if (first === undefined || rest.length > 0 || piped.length > 0) throw failed("a value is not a function");
   return operand(first, dot, variables);
 }

@@ -1,11 +1,12 @@
 import { expect, test } from "bun:test";
+import { createLinux } from "../../linux/createLinux.ts";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { terminalSize } from "./terminalSize.ts";
 
 test("what is no terminal has no size", () => {
   const fd = openSync("/dev/null", "r");
-  const size = terminalSize(fd);
+  const size = terminalSize(fd, createLinux());
   expect(size()).toEqual({ rows: 0, columns: 0 });
   closeSync(fd);
   expect(size()).toEqual({ rows: 0, columns: 0 });

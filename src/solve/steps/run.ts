@@ -3,6 +3,7 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { formatFullPlatform, hostPlatform } from "../../oci/platform.ts";
 import type { RunStep } from "../../plan/graph.ts";
 import type { Store } from "../../store/Store.ts";
+import { explainForeign } from "../../runtime/emulation.ts";
 import { runStep } from "../../runtime/runStep.ts";
 import { reusableMount } from "../reusableMount.ts";
 import { FailedRun } from "../FailedRun.ts";
@@ -187,7 +188,7 @@ async function execute(
     }).finally(close);
     if (code !== 0) throw failed(step, code);
   } catch (thrown) {
-    const error = located(thrown, step);
+    const error = located(explainForeign(thrown, step.platform), step);
     if (root !== undefined && prepared !== undefined)
       throw new FailedRun(error, { root, mounts: prepared.mounts, process: processOf(step, prepared), dispose });
     dispose();

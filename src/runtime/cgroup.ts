@@ -1,0 +1,251 @@
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { SlipwayError } from "../oci/SlipwayError.ts";
+import { type CgroupSetting, settingsV1, settingsV2 } from "./cgroupSettings.ts";
+import type { Resources } from "./resources.ts";
+
+/** Where this host's control groups are. A hybrid host has both: each controller is in one tree only. */
+export interface CgroupTrees {
+  /** Controller → mount point. */
+  v1: Map<string, string>;
+  v2?: { mount: string; controllers: string[] };
+}
+
+/** The trees that can be reached from here. `mountinfo`: as proc(5) has it. */
+export function cgroupTrees(mountinfo = readFileSync("/proc/self/mountinfo", "utf8")): CgroupTrees {
+  const trees: CgroupTrees = { v1: new Map() };
+  for (const line of mountinfo.split("\n")) {
+    const [left = "", right] = line.split(" - ");
+    if (right === undefined) continue;
+    const mount = left.split(" ")[4] as string;
+    const [type, , options = ""] = right.split(" ");
+    if ((type !== "cgroup" && type !== "cgroup2") || !existsSync(`${mount}/cgroup.procs`)) continue;
+    if (type === "cgroup2") {
+      trees.v2 = { mount, controllers: readOr(`${mount}/cgroup.controllers`).trim().split(" ") };
+    } else for (const option of options.split(",")) if (CONTROLLERS.includes(option)) trees.v1.set(option, mount);
+  }
+  return trees;
+}
+
+const CONTROLLERS = ["memory", "cpu", "cpuacct", "cpuset", "pids", "blkio", "devices", "freezer"];
+const PARENT = "slipway";
+
+/**
+ * Makes a control group of this name in each tree that the limits need, with the limits in force, and returns their directories. Processes get
+ * in by `joinCgroup`. `tracked`: one is made in the cgroup2 tree in any case, by which its processes are found and ended.
+ * @throws SlipwayError `LIMIT_UNAVAILABLE` where this host cannot apply one, and nothing is left then
+ */
+export function makeCgroup(
+  id: string,
+  resources: Resources,
+  options: { parent?: string | undefined; tracked?: boolean; trees?: CgroupTrees } = {},
+): string[] {
+  const trees = options.trees ?? cgroupTrees();
+  const relative = `${(options.parent ?? PARENT).replace(/^\/+|\/+$/g, "")}/${id}`;
+  const settings = placed(trees, resources);
+  const made: string[] = [];
+  try {
+    if (options.tracked === true && trees.v2 !== undefined) make(`${trees.v2.mount}/${relative}`);
+    for (const { setting, mount, isV2 } of settings) {
+      const directory = `${mount}/${relative}`;
+      if (isV2) delegate(mount, relative, setting);
+      if (!made.includes(directory)) {
+        make(directory);
+        if (setting.controller === "cpuset" && !isV2) inheritCpuset(mount, relative);
+      }
+      writeSetting(`${directory}/${setting.file}`, setting);
+    }
+  } catch (error) {
+    removeCgroup(made);
+    throw error;
+  }
+  return made;
+
+  function make(directory: string): void {
+    mkdirSync(directory, { recursive: true });
+    made.push(directory);
+  }
+}
+
+/** Changes limits of a group that was made by `makeCgroup`. @throws SlipwayError `LIMIT_UNAVAILABLE` */
+export function updateCgroup(directories: readonly string[], resources: Resources): void {
+  const trees = cgroupTrees();
+  const settings = placed(trees, resources).map((each) => ({
+    ...each,
+    directory: directories.find((directory) => directory.startsWith(`${each.mount}/`)),
+  }));
+  const missing = settings.find((each) => each.directory === undefined);
+  if (missing !== undefined) {
+    throw new SlipwayError(
+      "LIMIT_UNAVAILABLE",
+      `${missing.setting.flag} cannot be changed while the container runs: it was started without such a limit`,
+    );
+  }
+  // A limit and one that must not be below it may have to be written in either order.
+  const failed = settings.filter((each) => !tryWrite(`${each.directory}/${each.setting.file}`, each.setting.value));
+  for (const each of failed) writeSetting(`${each.directory}/${each.setting.file}`, each.setting);
+}
+
+export function joinCgroup(directories: readonly string[], pid: number): void {
+  for (const directory of directories) writeFileSync(`${directory}/cgroup.procs`, String(pid));
+}
+
+/** All processes in the group. */
+export function cgroupPids(directories: readonly string[]): number[] {
+  const [first] = directories;
+  return first === undefined ? [] : readOr(`${first}/cgroup.procs`).trim().split("\n").filter(Boolean).map(Number);
+}
+
+/** Takes the group away, ending what is still in it; false where that could not be done yet. */
+export function removeCgroup(directories: readonly string[]): boolean {
+  let gone = true;
+  for (const directory of directories) {
+    for (let tries = 0; ; tries++) {
+      try {
+        rmdirSync(directory);
+        break;
+      } catch (error) {
+        const { code } = error as { code?: string };
+        if (code === "ENOENT") break;
+        if (code !== "EBUSY" || tries > 200) {
+          gone = false;
+          break;
+        }
+        setFrozen([directory], false);
+        for (const pid of readOr(`${directory}/cgroup.procs`).trim().split("\n").filter(Boolean)) {
+          try {
+            process.kill(Number(pid), "SIGKILL");
+          } catch {
+            // just ended
+          }
+        }
+        Bun.sleepSync(1);
+      }
+    }
+  }
+  return gone;
+}
+
+/** Stops or lets go every process of the group; resolves when that is done. False where the group is in no tree that can. */
+export function setFrozen(directories: readonly string[], frozen: boolean): boolean {
+  for (const directory of directories) {
+    if (existsSync(`${directory}/cgroup.freeze`)) {
+      writeFileSync(`${directory}/cgroup.freeze`, frozen ? "1" : "0");
+      awaitText(`${directory}/cgroup.events`, frozen ? "frozen 1" : "frozen 0");
+      return true;
+    }
+    if (existsSync(`${directory}/freezer.state`)) {
+      writeFileSync(`${directory}/freezer.state`, frozen ? "FROZEN" : "THAWED");
+      awaitText(`${directory}/freezer.state`, frozen ? "FROZEN" : "THAWED");
+      return true;
+    }
+  }
+  return false;
+}
+
+/** Makes an empty group that can be frozen, `relative` to its tree. @throws SlipwayError `LIMIT_UNAVAILABLE` */
+export function makeFreezer(relative: string): string {
+  const trees = cgroupTrees();
+  const mount = trees.v2?.mount ?? trees.v1.get("freezer");
+  if (mount === undefined) {
+    throw new SlipwayError("LIMIT_UNAVAILABLE", "this host has no control group that can be frozen");
+  }
+  const directory = `${mount}/${relative}`;
+  mkdirSync(directory, { recursive: true });
+  return directory;
+}
+
+function awaitText(path: string, text: string): void {
+  for (let waited = 0; waited < 2000 && !readOr(path).includes(text); waited++) Bun.sleepSync(1);
+}
+
+interface PlacedSetting {
+  setting: CgroupSetting;
+  mount: string;
+  isV2: boolean;
+}
+
+/** Each setting with the tree that has its controller. */
+function placed(trees: CgroupTrees, resources: Resources): PlacedSetting[] {
+  const v2 = settingsV2(resources);
+  const out: PlacedSetting[] = [];
+  const asV1 = settingsV1(resources);
+  const needed = new Set(asV1.map((each) => each.controller));
+  for (const controller of needed) {
+    const mount = trees.v1.get(controller);
+    if (mount !== undefined) {
+      for (const setting of asV1) if (setting.controller === controller) out.push({ setting, mount, isV2: false });
+      continue;
+    }
+    const twin = controller === "blkio" ? "io" : controller;
+    const flags = new Set(asV1.filter((each) => each.controller === controller).map((each) => each.flag));
+    const own = v2.filter((each) => each.controller === twin);
+    const left = v2.find((each) => each.controller === "none" && flags.has(each.flag));
+    if (left !== undefined || trees.v2 === undefined || !trees.v2.controllers.includes(twin)) {
+      const flag = left?.flag ?? [...flags][0];
+      throw new SlipwayError("LIMIT_UNAVAILABLE", `${flag} cannot be applied: this host has no control group for it`, {
+        hint: `It takes the cgroup controller ${left === undefined ? twin : `${controller} of version 1`}.`,
+        exitCode: 125,
+      });
+    }
+    for (const setting of own) out.push({ setting, mount: trees.v2.mount, isV2: true });
+  }
+  return out;
+}
+
+/** Lets the groups on the way use the controller. */
+function delegate(mount: string, relative: string, setting: CgroupSetting): void {
+  const parts = relative.split("/").slice(0, -1);
+  let directory = mount;
+  for (const part of ["", ...parts]) {
+    if (part !== "") directory = `${directory}/${part}`;
+    mkdirSync(directory, { recursive: true });
+    if (readOr(`${directory}/cgroup.subtree_control`).split(/\s+/).includes(setting.controller)) continue;
+    writeSetting(`${directory}/cgroup.subtree_control`, { ...setting, value: `+${setting.controller}` });
+  }
+}
+
+/** A version 1 cpuset takes no process before both of its sets are given, and what is above it has to have them first. */
+function inheritCpuset(mount: string, relative: string): void {
+  let above = mount;
+  for (const part of relative.split("/")) {
+    const directory = `${above}/${part}`;
+    for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+      if (readOr(`${directory}/${file}`).trim() === "")
+        writeFileSync(`${directory}/${file}`, readOr(`${above}/${file}`));
+    }
+    above = directory;
+  }
+}
+
+function tryWrite(path: string, value: string): boolean {
+  try {
+    writeFileSync(path, value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function writeSetting(path: string, setting: CgroupSetting): void {
+  try {
+    writeFileSync(path, setting.value, { flag: "r+" });
+  } catch (error) {
+    const { code } = error as { code?: string };
+    const why =
+      code === "ENOENT"
+        ? `this host's ${setting.controller} controller has no ${setting.file}`
+        : `the kernel refuses ${JSON.stringify(setting.value)} in ${setting.file} (${code})`;
+    throw new SlipwayError("LIMIT_UNAVAILABLE", `${setting.flag} cannot be applied: ${why}`, {
+      cause: error,
+      exitCode: 125,
+    });
+  }
+}
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // not in this tree, or gone just now
+  }
+}

@@ -1,0 +1,186 @@
+import { expect } from "bun:test";
+import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
+import { e2e } from "../../support/e2e.ts";
+import { type Slipway, slipwayPath } from "../../support/withSlipway.ts";
+
+const ROUNDS = Number(process.env.SLIPWAY_FAULT_ROUNDS ?? 70);
+const AT_ONCE = 4;
+const SEED = Number(process.env.SLIPWAY_FAULT_SEED ?? 42);
+
+e2e(
+  `${ROUNDS} containers whose slipway, conmon, runtime or process is killed at any moment leave no lie in ps, and after rm -f nothing at all`,
+  async (slipway) => {
+    await slipway.run(["pull", "-q", "alpine"]);
+    const began = performance.now();
+    await slipway.run(["run", "--rm", "-d", "alpine", "true"]);
+    const start = (performance.now() - began) * 1.5; // others are at it at the same time
+    const random = generator(SEED);
+    const plans = Array.from({ length: ROUNDS }, (_, n) => ({
+      name: `victim${n}`,
+      flags: pick(random, FLAGS),
+      victims: [pick(random, VICTIMS), pick(random, VICTIMS), pick(random, VICTIMS)],
+      pauses: [random() * start * 1.6, (random() * start) / 3, (random() * start) / 3],
+    }));
+    const queue = [...plans];
+    await Promise.all(
+      Array.from({ length: AT_ONCE }, async () => {
+        for (let plan = queue.shift(); plan !== undefined; plan = queue.shift()) await round(slipway, plan);
+      }),
+    );
+    expect(await slipway.text("ps", "-aq")).toBe("");
+    expect(await slipway.text("volume", "ls", "-q")).toBe("");
+    expect(readdirSync(`${slipway.root}/containers`)).toEqual([]);
+    expect(readdirSync(`${slipway.root}/locks`)).toEqual([]);
+    expect([seen.count, seen.left > ROUNDS / 3, seen.running > ROUNDS / 20]).toEqual([ROUNDS, true, true]);
+    const ended = () => processesAbout(`${slipway.root}/`);
+    for (let waited = 0; waited < 100 && ended().length > 0; waited++) await Bun.sleep(50);
+    expect(ended()).toEqual([]);
+  },
+  { minutes: 6 },
+);
+
+/** Three kills a round. Rounds, and those after which there was a container to look at: a test that never sees one shows nothing. */
+const seen = { count: 0, left: 0, running: 0 };
+
+const FLAGS = [
+  [],
+  ["--rm"],
+  ["-d"],
+  ["-d", "--rm"],
+  ["-d", "--restart", "always"],
+  ["-d", "--memory", "64m"],
+  ["-d", "--network", "bridge"],
+  ["-v", "/anonymous"],
+  ["-d", "--health-cmd", "true", "--health-interval", "50ms"],
+];
+const VICTIMS = ["slipway", "conmon", "crun", "init", "any"] as const;
+
+interface Plan {
+  name: string;
+  flags: string[];
+  victims: (typeof VICTIMS)[number][];
+  pauses: number[];
+}
+
+async function round(slipway: Slipway, plan: Plan): Promise<void> {
+  const host = plan.flags.includes("bridge") ? [] : ["--network", "host"];
+  const child = Bun.spawn(
+    [slipwayPath, "run", "--name", plan.name, ...host, ...plan.flags, "alpine", "sh", "-c", "sleep 0.1 & sleep 300"],
+    {
+      env: slipway.env,
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+    },
+  );
+  for (const [at, victim] of plan.victims.entries()) {
+    await Bun.sleep(plan.pauses[at] as number);
+    killOne(victim, child.pid, idOf(plan.name));
+  }
+  if (plan.flags.includes("-d") && !plan.victims.includes("slipway")) await child.exited;
+  else child.kill("SIGKILL");
+  await child.exited;
+  seen.count++;
+  const described = JSON.stringify(plan);
+  // The truth: running is who has a process, and nobody else.
+  const line = await slipway.text(
+    "ps",
+    "-a",
+    "--no-trunc",
+    "--filter",
+    `name=^${plan.name}$`,
+    "--format",
+    "{{.ID}} {{.State}}",
+  );
+  if (line !== "") {
+    seen.left++;
+    const [id = "", state] = line.split(" ");
+    const inspected = await slipway.run(["inspect", "-f", "{{.State.Status}} {{.State.Pid}}", plan.name], {
+      exit: "any",
+    });
+    const [status, pid] = inspected.stdout.trim().split(" ");
+    if (status === "running") seen.running++;
+    if (status === "running") expect([described, existsSync(`/proc/${pid}`)]).toEqual([described, true]);
+    if (!plan.flags.includes("--restart") && inspected.exitCode === 0 && state !== "running") {
+      expect([described, status === "running"]).toEqual([described, false]);
+    }
+    const removed = await slipway.run(["rm", "-f", "-v", plan.name], { exit: "any" });
+    expect([described, removed.exitCode, removed.stderr.replace(/^slipway: no such container.*\n/, "")]).toEqual([
+      described,
+      0,
+      "",
+    ]);
+    // What conmon runs when it ends may look, see that there is nothing, and go.
+    for (let waited = 0; waited < 40 && processesAbout(id).length > 0; waited++) await Bun.sleep(50);
+    expect([described, processesAbout(id)]).toEqual([described, []]);
+    expect([described, globSync(`/sys/fs/cgroup/*/slipway/${id}`)]).toEqual([described, []]);
+    expect([described, existsSync(`/run/slipway/crun/${id}`), existsSync(`${slipway.root}/containers/${id}`)]).toEqual([
+      described,
+      false,
+      false,
+    ]);
+  }
+}
+
+/** Kills one process of this kind that has to do with the container, as it is at this instant. */
+function killOne(victim: Plan["victims"][number], slipwayPid: number, id: string | undefined): void {
+  if (victim === "slipway") kill(slipwayPid);
+  if (victim === "slipway" || id === undefined) return;
+  const found = processesAbout(id).filter(({ line }) => victim === "any" || kindOf(line) === victim);
+  if (victim === "init" || (victim === "any" && found.length === 0)) {
+    try {
+      const { pid } = JSON.parse(readFileSync(`/run/slipway/crun/${id}/status`, "utf8")) as { pid: number };
+      kill(pid);
+    } catch {
+      // not that far, or gone
+    }
+    return;
+  }
+  for (const { pid } of found.slice(0, 1)) kill(pid);
+}
+
+function kindOf(line: string): string {
+  const program = line.split("\0", 1)[0] as string;
+  return program.endsWith("conmon") ? "conmon" : program.startsWith("/proc/") ? "crun" : "other";
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // gone
+  }
+}
+
+function idOf(name: string): string | undefined {
+  // As whoever looks at the processes sees it: no slipway is asked, which would put things right.
+  const byName = processesAbout(`--name=${name}\0`).map(({ line }) => /--cid=([0-9a-f]{64})/.exec(line)?.[1]);
+  return byName.find((id) => id !== undefined);
+}
+
+function processesAbout(text: string): { pid: number; line: string }[] {
+  return readdirSync("/proc").flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const line = readFileSync(`/proc/${name}/cmdline`, "latin1");
+      return line.includes(text) ? [{ pid: Number(name), line }] : [];
+    } catch {
+      return []; // ended just now
+    }
+  });
+}
+
+function pick<T>(random: () => number, list: readonly T[]): T {
+  return list[Math.floor(random() * list.length)] as T;
+}
+
+/** mulberry32: the same numbers for the same seed. */
+function generator(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
