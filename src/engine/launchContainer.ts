@@ -28,7 +28,7 @@ import { clearContainer, isUp, startLock } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
 import { recordContainerEvent } from "./eventLog.ts";
 import type { Platform } from "../oci/platform.ts";
-import { explainForeign } from "../runtime/emulation.ts";
+import { checkRunnable } from "../runtime/emulation.ts";
 import { platformOf } from "./resolveImage.ts";
 import { spawnConmon } from "./spawnConmon.ts";
 import { stageMounts } from "./stageMounts.ts";
@@ -93,9 +93,7 @@ export async function launchContainer(
       }
       const created = monitor.createContainer();
       store.checkpoint(); // while others work
-      const pid = await created.catch((error) => {
-        throw explainForeign(error, platformOfImage(engine, current));
-      });
+      const pid = await created;
       cgroup?.join(pid);
       const state = runtimeStateDirectory(runtime, current.id);
       if (uncompiled !== undefined && runtime.compiledSeccomp) keepCompiledSeccomp(runtime, uncompiled, state);
@@ -157,6 +155,8 @@ function writeBundle(
     const user = resolveUser(linux, mountfd, config.User ?? "");
     const cwd = config.WorkingDir || "/";
     makeDirectories(linux, mountfd, cwd);
+    const started = { args: options.args, env: config.Env ?? [], cwd };
+    checkRunnable(linux, mountfd, started, { platform: platformOfImage(engine, record) });
 
     const hostname = containerHostname(record, options);
     const filesFrom = network.filesFrom ?? directory;

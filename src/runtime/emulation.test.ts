@@ -1,10 +1,12 @@
 import { expect, test } from "bun:test";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { hostPlatform } from "../oci/platform.ts";
-import { SlipwayError } from "../oci/SlipwayError.ts";
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../linux/constants.ts";
+import { createLinux } from "../linux/createLinux.ts";
+import type { SlipwayError } from "../oci/SlipwayError.ts";
 import { writeFiles } from "../../test/support/files.ts";
 import { withTempDirectory } from "../../test/support/tempDirectory.ts";
-import { explainForeign, findEmulator } from "./emulation.ts";
+import { checkRunnable, findEmulator } from "./emulation.ts";
 
 const entry = (state: string, flags: string) =>
   `${state}\ninterpreter /usr/libexec/qemu-binfmt/aarch64-binfmt-P\nflags: ${flags}\noffset 0\n` +
@@ -29,13 +31,53 @@ test("an emulator is what an enabled entry's magic says of the platform's progra
     expect(findEmulator({ os: "linux", architecture: "riscv64" }, directory)).toBeUndefined();
   }));
 
-test("only a foreign program that cannot be executed is explained by its platform", () => {
-  const format = new SlipwayError("NOT_EXECUTABLE", 'exec: "/x": exec format error', { exitCode: 126 });
-  expect(explainForeign(format, hostPlatform())).toBe(format);
-  const denied = new SlipwayError("NOT_EXECUTABLE", 'exec: "/x": permission denied');
-  expect(explainForeign(denied, { os: "linux", architecture: "s390x" })).toBe(denied);
-  expect(explainForeign(format, { os: "linux", architecture: "mips64" })).toMatchObject({
-    message: expect.stringContaining("cannot run programs for linux/mips64"),
-    exitCode: 126,
-  });
-});
+test("only a foreign program that nothing can run is refused, by what it is and not by what the image says", () =>
+  withTempDirectory((directory) => {
+    const linux = createLinux();
+    const elf = (machine: number) => {
+      const bytes = Buffer.alloc(64);
+      bytes.write("\x7fELF\x02\x01\x01", "latin1");
+      bytes.writeUInt16LE(machine, 18);
+      return bytes;
+    };
+    mkdirSync(join(directory, "root/bin"), { recursive: true });
+    writeFileSync(join(directory, "root/bin/risc"), elf(243));
+    writeFileSync(join(directory, "root/bin/own"), elf(process.arch === "arm64" ? 183 : 62));
+    writeFiles(directory, {
+      "root/script": "#! /bin/risc -e\n",
+      "root/qemu": "",
+      "none/status": "enabled\n",
+      "fmt/status": "enabled\n",
+      "fmt/riscv": entry("enabled", "")
+        .replace("/usr/libexec/qemu-binfmt/aarch64-binfmt-P", "/absent")
+        .replaceAll("b700", "f300"),
+    });
+    const root = linux.openat(AT_FDCWD, join(directory, "root"), O_RDONLY | O_DIRECTORY);
+    const check = (program: string, architecture: string, formats = "none") =>
+      checkRunnable(
+        linux,
+        root,
+        { args: [program], env: ["PATH=/sbin:/bin"], cwd: "/" },
+        { platform: { os: "linux", architecture }, directory: join(directory, formats) },
+      );
+    try {
+      for (const program of ["own", "absent", "/bin"]) check(program, "s390x");
+      expect(() => check("risc", "s390x")).toThrow("cannot run programs for linux/riscv64");
+      for (const program of ["/script", "./script"])
+        expect(() => check(program, "riscv64")).toThrow("exec format error");
+      try {
+        check("risc", "riscv64", "fmt");
+        throw new Error("it passed");
+      } catch (error) {
+        expect((error as SlipwayError).hint).toContain(
+          "without the flag F, so that /absent is looked for in the image",
+        );
+      }
+      writeFiles(directory, {
+        "fmt/riscv": readFileSync(join(directory, "fmt/riscv"), "utf8").replace("/absent", "/qemu"),
+      });
+      check("risc", "riscv64", "fmt");
+    } finally {
+      linux.close(root);
+    }
+  }));

@@ -1,7 +1,12 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { O_NONBLOCK, O_RDONLY, RESOLVE_IN_ROOT, S_IFMT, S_IFREG } from "../linux/constants.ts";
+import type { Linux } from "../linux/Linux.ts";
+import { isErrno } from "../linux/LinuxError.ts";
 import { formatFullPlatform, hostPlatform, type Platform } from "../oci/platform.ts";
 import { matchesPlatform } from "../oci/platformMatch.ts";
-import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
+import { SlipwayError } from "../oci/SlipwayError.ts";
 
 /** Where the kernel tells of the interpreters for programs that it cannot run itself (its documentation, admin-guide/binfmt-misc). */
 const BINFMT = "/proc/sys/fs/binfmt_misc";
@@ -48,33 +53,99 @@ export function findEmulator({ architecture }: Platform, directory = BINFMT): Em
   return found.find(({ fixed }) => fixed) ?? found[0];
 }
 
+/** So many scripts may name one another as interpreters. */
+const SCRIPTS = 4;
+/** Of a file: its header, or the line that names its interpreter. */
+const HEAD = 256;
+
 /**
- * What a program that could not be executed comes to: where it is one of another platform's, which this machine has no emulator for, the error
- * says what to install. Others come back as they are.
+ * Looks at the program that a container of another platform's image starts with: where it is built for processors that this machine neither is nor
+ * has an emulator for, the kernel would refuse it without a reason. What cannot be found is left to the runtime, and images that only say they were
+ * of another platform pass. @throws SlipwayError `NOT_EXECUTABLE`
  */
-export function explainForeign(error: unknown, platform: Platform | undefined): unknown {
-  if (!isSlipwayError(error, "NOT_EXECUTABLE") || !error.message.endsWith("exec format error")) return error;
+export function checkRunnable(
+  linux: Linux,
+  root: number,
+  { args, env, cwd }: { args: readonly string[]; env: readonly string[]; cwd: string },
+  { platform, directory = BINFMT }: { platform: Platform | undefined; directory?: string },
+): void {
   const own = hostPlatform();
-  if (platform === undefined || matchesPlatform(own, platform)) return error;
-  const name = formatFullPlatform(platform);
-  const emulator = findEmulator(platform);
-  const qemu = machines[platform.architecture]?.qemu ?? platform.architecture;
-  const hint =
-    emulator === undefined
-      ? `It takes an emulator: qemu-${qemu} registered with binfmt_misc and the flag F, as the package qemu-user-static does it (Debian and Ubuntu: apt-get install qemu-user-static; Fedora: dnf install qemu-user-static).`
-      : emulator.fixed
-        ? `${emulator.name} is registered for it; the program itself may be damaged.`
-        : `${emulator.name} is registered without the flag F, so that ${emulator.interpreter} is looked for in the image: the package qemu-user-static registers it with F.`;
-  return new SlipwayError(
-    error.code,
-    `${error.message}: this machine (${formatFullPlatform(own)}) cannot run programs for ${name}`,
+  if (platform === undefined || matchesPlatform(own, platform)) return;
+  const architecture = architectureOf(linux, root, candidates(args[0] ?? "", env, cwd));
+  if (architecture === undefined || matchesPlatform(own, { os: "linux", architecture })) return;
+  const emulator = findEmulator({ os: "linux", architecture }, directory);
+  if (emulator?.fixed === true) return;
+  if (!existsSync(`${directory}/status`) && executes(architecture)) return;
+  if (emulator !== undefined && head(linux, root, emulator.interpreter) !== undefined) return;
+  const qemu = machines[architecture]?.qemu ?? architecture;
+  throw new SlipwayError(
+    "NOT_EXECUTABLE",
+    `exec: ${JSON.stringify(args[0])}: exec format error: this machine (${formatFullPlatform(own)}) cannot run programs for linux/${architecture}`,
     {
-      cause: error,
-      hint,
-      exitCode: error.exitCode,
-      ...(error.range === undefined ? {} : { range: error.range }),
+      hint:
+        emulator === undefined
+          ? `It takes an emulator: qemu-${qemu}, registered with binfmt_misc and the flag F, as the package qemu-user-static does it (apt-get install qemu-user-static, dnf install qemu-user-static). COPY, ENV and their kin need none.`
+          : `${emulator.name} is registered without the flag F, so that ${emulator.interpreter} is looked for in the image. The package qemu-user-static registers it with F.`,
+      exitCode: 126,
     },
   );
+}
+
+/** Where the kernel's list is not to be seen, as in a container, it may have an emulator all the same: then it takes a header that holds no program. */
+function executes(architecture: string): boolean {
+  const folder = mkdtempSync(join(tmpdir(), "slipway-"));
+  try {
+    const file = join(folder, "program");
+    writeFileSync(file, Buffer.concat([headerOf(architecture) ?? Buffer.alloc(0), Buffer.alloc(100)]), { mode: 0o700 });
+    Bun.spawnSync([file], { stdio: ["ignore", "ignore", "ignore"] });
+    return true;
+  } catch (error) {
+    if (["ENOEXEC", "EACCES"].includes((error as NodeJS.ErrnoException).code ?? "")) return false;
+    throw error;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Where the program may lie, as execvp looks for it. */
+function candidates(program: string, env: readonly string[], cwd: string): string[] {
+  if (program.startsWith("/")) return [program];
+  if (program.includes("/")) return [join(cwd, program)];
+  const path = env.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) ?? "";
+  return path.split(":").map((folder) => join("/", folder, program));
+}
+
+/** Of the first of the files that is there, or of the interpreter that it names. */
+function architectureOf(linux: Linux, root: number, files: readonly string[], depth = 0): string | undefined {
+  for (const file of files) {
+    const start = head(linux, root, file);
+    if (start === undefined) continue;
+    const script = /^#![ \t]*([^ \t\n]+)/.exec(start.toString("latin1"))?.[1];
+    if (script !== undefined) return depth < SCRIPTS ? architectureOf(linux, root, [script], depth + 1) : undefined;
+    return Object.keys(machines).find((architecture) => {
+      const wanted = headerOf(architecture);
+      // Class, byte order and machine; the other bytes may be what they like.
+      return wanted !== undefined && [0, 1, 2, 3, 4, 5, 18, 19].every((at) => start[at] === wanted[at]);
+    });
+  }
+  return undefined;
+}
+
+function head(linux: Linux, root: number, path: string): Buffer | undefined {
+  let fd: number;
+  try {
+    fd = linux.openat2(root, path, { flags: O_RDONLY | O_NONBLOCK, resolve: RESOLVE_IN_ROOT });
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR", "EACCES", "ELOOP", "ENXIO")) return undefined;
+    throw error;
+  }
+  try {
+    if ((linux.statat(fd, "").mode & S_IFMT) !== S_IFREG) return undefined;
+    const bytes = Buffer.alloc(HEAD);
+    return bytes.subarray(0, linux.pread(fd, bytes, 0));
+  } finally {
+    linux.close(fd);
+  }
 }
 
 interface Entry extends Emulator {

@@ -3,7 +3,7 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { formatFullPlatform, hostPlatform } from "../../oci/platform.ts";
 import type { RunStep } from "../../plan/graph.ts";
 import type { Store } from "../../store/Store.ts";
-import { explainForeign } from "../../runtime/emulation.ts";
+import { checkRunnable } from "../../runtime/emulation.ts";
 import { runStep } from "../../runtime/runStep.ts";
 import { reusableMount } from "../reusableMount.ts";
 import { FailedRun } from "../FailedRun.ts";
@@ -170,6 +170,7 @@ async function execute(
   };
   try {
     prepared = await prepareMounts(step, context, resultOf, rootfs);
+    checkRunnable(linux, rootfs, step, { platform: step.platform });
     const { network, close } = openNetwork(step, context);
     const code = await runStep({
       linux,
@@ -188,7 +189,7 @@ async function execute(
     }).finally(close);
     if (code !== 0) throw failed(step, code);
   } catch (thrown) {
-    const error = located(explainForeign(thrown, step.platform), step);
+    const error = located(thrown, step);
     if (root !== undefined && prepared !== undefined)
       throw new FailedRun(error, { root, mounts: prepared.mounts, process: processOf(step, prepared), dispose });
     dispose();
