@@ -144,6 +144,17 @@ e2e("the store keeps all images of a name: push sends their index, --platform on
     await slipway.run(["push", "-q", "--platform", `linux/${own}`, `${app}:1`]);
     expect(raw(`${app}@${index.manifests[1].digest}`).config.digest).toBe(id);
 
+    // An archive holds them all as well.
+    await slipway.run(["save", "-o", "kept.tar", "kept"]);
+    const root = { env: { SLIPWAY_ROOT: join(directory, "loaded") } };
+    await slipway.run(["load", "-i", "kept.tar"], root);
+    for (const architecture of [own, other]) {
+      const loaded = ["image", "inspect", "-f", "{{.Architecture}}", "--platform", `linux/${architecture}`, "kept"];
+      expect((await slipway.run(loaded, root)).stdout.trim()).toBe(architecture);
+    }
+    await slipway.run(["save", "--platform", `linux/${other}`, "-o", "one.tar", "kept"]);
+    expect(sh(directory, "skopeo inspect --config docker-archive:one.tar")).toContain(`"architecture": "${other}"`);
+
     expect(await slipway.text("rmi", "--platform", `linux/${other}`, "kept")).toBe(""); // the other name has it
     expect(await slipway.text("rmi", "--platform", `linux/${other}`, `${app}:1`)).toContain(`Deleted: ${foreign}`);
     await slipway.run(["image", "inspect", "--platform", `linux/${other}`, "kept"], { exit: 1 });
