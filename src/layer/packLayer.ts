@@ -50,28 +50,28 @@ export function* packLayer(
 ): Generator<Uint8Array, { size: number }> {
   const root = linux.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
   const buffer = new Uint8Array(BUFFER);
-  const padding = new Uint8Array(BLOCK);
+  /** Bytes of the buffer that are filled: small files are many to a piece. */
+  let filled = 0;
   const links = new Map<number, string>();
   let size = 0;
   const entry = (path: string, stat: Stat, type: TarEntry["type"]): TarEntry =>
     entryOf(path, time === undefined ? stat : { ...stat, mtimeSec: time }, type);
 
   function* walk(fd: number, parent: string): Generator<Uint8Array> {
-    const names = linux.readdir(fd).map((entry) => entry.name);
-    names.sort((a, b) => (a < b ? -1 : 1));
-    for (const name of names) {
+    const found = linux.readdirStats(fd);
+    found.sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const { name, stat } of found) {
       const path = parent + name;
-      const stat = linux.statat(fd, name);
       if (leaving && name.startsWith(WHITEOUT_PREFIX)) throw whiteoutName(path);
       const type = stat.mode & S_IFMT;
       if (type === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0) {
-        yield whiteout(`${parent}${WHITEOUT_PREFIX}${name}`); // overlayfs makes many of them one inode: they are no hard links
+        yield* put(whiteout(`${parent}${WHITEOUT_PREFIX}${name}`)); // overlayfs makes many of them one inode: they are no hard links
         continue;
       }
       if (stat.nlink > 1 && type !== S_IFDIR && type !== S_IFSOCK) {
         const first = links.get(stat.ino);
         if (first !== undefined) {
-          yield tarHeader({ ...entry(path, stat, "hardlink"), linkname: first });
+          yield* put(tarHeader({ ...entry(path, stat, "hardlink"), linkname: first }));
           continue;
         }
         links.set(stat.ino, path);
@@ -80,8 +80,9 @@ export function* packLayer(
         case S_IFDIR: {
           const child = linux.openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
           try {
-            yield tarHeader({ ...entry(path, stat, "directory"), xattrs: attributes(child) });
-            if (linux.getxattr(child, "", OPAQUE_ATTRIBUTE) !== undefined) yield whiteout(`${path}/${OPAQUE_NAME}`);
+            yield* put(tarHeader({ ...entry(path, stat, "directory"), xattrs: attributes(child) }));
+            if (linux.getxattr(child, "", OPAQUE_ATTRIBUTE) !== undefined)
+              yield* put(whiteout(`${path}/${OPAQUE_NAME}`));
             yield* walk(child, `${path}/`);
           } finally {
             linux.close(child);
@@ -92,16 +93,16 @@ export function* packLayer(
           yield* file(fd, name, path, stat);
           break;
         case S_IFLNK:
-          yield tarHeader({ ...entry(path, stat, "symlink"), linkname: linux.readlinkat(fd, name) });
+          yield* put(tarHeader({ ...entry(path, stat, "symlink"), linkname: linux.readlinkat(fd, name) }));
           break;
         case S_IFCHR:
-          yield tarHeader(entry(path, stat, "char"));
+          yield* put(tarHeader(entry(path, stat, "char")));
           break;
         case S_IFBLK:
-          yield tarHeader(entry(path, stat, "block"));
+          yield* put(tarHeader(entry(path, stat, "block")));
           break;
         case S_IFIFO:
-          yield tarHeader(entry(path, stat, "fifo"));
+          yield* put(tarHeader(entry(path, stat, "fifo")));
           break;
         case S_IFSOCK:
           break;
@@ -113,19 +114,40 @@ export function* packLayer(
     const fd = linux.openat(directoryFd, name, O_RDONLY | O_NOFOLLOW);
     try {
       size += stat.size;
-      yield tarHeader({ ...entry(path, stat, "file"), size: stat.size, xattrs: attributes(fd) });
+      yield* put(tarHeader({ ...entry(path, stat, "file"), size: stat.size, xattrs: attributes(fd) }));
       let left = stat.size;
       while (left > 0) {
-        const length = linux.read(fd, left < BUFFER ? buffer.subarray(0, left) : buffer);
+        if (filled === BUFFER) yield* flush();
+        const length = linux.read(fd, buffer.subarray(filled, Math.min(filled + left, BUFFER)));
         if (length === 0) throw new Error(`${path} of the layer ${directory} became shorter while it was read`);
         left -= length;
-        yield buffer.subarray(0, length);
+        filled += length;
       }
-      const rest = stat.size % BLOCK;
-      if (rest > 0) yield padding.subarray(rest);
+      yield* pad((BLOCK - (stat.size % BLOCK)) % BLOCK);
     } finally {
       linux.close(fd);
     }
+  }
+
+  function* put(bytes: Uint8Array): Generator<Uint8Array> {
+    if (filled + bytes.length > BUFFER) yield* flush();
+    if (bytes.length > BUFFER) {
+      yield bytes; // attributes of a mebibyte
+      return;
+    }
+    buffer.set(bytes, filled);
+    filled += bytes.length;
+  }
+
+  function* pad(length: number): Generator<Uint8Array> {
+    if (filled + length > BUFFER) yield* flush();
+    buffer.fill(0, filled, filled + length);
+    filled += length;
+  }
+
+  function* flush(): Generator<Uint8Array> {
+    if (filled > 0) yield buffer.subarray(0, filled);
+    filled = 0;
   }
 
   function attributes(fd: number): [string, Uint8Array][] {
@@ -135,10 +157,11 @@ export function* packLayer(
   try {
     if (prefix === undefined) yield* walk(root, "");
     else {
-      yield tarHeader(entry(prefix, linux.statat(root, ""), "directory"));
+      yield* put(tarHeader(entry(prefix, linux.statat(root, ""), "directory")));
       yield* walk(root, `${prefix}/`);
     }
-    if (!open) yield new Uint8Array(2 * BLOCK);
+    if (!open) yield* pad(2 * BLOCK);
+    yield* flush();
     return { size };
   } finally {
     linux.close(root);

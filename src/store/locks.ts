@@ -1,3 +1,4 @@
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Linux } from "../linux/Linux.ts";
 import { AT_FDCWD, LOCK_EX, LOCK_NB, O_CLOEXEC, O_CREAT, O_RDWR } from "../linux/constants.ts";
@@ -7,7 +8,12 @@ export interface Locks {
   lock(key: string): Promise<() => void>;
   tryLock(key: string): (() => void) | undefined;
   locked<T>(key: string, work: () => Promise<T>): Promise<T>;
+  /** Removes what killed holders have left. */
+  sweep(): void;
 }
+
+/** A file that is younger may be about to be locked. */
+const SWEPT_AFTER_MS = 2000;
 
 /** First and longest pause between two tries while another process holds the key. */
 const FIRST_PAUSE_MS = 1;
@@ -95,6 +101,13 @@ export function createLocks(linux: Linux, root: string): Locks {
 
   return {
     lock,
+    sweep() {
+      for (const name of readdirSync(join(root, "locks"))) {
+        const file = join(root, "locks", name);
+        const made = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+        if (made !== undefined && made < Date.now() - SWEPT_AFTER_MS) acquire(file)?.();
+      }
+    },
     tryLock(key) {
       const file = path(key);
       if (queues.has(file)) return undefined;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { withTempDirectory } from "../../test/support/tempDirectory.ts";
 import { createLinux } from "../linux/createLinux.ts";
@@ -52,6 +52,18 @@ function image(store: Store, ...layers: Digest[]): Digest {
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const stream = (text: string) => new Blob([text]).stream() as ReadableStream<Uint8Array>;
+
+test("the lock of a killed process goes, one that is held or just made stays", () =>
+  withStore(async (store) => {
+    const free = await store.lock("held");
+    const locks = join(store.root, "locks");
+    const [held] = readdirSync(locks);
+    for (const name of ["left", "new"]) writeFileSync(join(locks, name), "");
+    for (const name of ["left", held as string]) utimesSync(join(locks, name), 1, 1);
+    store.sweep();
+    expect(readdirSync(locks).sort()).toEqual([held as string, "new"].sort());
+    free();
+  }));
 
 test("the root of a store is closed to other users", () =>
   withStore((store) => {

@@ -52,7 +52,10 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
     locked: locks.locked,
     lock: locks.lock,
     tryLock: locks.tryLock,
-    sweep: () => sweep({ linux, root, records, blobs, lease, letGo: end }),
+    sweep() {
+      locks.sweep();
+      sweep({ linux, root, records, blobs, lease, letGo: end });
+    },
     async collector() {
       const { createCollector } = await import("./collector.ts");
       return createCollector({ linux, root, records, blobs, layers, cacheMounts, lease, locked: locks.locked });

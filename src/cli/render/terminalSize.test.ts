@@ -14,7 +14,8 @@ test("what is no terminal has no size", () => {
 
 test("a terminal has the size that it was given last", async () => {
   const script = `const { terminalSize } = await import(${JSON.stringify(join(import.meta.dir, "terminalSize.ts"))});
-    const size = terminalSize(1);
+    const { createLinux } = await import(${JSON.stringify(join(import.meta.dir, "../../linux/createLinux.ts"))});
+    const size = terminalSize(1, createLinux());
     const say = () => console.log(Object.values(size()).join(" by ") + ";");
     say();
     process.stdin.once("data", () => { say(); process.exit(); });`;
