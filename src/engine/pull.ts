@@ -82,15 +82,19 @@ export function recordPulled({ store: { images, transaction } }: Engine, { refer
     images.put(image.id, image.digest);
     const earlier =
       reference.digest === undefined ? images.byTag(canonical) : images.byRepoDigest(repository, reference.digest);
-    const tag = images.tags(earlier?.id).find((each) => each.reference === canonical);
-    const beside = tag !== undefined && tag.repoDigest === image.top ? images.ofTag(canonical) : [];
+    const isSame =
+      reference.digest === undefined
+        ? images.tags(earlier?.id).some((each) => each.reference === canonical && each.repoDigest === image.top)
+        : earlier !== undefined;
+    const several = images.ofTag(reference.digest === undefined ? canonical : `${repository}@${reference.digest}`);
+    const beside = !isSame ? [] : several.length > 0 || earlier === undefined ? several : [earlier];
     const isNew = beside.length > 0 ? beside.every(({ id }) => id !== image.id) : earlier?.id !== image.id;
     const all = beside.map(({ id }) => id);
     if (!all.includes(image.id)) all.push(image.id);
     const records = all.map((id) => images.get(id) as ImageRecord);
     const main = ofPlatform(records, hostPlatform())?.id ?? image.id;
     if (reference.digest === undefined) images.tag(canonical, main, image.top, { images: all });
-    images.addRepoDigest(repository, image.top, main);
+    images.addRepoDigest(repository, image.top, main, all);
     return isNew;
   });
 }

@@ -41,7 +41,9 @@ export function imagesOf(engine: Pick<Engine, "store">, nameOrId: string): Image
   const named = tagNamed(engine, nameOrId);
   if (named !== undefined) return engine.store.images.ofTag(named.reference);
   const found = findImage(engine, nameOrId);
-  return found === undefined ? [] : [found];
+  const pinned = /^(.*?)(?::[^:/@]*)?(@.*)$/.exec(canonicalOf(nameOrId) ?? "");
+  const several = pinned === null ? [] : engine.store.images.ofTag(`${pinned[1]}${pinned[2]}`);
+  return several.length > 0 ? several : found === undefined ? [] : [found];
 }
 
 /** The tag, where an image was asked for by one. */

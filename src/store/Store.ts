@@ -177,7 +177,8 @@ export interface Images {
   untag(reference: string): boolean;
   /** Of an image also those that stand for it beside another platform's. */
   tags(id?: Digest): Tag[];
-  addRepoDigest(repository: string, digest: Digest, id: Digest): void;
+  /** `images`: where that is an index, all of it that is here, `id` among them; `ofTag` gives them by `repository@digest`. */
+  addRepoDigest(repository: string, digest: Digest, id: Digest, images?: readonly Digest[]): void;
   repoDigests(id: Digest): { repository: string; digest: Digest }[];
   /** The record, its tags, and those layers and blobs that nothing else uses; what only a lease holds goes with that. Returns the layers that went. */
   remove(id: Digest): Digest[];

@@ -35,6 +35,13 @@ export function createImages({ records, blobs, layers, lease: takeLease }: Image
     return toImage(records.first<ImageRow>("SELECT * FROM images WHERE id = ?", id));
   }
 
+  function setImages(reference: string, images: readonly Digest[]): void {
+    records.run("DELETE FROM tag_images WHERE reference = ?", reference);
+    if (images.length < 2) return;
+    for (const [n, each] of images.entries())
+      records.run("INSERT INTO tag_images (reference, n, id) VALUES (?, ?, ?)", reference, n, each);
+  }
+
   function untag(reference: string): boolean {
     records.run("DELETE FROM tag_images WHERE reference = ?", reference);
     return records.run("DELETE FROM tags WHERE reference = ?", reference) > 0;
@@ -101,9 +108,7 @@ export function createImages({ records, blobs, layers, lease: takeLease }: Image
           Date.now(),
           annotations === undefined ? null : JSON.stringify(annotations),
         );
-        if (images.length < 2) return;
-        for (const [n, each] of images.entries())
-          records.run("INSERT INTO tag_images (reference, n, id) VALUES (?, ?, ?)", reference, n, each);
+        setImages(reference, images);
       });
     },
     setRepoDigest(reference, digest) {
@@ -127,13 +132,16 @@ export function createImages({ records, blobs, layers, lease: takeLease }: Image
             );
       return rows.map(toTag);
     },
-    addRepoDigest(repository, digest, id) {
-      records.run(
-        "INSERT OR REPLACE INTO repo_digests (repository, digest, id) VALUES (?, ?, ?)",
-        repository,
-        digest,
-        id,
-      );
+    addRepoDigest(repository, digest, id, images = []) {
+      records.transaction(() => {
+        records.run(
+          "INSERT OR REPLACE INTO repo_digests (repository, digest, id) VALUES (?, ?, ?)",
+          repository,
+          digest,
+          id,
+        );
+        if (images.length > 0) setImages(`${repository}@${digest}`, images);
+      });
     },
     repoDigests: (id) =>
       records.all<{ repository: string; digest: Digest }>(

@@ -34,7 +34,7 @@ e2e(
   "a build for several platforms runs once what is the same for all, and gives an index to what can hold one",
   (slipway) =>
     withRegistry(async (registry) => {
-      await pushBase(registry);
+      const base = await pushBase(registry);
       const { directory } = slipway;
       const app = `${registry.host}/app`;
       writeFiles(directory, {
@@ -96,6 +96,13 @@ COPY --from=build /id /arch /
       const again = await slipway.run(["build", "--fail-on-miss", "--platform", both, "-t", "again", "."]);
       expect(await slipway.text("image", "inspect", "--format", "{{.Architecture}}", "again")).toBe(own);
       expect(again.stdout.trim()).toBe(await slipway.text("image", "inspect", "--format", "{{.Id}}", `${app}:1`));
+
+      // Nor where the base is named by its digest.
+      writeFiles(directory, { "pinned/Dockerfile": `FROM ${registry.host}/base@${base}\nENV A=b\n` });
+      const pinned = ["build", "-q", "--platform", both, "pinned"];
+      await slipway.run(pinned);
+      await registry.stop();
+      await slipway.run(pinned);
 
       const refused = (...args: string[]) => slipway.run(["build", "--platform", both, ...args, "."], { exit: 1 });
       expect((await refused("-o", "type=docker,dest=x.tar")).stderr).toContain(
