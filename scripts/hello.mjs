@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { busyboxImage } from "./lib/busyboxImage.mjs";
-import { startRegistry } from "./lib/loopbackRegistry.mjs";
 import { root, slipwayPath } from "./lib/paths.mjs";
 import { pushImage } from "./lib/pushImage.mjs";
 import { run } from "./lib/run.mjs";
+import { serveStore } from "./lib/serveStore.mjs";
 import { setup } from "./setup.mjs";
 
 const probeMs = 3000;
@@ -57,11 +57,11 @@ async function story(env) {
  */
 async function offline(complaint) {
   process.stdout.write(
-    `Docker Hub cannot be reached (${complaint}): alpine is served by a registry on 127.0.0.1, made of busybox-static.\n`,
+    `Docker Hub cannot be reached (${complaint}): alpine is served by slipway registry serve, made of busybox-static.\n`,
   );
-  await setup(["registry"]);
+  await setup(["base"]);
   const folder = mkdtempSync(join(tmpdir(), "slipway-hello-"));
-  const registry = await startRegistry(join(folder, "registry"));
+  const registry = await serveStore(join(folder, "served"));
   const stopAndEnd = () => registry.stop().then(() => process.exit(143));
   process.once("SIGTERM", stopAndEnd);
   try {

@@ -1,5 +1,5 @@
 // Brings what is missing, and nothing else: node_modules by npm, system packages by apt.
-// `setup.mjs [run] [registry] [test]`: what for (default: run).
+// `setup.mjs [run] [base] [registry] [test]`: what for (default: run).
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { pathToFileURL } from "node:url";

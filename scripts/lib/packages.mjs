@@ -1,5 +1,7 @@
 import { existsSync } from "node:fs";
 
+const busybox = { names: ["busybox-static"], files: ["/var/lib/dpkg/info/busybox-static.list"] };
+
 /**
  * What slipway needs of the system, by Debian's package names. A package counts as present when one of `files` is there, so that a runtime
  * from another source than apt is as good.
@@ -10,11 +12,10 @@ const packages = {
     { names: ["conmon"], files: ["/usr/libexec/podman/conmon", "/usr/lib/podman/conmon", ...program("conmon")] },
     { names: ["ca-certificates"], files: ["/etc/ssl/certs/ca-certificates.crt"] },
   ],
-  // The loopback registry and the base image for it.
-  registry: [
-    { names: ["docker-registry"], files: program("docker-registry") },
-    { names: ["busybox-static"], files: ["/var/lib/dpkg/info/busybox-static.list"] },
-  ],
+  // A base image where Docker Hub is out of reach.
+  base: [busybox],
+  // A registry of another maker, and the base image for it.
+  registry: [{ names: ["docker-registry"], files: program("docker-registry") }, busybox],
   test: [
     // Of use to everybody who makes networks; not every release of Ubuntu has it.
     {
@@ -36,7 +37,7 @@ const packages = {
 
 /**
  * Names to ask apt for, first choices first: one list of alternatives per missing thing.
- * @param {("run" | "registry" | "test")[]} groups
+ * @param {("run" | "base" | "registry" | "test")[]} groups
  * @returns {string[][]}
  */
 export function missingPackages(groups, exists = existsSync) {

@@ -44,6 +44,12 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/logout.ts"),
   },
   {
+    name: "registry serve",
+    summary: "Serve the images of the store by the registry protocol",
+    aliases: [],
+    load: () => import("./commands/registryServe.ts"),
+  },
+  {
     name: "manifest create",
     summary: "Make and push lists of images of several platforms: `manifest annotate`, `inspect`, `push`, `rm`",
     aliases: [],

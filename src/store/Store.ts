@@ -14,6 +14,7 @@ export interface Store {
   readonly images: Images;
   readonly containers: Containers;
   readonly networks: Networks;
+  readonly manifests: Manifests;
   readonly cache: CacheRecords;
   readonly cacheMounts: CacheMounts;
   readonly settings: Settings;
@@ -72,8 +73,20 @@ export interface Blobs {
     expected: { digest: Digest; size: number },
     options: { lease: Lease; onProgress?: (bytes: number) => void },
   ): Promise<void>;
+  /** A blob that comes in parts, and whose digest is said when it is whole. Until then it lies in a directory of the lease. */
+  receive(lease: Lease): Receiving;
   remove(digest: Digest): void;
   list(): { digest: Digest; size: number }[];
+}
+
+export interface Receiving {
+  /** Bytes so far. */
+  readonly size: number;
+  write(bytes: Uint8Array): void;
+  /** It is a blob of the store when this returns, and protected by that lease. Nothing is kept of what does not match. @throws SlipwayError `DIGEST_MISMATCH` */
+  finish(expected: Digest, lease: Lease): void;
+  /** Nothing after `finish`. Idempotent. */
+  abort(): void;
 }
 
 export interface LayerRecord {
@@ -179,6 +192,7 @@ export interface Images {
   tags(id?: Digest): Tag[];
   /** `images`: where that is an index, all of it that is here, `id` among them; `ofTag` gives them by `repository@digest`. */
   addRepoDigest(repository: string, digest: Digest, id: Digest, images?: readonly Digest[]): void;
+  removeRepoDigest(repository: string, digest: Digest): void;
   repoDigests(id: Digest): { repository: string; digest: Digest }[];
   /** The record, its tags, and those layers and blobs that nothing else uses; what only a lease holds goes with that. Returns the layers that went. */
   remove(id: Digest): Digest[];
@@ -237,6 +251,38 @@ export interface Containers {
   /** Record first, then the directory, and those of its layers whose image went before. */
   remove(id: string): void;
   list(): ContainerRecord[];
+}
+
+/** A manifest or index that the store holds beside the one manifest of each image. */
+export interface KeptManifest {
+  /** Canonical name without a tag: `docker.io/library/hello`. */
+  repository: string;
+  digest: Digest;
+  mediaType: string;
+  size: number;
+  artifactType?: string;
+  subject?: Digest;
+  annotations?: Record<string, string>;
+  /** The image that it came with, and goes with. */
+  image?: Digest;
+  created: number;
+}
+
+export interface Manifests {
+  /** The manifest and `blobs`, which it names, are blobs of the store; they stay while it is recorded. Idempotent. */
+  put(manifest: Omit<KeptManifest, "image" | "created">, blobs: readonly Digest[]): void;
+  get(repository: string, digest: Digest): KeptManifest | undefined;
+  list(): KeptManifest[];
+  /** Those whose subject it is. */
+  referrers(repository: string, subject: Digest): KeptManifest[];
+  /** From then on it goes when the image goes. */
+  belong(repository: string, digest: Digest, image: Digest): void;
+  /** A name of what is no image; those of images are `Images.tags`. */
+  tag(repository: string, tag: string, digest: Digest): void;
+  untag(repository: string, tag: string): boolean;
+  tags(): { repository: string; tag: string; digest: Digest }[];
+  /** With its tags, and the blobs that nothing else names. False when there was none. */
+  remove(repository: string, digest: Digest): boolean;
 }
 
 /** A network that containers can be in. */

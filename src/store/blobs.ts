@@ -86,6 +86,51 @@ export function createBlobs(linux: Linux, root: string, doubt: Pick<Doubt, "begi
         throw storeFailure(root, error);
       }
     },
+    receive(lease) {
+      const hasher = createHasher();
+      let size = 0;
+      let fd: number | undefined;
+      const aside = join(lease.directory(), "blob");
+      function end(): void {
+        if (fd !== undefined) linux.close(fd);
+        fd = undefined;
+      }
+      try {
+        fd = create(aside);
+      } catch (error) {
+        throw storeFailure(root, error);
+      }
+      return {
+        get size() {
+          return size;
+        },
+        write(bytes) {
+          if (fd === undefined) throw new Error("the blob is closed");
+          try {
+            linux.write(fd, bytes);
+          } catch (error) {
+            throw storeFailure(root, error);
+          }
+          hasher.update(bytes);
+          size += bytes.length;
+        },
+        finish(expected, holder) {
+          end();
+          const digest = hasher.digest();
+          if (digest !== expected) {
+            unlinkIfThere(linux, aside);
+            throw new SlipwayError("DIGEST_MISMATCH", `content that should be ${expected} is ${digest}`);
+          }
+          holder.protect("blob", digest);
+          publish(aside, digest);
+        },
+        abort() {
+          if (fd === undefined) return;
+          end();
+          unlinkIfThere(linux, aside);
+        },
+      };
+    },
     remove: (digest) => unlinkIfThere(linux, path(digest)),
     list() {
       return readdirSync(folder).flatMap((hex) => {

@@ -36,6 +36,17 @@ const migrations: readonly string[] = [
    INSERT INTO cache_mounts SELECT substr(key, 12), value, 'shared', unixepoch() * 1000, unixepoch() * 1000, NULL
      FROM settings WHERE key LIKE 'cachemount:%';
    DELETE FROM settings WHERE key LIKE 'cachemount:%' OR key LIKE 'http:%'`,
+  // What came by `registry serve --writable`: indexes, manifests of other platforms, artifacts. `image`: goes with that one.
+  `CREATE TABLE manifests (
+     repository TEXT NOT NULL, digest TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL, artifact_type TEXT, subject TEXT,
+     annotations TEXT, image TEXT, created INTEGER NOT NULL, PRIMARY KEY (repository, digest)) WITHOUT ROWID;
+   CREATE INDEX manifests_digest ON manifests (digest);
+   CREATE INDEX manifests_subject ON manifests (subject) WHERE subject IS NOT NULL;
+   CREATE INDEX manifests_image ON manifests (image) WHERE image IS NOT NULL;
+   CREATE TABLE manifest_blobs (blob TEXT NOT NULL, manifest TEXT NOT NULL, PRIMARY KEY (blob, manifest)) WITHOUT ROWID;
+   CREATE INDEX manifest_blobs_manifest ON manifest_blobs (manifest);
+   CREATE TABLE manifest_tags (
+     repository TEXT NOT NULL, tag TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (repository, tag)) WITHOUT ROWID`,
   // Names of images of several platforms, and the annotations that a push of a name writes.
   `CREATE TABLE tag_images (
      reference TEXT NOT NULL, n INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (reference, n)) WITHOUT ROWID;

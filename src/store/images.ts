@@ -3,6 +3,7 @@ import type { Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Records } from "./database.ts";
 import { type Freed, isLayerUsed, markFreed } from "./disposal.ts";
+import { forgetManifestsOf } from "./manifests.ts";
 import type { Blobs, ImageRecord, Images, Layers, Lease, Tag, TagAnnotations } from "./Store.ts";
 
 interface ImageRow {
@@ -143,6 +144,10 @@ export function createImages({ records, blobs, layers, lease: takeLease }: Image
         if (images.length > 0) setImages(`${repository}@${digest}`, images);
       });
     },
+    removeRepoDigest(repository, digest) {
+      records.run("DELETE FROM repo_digests WHERE repository = ? AND digest = ?", repository, digest);
+      records.run("DELETE FROM tag_images WHERE reference = ?", `${repository}@${digest}`);
+    },
     repoDigests: (id) =>
       records.all<{ repository: string; digest: Digest }>(
         "SELECT repository, digest FROM repo_digests WHERE id = ? ORDER BY repository, digest",
@@ -160,6 +165,7 @@ export function createImages({ records, blobs, layers, lease: takeLease }: Image
         markFreed(records, lease.id, [
           ...blobs.map((digest): Freed => ({ kind: "blob", digest })),
           ...layers.map((digest): Freed => ({ kind: "layer", digest })),
+          ...forgetManifestsOf(records, id),
         ]);
         records.run("DELETE FROM images WHERE id = ?", id);
         records.run("DELETE FROM image_layers WHERE image = ?", id);

@@ -13,6 +13,7 @@ import { createLayers } from "./layers.ts";
 import { createLease } from "./leases.ts";
 import { createLocks } from "./locks.ts";
 import { createDoubt } from "./doubt.ts";
+import { createManifests } from "./manifests.ts";
 import { createNetworks } from "./networks.ts";
 import { createSettings } from "./settings.ts";
 import type { Store } from "./Store.ts";
@@ -43,6 +44,7 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
     images: createImages({ records, blobs, layers, lease }),
     containers: createContainers({ linux, root, records, lease }),
     networks: createNetworks(records),
+    manifests: createManifests({ records, lease }),
     cache: createCacheRecords(records),
     cacheMounts,
     settings,
