@@ -60,7 +60,10 @@ export interface BuildOptions {
   noCache: boolean;
   noCacheFilter: string[];
   pull: boolean;
+  /** One of them, where there are several: `platforms`. */
   platform?: string;
+  /** More than one: the result is an image for each, in this order. */
+  platforms?: string[];
   network?: string;
   addHosts: string[];
   jobs?: number;

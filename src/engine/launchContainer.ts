@@ -28,6 +28,9 @@ import { type ContainerOptions, containerHostname, containerOptions } from "./Co
 import { clearContainer, isUp, startLock } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
 import { recordContainerEvent } from "./eventLog.ts";
+import type { Platform } from "../oci/platform.ts";
+import { checkRunnable } from "../runtime/emulation.ts";
+import { platformOf } from "./resolveImage.ts";
 import { spawnConmon } from "./spawnConmon.ts";
 import { stageMounts } from "./stageMounts.ts";
 import { startWatchers } from "./watchers.ts";
@@ -155,6 +158,8 @@ function writeBundle(
     if (unmapped !== undefined) throw unmapped;
     const cwd = config.WorkingDir || "/";
     makeDirectories(linux, mountfd, cwd);
+    const started = { args: options.args, env: config.Env ?? [], cwd };
+    checkRunnable(linux, mountfd, started, { platform: platformOfImage(engine, record) });
 
     const hostname = containerHostname(record, options);
     const filesFrom = network.filesFrom ?? directory;
@@ -232,6 +237,11 @@ function writeBundle(
   } finally {
     linux.close(mountfd);
   }
+}
+
+function platformOfImage({ store }: Engine, { image }: ContainerRecord): Platform | undefined {
+  const config = store.images.get(image)?.config;
+  return config === undefined ? undefined : platformOf(config);
 }
 
 /** `--init`: a small init reaps and forwards signals. */

@@ -30,6 +30,8 @@ export interface PackOptions {
   prefix?: string;
   /** Seconds: the time of every entry, whatever the file's is. */
   time?: number;
+  /** More of the archive follows: its end is not written. */
+  open?: boolean;
 }
 
 const BLOCK = 512;
@@ -44,7 +46,7 @@ const BUFFER = 1024 * 1024;
 export function* packLayer(
   linux: Linux,
   directory: string,
-  { leaving = false, prefix, time }: PackOptions = {},
+  { leaving = false, prefix, time, open = false }: PackOptions = {},
 ): Generator<Uint8Array, { size: number }> {
   const root = linux.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
   const buffer = new Uint8Array(BUFFER);
@@ -158,7 +160,7 @@ export function* packLayer(
       yield* put(tarHeader(entry(prefix, linux.statat(root, ""), "directory")));
       yield* walk(root, `${prefix}/`);
     }
-    yield* pad(2 * BLOCK);
+    if (!open) yield* pad(2 * BLOCK);
     yield* flush();
     return { size };
   } finally {
