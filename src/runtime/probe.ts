@@ -6,6 +6,7 @@ import { inUserNamespace, mappedIds } from "../linux/userNamespace.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Settings } from "../store/Store.ts";
 import { containerCapabilities, ownCapabilities } from "./capabilities.ts";
+import { cgroupTrees, removeCgroup } from "./cgroup.ts";
 import { compiledSeccomp, keepCompiledSeccomp } from "./compiledSeccomp.ts";
 import type { Seccomp } from "./OciSpec.ts";
 import { defaultSeccomp, type SeccompOptions } from "./seccomp.ts";
@@ -164,8 +165,15 @@ async function runProbe(
   } finally {
     closeSync(output);
     await Bun.spawn([...command, "delete", "--force", id], quiet).exited;
+    removeLeftGroups(id);
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** crun makes a group before it finds that it cannot work with the groups of this host, and knows nothing of it at `delete`. */
+function removeLeftGroups(id: string): void {
+  const { v1, v2 } = cgroupTrees();
+  removeCgroup([...(v2 === undefined ? [] : [v2.mount]), ...v1.values()].map((mount) => `${mount}/${id}`));
 }
 
 function probeSpec(runtime: Runtime, rootfs: string, capabilities: string[], seccomp: Seccomp | string): unknown {
