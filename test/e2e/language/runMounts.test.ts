@@ -134,8 +134,12 @@ e2e(
   "builds at the same time share a cache mount, wait for a locked one, and get a private one each",
   async (slipway) => {
     writeFiles(slipway.directory, { "a/x": "", "b/x": "" });
-    const step = (sharing: string) =>
-      `RUN --mount=type=cache,target=/c,sharing=${sharing} test -e /c/busy && echo busy; touch /c/busy; sleep 0.5; rm -f /c/busy; ls /c\n`;
+    // Each leaves its name, and says so when it sees the other's: it waits long where that one must come, and takes its own away where not.
+    const step = (sharing: string) => {
+      const [tries, last] = sharing === "shared" ? [200, "true"] : [5, "rm /c/$N"];
+      const look = `for i in $(seq ${tries}); do test $(ls /c | wc -l) = 2 && echo busy && break; sleep 0.1; done`;
+      return `RUN --mount=type=cache,target=/c,sharing=${sharing} touch /c/$N; ${look}; ${last}\n`;
+    };
     await slipway.run(["pull", "alpine"]);
     const both = async (sharing: string): Promise<string> => {
       const texts = ["a", "b"].map((name) => `FROM alpine\nENV N=${name}\n${step(sharing)}`);
@@ -146,7 +150,7 @@ e2e(
     };
     expect(await both("locked")).toBe("");
     expect(await both("private")).toBe("");
-    expect(await both("shared")).toBe("busy");
+    expect(await both("shared")).toBe("busy busy");
     // The same cache twice in one step, and two steps that take two locks in different order.
     const pair = (first: string, second: string) =>
       `--mount=type=cache,sharing=locked,id=${first},target=/1 --mount=type=cache,sharing=locked,id=${second},target=/2`;
