@@ -336,6 +336,12 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/imageInspect.ts"),
   },
   {
+    name: "image diff",
+    summary: "Show which files and settings differ between two images",
+    aliases: [],
+    load: () => import("./commands/imageDiff.ts"),
+  },
+  {
     name: "container inspect",
     summary: "Show all about containers as JSON",
     aliases: [],
