@@ -342,6 +342,12 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/imageDiff.ts"),
   },
   {
+    name: "image copy",
+    summary: "Copy an image between registries, archives, layouts and the store",
+    aliases: [],
+    load: () => import("./commands/imageCopy.ts"),
+  },
+  {
     name: "container inspect",
     summary: "Show all about containers as JSON",
     aliases: [],
