@@ -348,6 +348,12 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/imageCopy.ts"),
   },
   {
+    name: "image rebase",
+    summary: "Put what an image adds to its base over another base, without a build",
+    aliases: [],
+    load: () => import("./commands/imageRebase.ts"),
+  },
+  {
     name: "container inspect",
     summary: "Show all about containers as JSON",
     aliases: [],
