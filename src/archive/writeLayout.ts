@@ -1,5 +1,5 @@
 import type { Image } from "../image/Image.ts";
-import type { ImageConfig } from "../oci/config.ts";
+import { indexEntry, makeIndex } from "../image/makeIndex.ts";
 import { type Descriptor, mediaTypes } from "../oci/descriptor.ts";
 import { type Digest, sha256 } from "../oci/digest.ts";
 import type { Index } from "../oci/manifest.ts";
@@ -9,11 +9,14 @@ import { blobPath, type LayoutSink } from "./layoutSink.ts";
 
 /** An image and the canonical names that it has in the archive. */
 export interface NamedImage {
-  image: Image;
+  /** More than one, for several platforms: an index comes before them. */
+  images: {
+    image: Image;
+    /** Of the descriptor that names its manifest. */
+    annotations?: Record<string, string>;
+  }[];
   names: string[];
-  /** Of the descriptor that names its manifest. */
-  annotations?: Record<string, string>;
-  /** Puts an index of this one image before it, with these annotations: its own, and those of the descriptor that names it. */
+  /** Puts an index before one image, too; with these annotations: its own, and those of the descriptor that names it. */
   index?: { annotations: Record<string, string>; descriptorAnnotations: Record<string, string> };
 }
 
@@ -27,7 +30,7 @@ export interface WriteLayoutOptions {
 export interface WrittenImage {
   /** Of the manifest, or of the index before it. */
   descriptor: Descriptor;
-  manifest: Digest;
+  /** Of the first image. */
   config: Digest;
 }
 
@@ -57,34 +60,47 @@ export async function writeLayout(
   try {
     sink.file("oci-layout", Buffer.from('{"imageLayoutVersion":"1.0.0"}'));
     for (const named of images) {
-      const { image, names } = named;
-      const config = await image.config();
-      const layers = await image.layers();
+      const { images: platforms, names, index } = named;
+      const manifests: Descriptor[] = [];
+      const configs: Digest[] = [];
       onStatus("exporting layers");
-      for (const layer of layers) {
-        await sink.blob({
-          known: layer.known?.(),
-          stream: () => layer.compressed(),
-          described: async () => ({ digest: await layer.digest(), size: await layer.size() }),
+      for (const { image, annotations = {} } of platforms) {
+        const layers = await image.layers();
+        for (const layer of layers) {
+          await sink.blob({
+            known: layer.known?.(),
+            stream: () => layer.compressed(),
+            described: async () => ({ digest: await layer.digest(), size: await layer.size() }),
+          });
+        }
+        const rawConfig = await image.rawConfig();
+        await small(sink, await image.rawManifest());
+        onStatus(`exporting manifest ${await image.digest()}`);
+        await small(sink, rawConfig);
+        onStatus(`exporting config ${sha256(rawConfig)}`);
+        configs.push(sha256(rawConfig));
+        manifests.push(await indexEntry(image, annotations));
+        const paths: string[] = [];
+        for (const layer of layers) paths.push(blobPath(await layer.digest()));
+        dockerEntries.push({
+          Config: blobPath(sha256(rawConfig)),
+          // One image has a name, for who knows of no others.
+          RepoTags: names.length === 0 || configs.length > 1 ? null : names.map(familiarName),
+          Layers: paths,
         });
       }
-      const rawConfig = await image.rawConfig();
-      const rawManifest = await image.rawManifest();
-      await small(sink, rawManifest);
-      onStatus(`exporting manifest ${await image.digest()}`);
-      await small(sink, rawConfig);
-      onStatus(`exporting config ${sha256(rawConfig)}`);
-      const descriptor = await topDescriptor(sink, named, { rawManifest, config });
-      if (named.index !== undefined) onStatus(`exporting manifest list ${descriptor.digest}`);
-      written.push({ descriptor, manifest: await image.digest(), config: sha256(rawConfig) });
+      const [first, ...others] = manifests;
+      const [config] = configs;
+      if (first === undefined || config === undefined) throw new Error("a name stands for an image");
+      const { created } = await (platforms[0] as NamedImage["images"][0]).image.config();
+      const dated = created === undefined ? {} : { [CREATED]: created };
+      let descriptor: Descriptor = { ...first, ...annotated({ ...first.annotations, ...dated }) };
+      if (index !== undefined || others.length > 0) {
+        descriptor = await writeIndex(sink, manifests, { dated, ...index });
+        onStatus(`exporting manifest list ${descriptor.digest}`);
+      }
+      written.push({ descriptor, config });
       entries.push(...nameEntries(descriptor, names));
-      const paths: string[] = [];
-      for (const layer of layers) paths.push(blobPath(await layer.digest()));
-      dockerEntries.push({
-        Config: blobPath(sha256(rawConfig)),
-        RepoTags: names.length === 0 ? null : names.map(familiarName),
-        Layers: paths,
-      });
     }
     sink.file("index.json", Buffer.from(JSON.stringify(withEarlier(sink.earlier("index.json"), entries))));
     if (docker) sink.file("manifest.json", Buffer.from(JSON.stringify(dockerEntries)));
@@ -105,37 +121,18 @@ export async function small(sink: LayoutSink, bytes: Uint8Array): Promise<void> 
   });
 }
 
-/** The descriptor of the manifest, or of an index before it. */
-async function topDescriptor(
+async function writeIndex(
   sink: LayoutSink,
-  { image, annotations = {}, index }: NamedImage,
-  { rawManifest, config }: { rawManifest: Uint8Array; config: ImageConfig },
+  manifests: Descriptor[],
+  {
+    annotations = {},
+    descriptorAnnotations = {},
+    dated,
+  }: Partial<NonNullable<NamedImage["index"]>> & { dated: Record<string, string> },
 ): Promise<Descriptor> {
-  const { os, architecture, variant } = config;
-  const manifest: Descriptor = {
-    mediaType: image.mediaType,
-    digest: await image.digest(),
-    size: rawManifest.length,
-    ...annotated(annotations),
-    platform: { architecture, os, ...(variant === undefined ? {} : { variant }) },
-  };
-  const created = config.created === undefined ? {} : { [CREATED]: config.created };
-  if (index === undefined) return { ...manifest, ...annotated({ ...annotations, ...created }) };
-  const bytes = Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: mediaTypes.ociIndex,
-      manifests: [manifest],
-      ...annotated(index.annotations),
-    } satisfies Index),
-  );
+  const { bytes, descriptor } = makeIndex(manifests, annotations);
   await small(sink, bytes);
-  return {
-    mediaType: mediaTypes.ociIndex,
-    digest: sha256(bytes),
-    size: bytes.length,
-    ...annotated({ ...index.descriptorAnnotations, ...created }),
-  };
+  return { ...descriptor, ...annotated({ ...descriptorAnnotations, ...dated }) };
 }
 
 function annotated(annotations: Record<string, string>): { annotations?: Record<string, string> } {

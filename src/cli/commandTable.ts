@@ -451,6 +451,12 @@ export const commandTable: readonly CommandEntry[] = [
   },
   { name: "version", summary: "Show the version", aliases: [], load: () => import("./commands/version.ts") },
   {
+    name: "unshare",
+    summary: "Run a command as root of the user's own namespace",
+    aliases: [],
+    load: () => import("./commands/unshare.ts"),
+  },
+  {
     name: "info",
     summary: "Show how slipway works on this host",
     aliases: ["system info"],

@@ -10,6 +10,8 @@ import { nearest } from "../dockerfile/nearest.ts";
 export interface Terminal {
   /** How the process is to end, once the store is open. */
   exit?: (code: number) => never;
+  /** `Engine.beginAnew` */
+  beginAnew?: () => never;
   out(text: string): void;
   err(text: string): void;
 }
@@ -115,6 +117,7 @@ async function withCall(
           emit: withWarnings(emit, terminal, globals.debug === true || values.debug === true),
           signal: abort.signal,
           flags,
+          beginAnew: terminal.beginAnew,
           linux: linux(),
         });
         terminal.exit = engine.store.linux.exit;

@@ -22,6 +22,8 @@ export interface Engine {
   readonly emit: Emit;
   /** Aborted by Ctrl-C: a verb then stops at once, cleans up and throws the signal's reason. */
   readonly signal: AbortSignal;
+  /** Where a plain user's process is not in the user's namespace so far: begins the whole command anew there. See docs/isolation.md. */
+  readonly beginAnew?: () => never;
 }
 
 /** `/etc/slipway/config.json`, then `$XDG_CONFIG_HOME/slipway/config.json` ($SLIPWAY_CONFIG wins), environment, flags. */
@@ -58,7 +60,10 @@ export interface BuildOptions {
   noCache: boolean;
   noCacheFilter: string[];
   pull: boolean;
+  /** One of them, where there are several: `platforms`. */
   platform?: string;
+  /** More than one: the result is an image for each, in this order. */
+  platforms?: string[];
   network?: string;
   addHosts: string[];
   jobs?: number;

@@ -1,14 +1,13 @@
 import { resolve } from "node:path";
 import type { Platform } from "../oci/platform.ts";
 import { formatFullPlatform } from "../oci/platform.ts";
-import { matchesPlatform } from "../oci/platformMatch.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { BaseImage, ResolveImage } from "../plan/graph.ts";
 import type { ImageRecord, Lease } from "../store/Store.ts";
 import type { BuildContexts } from "./contexts/buildContexts.ts";
 import type { BuildOptions, Engine } from "./Engine.ts";
 import type { RemoteBases } from "./remoteBases.ts";
-import { findImage } from "./resolveImage.ts";
+import { imagesOf, ofPlatform, platformOf } from "./resolveImage.ts";
 import type { Status, Vertices } from "./vertices.ts";
 
 /** Base images by reference: from the store when the name is there, else (and with `--pull`) from the registry. Each is asked for once. */
@@ -25,6 +24,8 @@ export function createBaseResolver(
 ): ResolveImage {
   const { vertices, lease, layouts, remote } = work;
   const known = new Map<string, Promise<BaseImage>>();
+  const prefix = (platform: Platform): string =>
+    (options.platforms?.length ?? 0) > 1 ? `${formatFullPlatform(platform)} ` : "";
   return (reference, platform) => {
     const layout = layouts.get(reference);
     if (layout !== undefined) {
@@ -36,7 +37,7 @@ export function createBaseResolver(
     const key = `${canonical} ${formatFullPlatform(platform)}`;
     let found = known.get(key);
     if (found === undefined) {
-      found = vertices.internal(`[internal] load metadata for ${canonical}`, (status) =>
+      found = vertices.internal(`[${prefix(platform)}internal] load metadata for ${canonical}`, (status) =>
         baseImage(engine, options, { reference: canonical, platform, lease, remote }, status),
       );
       known.set(key, found);
@@ -60,7 +61,7 @@ async function baseImage(
     const local = localImage(engine, options, reference, platform);
     if (local === undefined && remote !== undefined) {
       const { id, config } = await remote.resolve(reference, platform);
-      return { reference, imageID: id, config, platform: platformOf({ config }) };
+      return { reference, imageID: id, config, platform: platformOf(config) };
     }
     const record = local ?? (await pulled(engine, reference, platform, status));
     // Somebody may have removed it meanwhile.
@@ -73,7 +74,7 @@ function baseOf(reference: string, record: ImageRecord): BaseImage {
     reference,
     imageID: record.id,
     config: record.config,
-    platform: platformOf(record),
+    platform: platformOf(record.config),
   };
 }
 
@@ -99,13 +100,13 @@ export function createConfigResolver(
     const { canonical } = parseReference(reference);
     const local = localImage(engine, options, canonical, platform);
     if (local !== undefined)
-      return { reference: canonical, imageID: local.id, config: local.config, platform: platformOf(local) };
+      return { reference: canonical, imageID: local.id, config: local.config, platform: platformOf(local.config) };
     const { fetchConfig } = await import("./pull.ts");
     const { id, config } = await fetchConfig(engine, canonical, {
       platform: formatFullPlatform(platform),
       lease: work.lease,
     });
-    return { reference: canonical, imageID: id, config, platform: platformOf({ config }) };
+    return { reference: canonical, imageID: id, config, platform: platformOf(config) };
   };
 }
 
@@ -140,7 +141,7 @@ async function layoutImage(
         platform: formatFullPlatform(platform),
       },
     );
-    return { reference, imageID: id, config, platform: platformOf({ config }) };
+    return { reference, imageID: id, config, platform: platformOf(config) };
   } finally {
     files.close();
   }
@@ -173,19 +174,12 @@ export function quiet(engine: Engine, status: Status): Engine {
   };
 }
 
-function platformOf({ config }: Pick<ImageRecord, "config">): Platform {
-  const platform: Platform = { os: config.os, architecture: config.architecture };
-  if (config.variant !== undefined) platform.variant = config.variant;
-  return platform;
-}
-
-/** What the store has under the name, unless the registry is to be asked anyway or it is for another platform. */
+/** What the store has under the name, for the platform, unless the registry is to be asked anyway. */
 function localImage(
   engine: Engine,
   options: BuildOptions,
   reference: string,
   platform: Platform,
 ): ImageRecord | undefined {
-  const found = options.pull ? undefined : findImage(engine, reference);
-  return found !== undefined && matchesPlatform(platform, platformOf(found)) ? found : undefined;
+  return options.pull ? undefined : ofPlatform(imagesOf(engine, reference), platform);
 }

@@ -8,12 +8,13 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Platform } from "../oci/platform.ts";
 import type { BuildCaches } from "./cache/buildCaches.ts";
 import { parseBool } from "../dockerfile/parseBool.ts";
-import type { Graph, ImageStep, ResolveImage, StepID } from "../plan/graph.ts";
+import type { Graph, ImageStep, ResolveImage, Step, StepID } from "../plan/graph.ts";
+import { mergeGraphs } from "../plan/mergeGraphs.ts";
 import { planBuild } from "../plan/plan.ts";
 import { parseUlimits } from "../runtime/rlimits.ts";
 import { createSshAgents } from "../runtime/sshAgents.ts";
 import { createSemaphore } from "../solve/semaphore.ts";
-import type { Sandbox, SecretSource, SolveContext, StepResult } from "../solve/SolveContext.ts";
+import type { Sandbox, SecretSource, SolveContext, LayersResult, StepResult } from "../solve/SolveContext.ts";
 import { solve } from "../solve/solve.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
 import { createBaseResolver, quiet } from "./baseImages.ts";
@@ -22,9 +23,9 @@ import { type BuildRecorder, startBuildRecord } from "./buildRecords.ts";
 import { buildViolations } from "./buildViolations.ts";
 import type { Lease } from "../store/Store.ts";
 import type { BuildOptions, BuildResult, Engine } from "./Engine.ts";
-import { exportResult } from "./outputs/exportResult.ts";
+import { type BuiltImage, checkOutputs, exportResult, ownImage } from "./outputs/exportResult.ts";
 import { defaultForm, type OutputSpec, takesRemoteLayers } from "./outputs/OutputSpec.ts";
-import { planOptions } from "./planOptions.ts";
+import { askedPlatform, planOptions } from "./planOptions.ts";
 import { sourceDateEpoch } from "./sourceDateEpoch.ts";
 import { createVertices, type Vertices } from "./vertices.ts";
 
@@ -56,11 +57,14 @@ export async function build(engine: Engine, options: BuildOptions): Promise<Buil
       // buildx: builder, node, and the build's own name.
       return { ...result, metadata: { ...result.metadata, "buildx.build.ref": `default/default/${recorder.id}` } };
     } catch (error) {
+      if (!engine.signal.aborted) engine.beginAnew?.(); // perhaps it fails for want of the namespace alone
       recorder.finish({ error, canceled: engine.signal.aborted });
       throw error;
     }
   };
   try {
+    if (options.verifyReproducible === true && options.platforms !== undefined)
+      throw new SlipwayError("USAGE", "--verify-reproducible takes one platform at a time");
     if (options.verifyReproducible !== true) return await first(options, (resolve) => resolve);
     const { verifyReproducible } = await import("./verifyReproducible.ts");
     return await verifyReproducible(engine, options, {
@@ -125,7 +129,14 @@ async function buildImage(
       },
     });
     const buildArgs = text === undefined ? options.buildArgs : { ...options.buildArgs, SOURCE_DATE_EPOCH: text };
-    const graph = await planBuild(dockerfile, { ...asked, buildArgs }, resolveImage);
+    // What `asked` was asked for is the first platform's.
+    const planned = await Promise.all(
+      (options.platforms ?? [options.platform]).map((platform) =>
+        planBuild(dockerfile, { ...asked, ...askedPlatform(platform), buildArgs }, resolveImage),
+      ),
+    );
+    const { steps, graphs } = mergeGraphs(planned);
+    const [graph] = graphs as [Graph];
     // Base images are in the store by now, or known, so that what they set is.
     const warnings = buildViolations(engine, options, {
       dockerfile,
@@ -135,10 +146,14 @@ async function buildImage(
       named: contexts.named,
       ...(remote === undefined ? {} : { remote: remote.config }),
     });
-    recorder?.graph(graph.steps);
-    vertices.plan(graph.steps);
+    recorder?.graph(steps);
+    vertices.plan(steps);
     tellAside(engine, options, { graph, dockerfile, epoch });
-    checkEntitlements(graph, options);
+    checkEntitlements(steps, options);
+    checkOutputs(
+      outputs,
+      graphs.map(({ target }) => target.platform),
+    );
 
     const hostname = options.buildArgs.BUILDKIT_SANDBOX_HOSTNAME;
     const context: SolveContext = {
@@ -166,31 +181,41 @@ async function buildImage(
         ...(hostname === undefined || hostname === "" ? {} : { hostname }),
       },
     };
-    const caches = await openCaches(engine, options, { context, vertices, platform: graph.target.platform });
-    const solved = await solve(graph, { ...context, ...caches?.context });
+    const caches = await openCaches(engine, options, {
+      context,
+      vertices,
+      platforms: graphs.map(({ target }) => target.platform),
+    });
+    const targets = graphs.map(({ target }) => target.step);
+    const solved = await solve({ steps, targets }, { ...context, ...caches?.context });
     contexts.save();
 
-    const assembled = {
-      ...assembleConfig(graph, solved.target.layers, solved.results, epoch),
-      ...caches?.inline(solved.target.layers),
-    };
-    const config = options.squash === true ? await squashed(engine, graph, assembled, lease) : assembled;
+    const images: BuiltImage[] = [];
+    for (const [i, each] of graphs.entries()) {
+      const { layers } = solved.targets[i] as LayersResult;
+      const assembled = {
+        ...assembleConfig(each, layers, solved.results, epoch),
+        ...caches?.inline(layers),
+      };
+      const config = options.squash === true ? await squashed(engine, each, assembled, lease) : assembled;
+      images.push({ config, platform: each.target.platform });
+    }
     const dated = epoch === undefined ? {} : { epoch };
-    const result = { config, platform: graph.target.platform, tags, ...dated };
+    const result = { images, tags, ...dated };
     const { imageID, stored, metadata } = await exportResult(engine, result, {
       outputs,
       vertices,
       lease,
       ...(remote === undefined ? {} : { remote }),
     });
-    await caches?.save(solved.target.layers);
+    await caches?.save(solved.targets.flatMap(({ layers }) => layers));
     return {
       imageID,
       tags: stored ? tags.map(familiarName) : [],
       warnings,
       stored,
       metadata,
-      config,
+      config: ownImage(images).config,
       ...dated,
     };
   } finally {
@@ -240,7 +265,7 @@ async function networkOf(engine: Engine, name = "default"): Promise<SolveContext
 async function openCaches(
   engine: Engine,
   options: BuildOptions,
-  work: { context: SolveContext; vertices: Vertices; platform: Platform },
+  work: { context: SolveContext; vertices: Vertices; platforms: Platform[] },
 ): Promise<BuildCaches | undefined> {
   const from = options.cacheFrom ?? [];
   const to = options.cacheTo ?? [];
@@ -277,10 +302,10 @@ function tellAside(
 }
 
 /** BuildKit's rule and words. `--network host` has said yes to the host's network already. @throws SlipwayError `NOT_ALLOWED` */
-function checkEntitlements(graph: Graph, options: BuildOptions): void {
+function checkEntitlements(steps: readonly Step[], options: BuildOptions): void {
   const allowed = new Set(options.allow ?? []);
   if (options.network === "host") allowed.add("network.host");
-  for (const step of graph.steps) {
+  for (const step of steps) {
     if (step.kind !== "run") continue;
     const wanted = [
       ...(step.network === "host" ? ["network.host"] : []),

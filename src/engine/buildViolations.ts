@@ -35,7 +35,7 @@ export function buildViolations(
     {
       buildArgs,
       buildPlatform: hostPlatform(),
-      ...askedPlatform(options),
+      ...askedPlatform(options.platform ?? options.platforms?.[0]),
       ...(options.target === undefined ? {} : { target: options.target }),
       allStages: subject.allStages,
       ignorePatterns: subject.ignorePatterns,

@@ -12,6 +12,7 @@ import {
   S_IFMT,
   S_IFREG,
 } from "../linux/constants.ts";
+import { opaqueAttribute } from "../layer/overlayForm.ts";
 import type { Linux } from "../linux/Linux.ts";
 
 /**
@@ -20,12 +21,16 @@ import type { Linux } from "../linux/Linux.ts";
  * Overlayfs's own marks are left out.
  */
 export function copyDirectory(linux: Linux, from: number, to: string): void {
-  copyTo(linux, from, to, (name) => !name.startsWith("trusted.overlay."));
+  copyTo(linux, from, to, (name) => !isOverlays(name));
 }
 
 /** The same with overlayfs's marks (whiteouts, opaque directories): a writable layer stays one. */
 export function copyTree(linux: Linux, from: number, to: string): void {
-  copyTo(linux, from, to, (name) => !name.startsWith("trusted.overlay.") || name === "trusted.overlay.opaque");
+  copyTo(linux, from, to, (name) => !isOverlays(name) || name === opaqueAttribute(linux));
+}
+
+function isOverlays(name: string): boolean {
+  return name.startsWith("trusted.overlay.") || name.startsWith("user.overlay.");
 }
 
 interface Copy {

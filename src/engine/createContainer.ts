@@ -92,9 +92,9 @@ async function imageFor(engine: Engine, options: CreateOptions): Promise<ImageRe
   };
   if (options.pull === "always") return fetch();
   try {
-    return resolveImage(engine, options.image);
+    return resolveImage(engine, options.image, options.platform);
   } catch (error) {
-    if (!isSlipwayError(error, "IMAGE_NOT_FOUND") || options.pull === "never") throw error;
+    if (!isSlipwayError(error, "IMAGE_NOT_FOUND", "NO_MATCHING_PLATFORM") || options.pull === "never") throw error;
     return fetch();
   }
 }

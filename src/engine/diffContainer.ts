@@ -11,6 +11,7 @@ import {
   S_IFMT,
   S_IFREG,
 } from "../linux/constants.ts";
+import { opaqueAttribute } from "../layer/overlayForm.ts";
 import type { Linux, Stat } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
@@ -56,7 +57,7 @@ interface Walk {
 function collect(linux: Linux, walk: Walk, directory: number, path: string): { count: number; passed: boolean } {
   let count = 0;
   let passed = false;
-  const isOpaque = path !== "" && linux.getxattr(directory, "", "trusted.overlay.opaque")?.[0] === 0x79; // "y"
+  const isOpaque = path !== "" && linux.getxattr(directory, "", opaqueAttribute(linux))?.[0] === 0x79; // "y"
   const names = linux.readdir(directory);
   for (const { name } of names) {
     const here = `${path}/${name}`;

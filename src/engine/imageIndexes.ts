@@ -1,3 +1,4 @@
+import { type Built, makeIndex } from "../image/makeIndex.ts";
 import type { ImageConfig } from "../oci/config.ts";
 import { type Descriptor, mediaTypes } from "../oci/descriptor.ts";
 import { type Digest, sha256 } from "../oci/digest.ts";
@@ -67,28 +68,6 @@ export async function entriesOf(place: Place, found: Found): Promise<Source[]> {
   if (config.variant !== undefined) platform.variant = config.variant;
   if (config["os.version"] !== undefined) platform["os.version"] = config["os.version"];
   return [{ descriptor: { ...descriptor, platform }, from: reference }];
-}
-
-/** An index of the entries, each once. Docker's own list where all of them are of Docker's types and nothing asks for more. */
-export function makeIndex(entries: readonly Descriptor[], annotations: Record<string, string> = {}): Built {
-  const manifests = new Map<string, Descriptor>();
-  for (const entry of entries) manifests.set(entry.digest, { ...manifests.get(entry.digest), ...entry });
-  const annotated = Object.keys(annotations).length > 0;
-  const isDocker = [...manifests.values()].every(({ mediaType }) => mediaType === mediaTypes.dockerManifest);
-  const mediaType = isDocker && !annotated && manifests.size > 0 ? mediaTypes.dockerList : mediaTypes.ociIndex;
-  const index: Index = {
-    schemaVersion: 2,
-    mediaType,
-    manifests: [...manifests.values()],
-    ...(annotated ? { annotations } : {}),
-  };
-  const bytes = Buffer.from(JSON.stringify(index, undefined, 2));
-  return { bytes, descriptor: { mediaType, digest: sha256(bytes), size: bytes.length } };
-}
-
-export interface Built {
-  bytes: Uint8Array;
-  descriptor: Descriptor;
 }
 
 /** Brings an index, and the manifests that other repositories have, to a name. Returns its digest. */

@@ -17,7 +17,11 @@ export function images(engine: Engine, { reference, filters = {} }: ImagesOption
   const wholeRepository = reference !== undefined && !/[:@][^/]*$/.test(reference);
   const patterns = filters.reference;
   return store.images.list().flatMap((image): ImageSummary[] => {
-    const all = store.images.tags(image.id).map(({ reference: each }) => familiarName(each));
+    const named = store.images.tags(image.id);
+    // Listed with the image that the name stands for.
+    const own = named.filter(({ id }) => id === image.id);
+    if (own.length === 0 && named.length > 0) return [];
+    const all = own.map(({ reference: each }) => familiarName(each));
     const tags = all.filter(
       (tag) =>
         (wanted === undefined || (wholeRepository ? repository(tag) === repository(wanted) : tag === wanted)) &&

@@ -3,9 +3,9 @@ import type { Engine } from "./Engine.ts";
 import { resolveImage } from "./resolveImage.ts";
 
 /** Docker's shape (`docker image inspect`). @throws SlipwayError `IMAGE_NOT_FOUND` */
-export function inspectImage(engine: Engine, nameOrId: string): Record<string, unknown> {
+export function inspectImage(engine: Engine, nameOrId: string, platform?: string): Record<string, unknown> {
   const { images, layers } = engine.store;
-  const { id, config, size } = resolveImage(engine, nameOrId);
+  const { id, config, size } = resolveImage(engine, nameOrId, platform);
   const tags = images.tags(id);
   const paths = config.rootfs.diff_ids.map((diffID) => layers.require(diffID).path).reverse();
   const [upper, ...lower] = paths;

@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { unmappedOwner } from "../layer/unmappedOwner.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { containerCapabilities, ownCapabilities } from "../runtime/capabilities.ts";
 import { compiledSeccomp, keepCompiledSeccomp } from "../runtime/compiledSeccomp.ts";
@@ -16,7 +17,7 @@ import type { Runtime } from "../runtime/Runtime.ts";
 import { runtimeGlobals, runtimeStateDirectory } from "../runtime/runtimeCommand.ts";
 import { defaultSeccomp, type SeccompOptions } from "../runtime/seccomp.ts";
 import { seccompProfile } from "../runtime/seccompProfile.ts";
-import { addMount, DEFAULT_SHM_SIZE, runtimeSpec, type SpecMount, specText } from "../runtime/spec.ts";
+import { addMount, DEFAULT_SHM_SIZE, rootlessSpec, runtimeSpec, type SpecMount, specText } from "../runtime/spec.ts";
 import { startByFifo } from "../runtime/startByFifo.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
 import type { ContainerRecord } from "../store/Store.ts";
@@ -27,6 +28,9 @@ import { type ContainerOptions, containerHostname, containerOptions } from "./Co
 import { clearContainer, isUp, startLock } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
 import { recordContainerEvent } from "./eventLog.ts";
+import type { Platform } from "../oci/platform.ts";
+import { checkRunnable } from "../runtime/emulation.ts";
+import { platformOf } from "./resolveImage.ts";
 import { spawnConmon } from "./spawnConmon.ts";
 import { stageMounts } from "./stageMounts.ts";
 import { startWatchers } from "./watchers.ts";
@@ -150,8 +154,12 @@ function writeBundle(
   const mountfd = createOverlaySnapshotter(store).prepare(layers, directory, { volatile: record.autoRemove }).mount();
   try {
     const user = resolveUser(linux, mountfd, config.User ?? "");
+    const unmapped = unmappedOwner(user.uid, user.gid);
+    if (unmapped !== undefined) throw unmapped;
     const cwd = config.WorkingDir || "/";
     makeDirectories(linux, mountfd, cwd);
+    const started = { args: options.args, env: config.Env ?? [], cwd };
+    checkRunnable(linux, mountfd, started, { platform: platformOfImage(engine, record) });
 
     const hostname = containerHostname(record, options);
     const filesFrom = network.filesFrom ?? directory;
@@ -217,6 +225,7 @@ function writeBundle(
       shmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
       cgroups: runtime.cgroups,
       cgroupMount: true,
+      ...rootlessSpec(),
     });
     if (options.domainname !== undefined) spec.domainname = options.domainname;
     if (options.init) addInit(spec);
@@ -228,6 +237,11 @@ function writeBundle(
   } finally {
     linux.close(mountfd);
   }
+}
+
+function platformOfImage({ store }: Engine, { image }: ContainerRecord): Platform | undefined {
+  const config = store.images.get(image)?.config;
+  return config === undefined ? undefined : platformOf(config);
 }
 
 /** `--init`: a small init reaps and forwards signals. */

@@ -1,11 +1,11 @@
 import type { ArchiveFiles } from "../archive/archiveFiles.ts";
 import { openArchive } from "../archive/openArchive.ts";
-import { formatFullPlatform, parsePlatform } from "../oci/platform.ts";
-import { matchesPlatform } from "../oci/platformMatch.ts";
+import { formatFullPlatform, hostPlatform, type Platform, parsePlatform } from "../oci/platform.ts";
+import { matchesPlatform, pickPlatform } from "../oci/platformMatch.ts";
 import type { Digest } from "../oci/digest.ts";
 import { sha256 } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
-import { parseManifest } from "../oci/parseManifest.ts";
+import { isIndex, parseManifest } from "../oci/parseManifest.ts";
 import { parseReference } from "../oci/reference.ts";
 import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
 import type { Lease } from "../store/Store.ts";
@@ -13,12 +13,13 @@ import { reproducible } from "../store/storeImage.ts";
 import type { Engine } from "./Engine.ts";
 import type { ImageSource } from "./fetchBlob.ts";
 import { fetchImage } from "./pull.ts";
+import { platformOf } from "./resolveImage.ts";
 
 export interface LoadOptions {
   /** Archive or directory; standard input where absent. */
   input?: string;
   stdin: () => ReadableStream<Uint8Array>;
-  /** Of an index of several platforms this one; other images must be of it. */
+  /** Of an index of several platforms this one, not all that are there; other images must be of it. */
   platform?: string;
 }
 
@@ -143,32 +144,51 @@ export async function takeImage(
   const { store } = engine;
   const label = names[0] ?? top.digest;
   const wanted = platform === undefined ? undefined : parsePlatform(platform);
-  const { id, digest, config } = await fetchImage(
-    engine,
-    source,
-    { path: "", canonical: label },
-    { top, lease, ...(wanted === undefined ? {} : { platform: formatFullPlatform(wanted) }) },
-  );
-  if (genuine)
-    await keepBlobs(engine, source, { manifest: store.blobs.read(digest), diffIDs: config.rootfs.diff_ids, lease });
-  const own = {
-    os: config.os,
-    architecture: config.architecture,
-    ...(config.variant ? { variant: config.variant } : {}),
-  };
-  if (wanted !== undefined && !matchesPlatform(wanted, own, "strict"))
-    throw new SlipwayError("NO_MATCHING_PLATFORM", `${label} has no image for ${platform}`);
+  const fetched: { id: Digest; digest: Digest; platform: Platform }[] = [];
+  for (const each of wanted === undefined ? await platformsIn(source, top) : [wanted]) {
+    const { id, digest, config } = await fetchImage(
+      engine,
+      source,
+      { path: "", canonical: label },
+      { top, lease, ...(each === undefined ? {} : { platform: formatFullPlatform(each) }) },
+    );
+    if (genuine)
+      await keepBlobs(engine, source, { manifest: store.blobs.read(digest), diffIDs: config.rootfs.diff_ids, lease });
+    if (wanted !== undefined && !matchesPlatform(wanted, platformOf(config), "strict"))
+      throw new SlipwayError("NO_MATCHING_PLATFORM", `${label} has no image for ${platform}`);
+    fetched.push({ id, digest, platform: platformOf(config) });
+  }
+  const main = pickPlatform(hostPlatform(), fetched) ?? fetched[0];
+  if (main === undefined) throw new Error("an image was asked for");
+  const { id } = main;
+  const images = [...new Set(fetched.map((each) => each.id))];
   const renamed: LoadedImage["renamed"] = [];
   store.transaction(() => {
-    if (genuine) store.images.put(id, digest);
-    else store.images.put(id);
+    for (const each of fetched) store.images.put(each.id, genuine ? each.digest : undefined);
     for (const name of names) {
       const earlier = store.images.byTag(name);
       if (earlier !== undefined && earlier.id !== id) renamed.push({ name, id: earlier.id });
-      store.images.tag(name, id);
+      store.images.tag(name, id, undefined, { images });
     }
   });
   return { id, names, renamed };
+}
+
+/** Those of an index whose images the archive holds; `undefined`: there is nothing to choose from. */
+async function platformsIn(source: ImageSource, { bytes }: Candidate["top"]): Promise<(Platform | undefined)[]> {
+  const manifest = parseManifest(bytes);
+  if (!isIndex(manifest)) return [undefined];
+  const found: Platform[] = [];
+  for (const { digest, platform } of manifest.manifests) {
+    if (platform === undefined || platform.os === "unknown") continue;
+    try {
+      await source.manifest("", digest);
+      found.push(platform);
+    } catch (error) {
+      if (!isSlipwayError(error, "BLOB_UNKNOWN")) throw error; // Docker saves the index whole, and what it has of it
+    }
+  }
+  return found.length === 0 ? [undefined] : found;
 }
 
 /** A layer that was here before was not read: its blob is kept as well, so that the image leaves by the digest that it came by. */

@@ -1,17 +1,10 @@
+import { type Built, makeIndex } from "../image/makeIndex.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Platform } from "../oci/platform.ts";
 import { familiarName, parseReference } from "../oci/reference.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Engine } from "./Engine.ts";
-import {
-  type Built,
-  createPlaces,
-  entriesOf,
-  findManifest,
-  makeIndex,
-  pushIndex,
-  type Source,
-} from "./imageIndexes.ts";
+import { createPlaces, entriesOf, findManifest, pushIndex, type Source } from "./imageIndexes.ts";
 import type { RegistryAccess } from "./openRegistry.ts";
 
 /** Docker's `manifest` commands: a list is made here, changed here, and pushed as a whole. Kept in the store until it is removed. */

@@ -1,9 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { CLONE_NEWNS } from "../linux/constants.ts";
 import { createLinux } from "../linux/createLinux.ts";
 import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
+import { inUserNamespace, USER_VARIABLE, userId } from "../linux/userNamespace.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import { outsideLinux } from "../runtime/rootless/outsideLinux.ts";
 import { defaultRoot, openStore } from "../store/openStore.ts";
 import { type CacheSettings, cacheSettingNames, readCacheSetting } from "./cacheLimits.ts";
 import type { Engine, EngineConfig } from "./Engine.ts";
@@ -15,6 +18,8 @@ export interface OpenEngineOptions {
   signal: AbortSignal;
   /** What the command line says: it wins over everything else. */
   flags: { root?: string; runtime?: string };
+  /** {@link Engine.beginAnew} */
+  beginAnew?: (() => never) | undefined;
   linux?: Linux;
 }
 
@@ -22,12 +27,33 @@ export interface OpenEngineOptions {
  * Reads the configuration, opens the store, removes what killed processes left in it, and looks after what the machine's last stop may have
  * cost. The caller closes `engine.store`.
  */
-export async function openEngine({ emit, signal, flags, linux = createLinux() }: OpenEngineOptions): Promise<Engine> {
-  const config = loadConfig(process.env, process.getuid?.() ?? 0, flags);
+export async function openEngine({
+  emit,
+  signal,
+  flags,
+  beginAnew,
+  linux = createLinux(),
+}: OpenEngineOptions): Promise<Engine> {
+  const config = loadConfig(process.env, userId(), flags);
+  // The machine's mounts are not the user's to add to. All that is started from here on is in this namespace of mounts, or in one made from it.
+  if (process.env[USER_VARIABLE] !== undefined && inUserNamespace()) linux.unshare(CLONE_NEWNS);
+  if (beginAnew !== undefined) return openOutside({ emit, signal, config, linux, beginAnew });
   const store = openStore({ root: config.root, linux });
   store.sweep();
   if (store.layers.unsettled().length > 0 || store.doubt.ofEarlierBoot() !== undefined) await recover(store, emit);
   return { store, config, emit, signal };
+}
+
+/** What is left of killed processes, and of a machine's last stop, waits for those who can remove what belongs to any id. */
+function openOutside({ linux, beginAnew, ...rest }: OutsideOptions): Engine {
+  const store = openStore({ root: rest.config.root, linux: outsideLinux(linux, beginAnew) });
+  if (store.layers.unsettled().length > 0 || store.doubt.ofEarlierBoot() !== undefined) beginAnew();
+  return { ...rest, store, beginAnew };
+}
+
+interface OutsideOptions extends Omit<Engine, "store" | "beginAnew"> {
+  linux: Linux;
+  beginAnew: () => never;
 }
 
 async function recover(store: Store, emit: Emit): Promise<void> {

@@ -9,7 +9,8 @@ export function planOptions(options: BuildOptions, { named }: Pick<BuildContexts
     buildArgs: options.buildArgs,
     labels: options.labels,
     buildPlatform: hostPlatform(),
-    ...askedPlatform(options),
+    ...askedPlatform(options.platform ?? options.platforms?.[0]),
+    multiPlatform: (options.platforms?.length ?? 0) > 1,
     noCache: options.noCache,
     noCacheFilter: options.noCacheFilter,
     ...(options.target === undefined ? {} : { target: options.target }),
@@ -17,7 +18,7 @@ export function planOptions(options: BuildOptions, { named }: Pick<BuildContexts
   };
 }
 
-/** `--platform`, where it was said. */
-export function askedPlatform({ platform }: BuildOptions): { targetPlatform?: Platform } {
+/** One platform of `--platform`, where it was said. */
+export function askedPlatform(platform: string | undefined): { targetPlatform?: Platform } {
   return platform === undefined ? {} : { targetPlatform: normalizePlatform(parsePlatform(platform)) };
 }

@@ -1,13 +1,15 @@
 import type { ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
+import { hostPlatform } from "../oci/platform.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import type { ResolvedManifest } from "../registry/createRegistry.ts";
-import type { Lease } from "../store/Store.ts";
+import type { ImageRecord, Lease } from "../store/Store.ts";
 import type { Engine, PullOptions, PullResult } from "./Engine.ts";
 import { recordEvent } from "./eventLog.ts";
 import type { ImageName, ImageSource } from "./fetchBlob.ts";
 import { fetchLayers, type LayerWork } from "./fetchLayers.ts";
 import { openRegistry } from "./openRegistry.ts";
+import { ofPlatform } from "./resolveImage.ts";
 import { type ResolvedImage, resolveRemote } from "./resolveRemote.ts";
 
 /**
@@ -16,6 +18,7 @@ import { type ResolvedImage, resolveRemote } from "./resolveRemote.ts";
  * @throws SlipwayError those of `Registry.manifest`, `NO_MATCHING_PLATFORM`, `DIGEST_MISMATCH`, `DIFF_ID_MISMATCH`
  */
 export async function pull(engine: Engine, name: string, options: PullOptions = {}): Promise<PullResult> {
+  engine.beginAnew?.();
   const { store, emit } = engine;
   const reference = parseReference(name);
   emit({ type: "pull.start", reference: reference.canonical });
@@ -69,19 +72,32 @@ export async function fetchResolved(
   return fetched;
 }
 
-/** Gives an image that is all here its name. Returns whether the name was another's, or none's. */
+/**
+ * Gives an image that is all here its name: beside those of other platforms that came by the same index, instead of anything else. Returns
+ * whether the name did not have it.
+ */
 export function recordPulled({ store: { images, transaction } }: Engine, { reference, image }: RemoteImage): boolean {
   const repository = `${reference.domain}/${reference.path}`;
-  const earlier =
-    reference.digest === undefined
-      ? images.byTag(reference.canonical)
-      : images.byRepoDigest(repository, reference.digest);
-  transaction(() => {
+  const { canonical } = reference;
+  return transaction(() => {
     images.put(image.id, image.digest);
-    if (reference.digest === undefined) images.tag(reference.canonical, image.id, image.top);
-    images.addRepoDigest(repository, image.top, image.id);
+    const earlier =
+      reference.digest === undefined ? images.byTag(canonical) : images.byRepoDigest(repository, reference.digest);
+    const isSame =
+      reference.digest === undefined
+        ? images.tags(earlier?.id).some((each) => each.reference === canonical && each.repoDigest === image.top)
+        : earlier !== undefined;
+    const several = images.ofTag(reference.digest === undefined ? canonical : `${repository}@${reference.digest}`);
+    const beside = !isSame ? [] : several.length > 0 || earlier === undefined ? several : [earlier];
+    const isNew = beside.length > 0 ? beside.every(({ id }) => id !== image.id) : earlier?.id !== image.id;
+    const all = beside.map(({ id }) => id);
+    if (!all.includes(image.id)) all.push(image.id);
+    const records = all.map((id) => images.get(id) as ImageRecord);
+    const main = ofPlatform(records, hostPlatform())?.id ?? image.id;
+    if (reference.digest === undefined) images.tag(canonical, main, image.top, { images: all });
+    images.addRepoDigest(repository, image.top, main, all);
+    return isNew;
   });
-  return earlier?.id !== image.id;
 }
 
 /** Brings an image of another source into the store, under the lease; what names it is the caller's to record. */

@@ -1,24 +1,27 @@
 import type { Image } from "../image/Image.ts";
 import type { Layer } from "../image/Layer.ts";
+import { indexEntry, makeIndex } from "../image/makeIndex.ts";
+import type { Compression } from "../layer/compressLayer.ts";
 import { type Descriptor, mediaTypes } from "../oci/descriptor.ts";
 import { type Digest, sha256 } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
-import { normalizePlatform, parsePlatform } from "../oci/platform.ts";
-import { matchesPlatform } from "../oci/platformMatch.ts";
 import { familiarName, normalizeReference } from "../oci/reference.ts";
 import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
 import type { Registry } from "../registry/createRegistry.ts";
 import { createSemaphore, type Semaphore } from "../solve/semaphore.ts";
 import type { ImageRecord } from "../store/Store.ts";
-import { storeImage } from "../store/storeImage.ts";
+import { layersImage, type StoreForm, storeImage } from "../store/storeImage.ts";
 import type { Engine } from "./Engine.ts";
 import { openRegistry, type RegistryAccess } from "./openRegistry.ts";
+import { resolveImage } from "./resolveImage.ts";
 
 export interface PushOptions extends RegistryAccess {
   /** All tags of the repository that the store has. */
   allTags?: boolean;
-  /** Fails where the image is for another platform. */
+  /** Of a name of several platforms this one alone; fails where there is none of it. */
   platform?: string;
+  /** Layers in this compression, those of pulled images too where `force`; then such an image goes by a new manifest. */
+  form?: { compression: Compression; force: boolean };
 }
 
 export interface Pushed {
@@ -36,7 +39,8 @@ const MOUNTS = 3;
 
 /**
  * Brings images of the store to the registry under their names: what the registry has is not sent, what another repository of it has is mounted,
- * the rest goes up in parallel, packed and compressed on the way; then the config, then the manifest. A pulled image keeps every digest.
+ * the rest goes up in parallel, packed and compressed on the way; then the config, then the manifest. A pulled image keeps every digest, unless
+ * `form` asks for another compression. Images of several platforms go with an index.
  * @throws SlipwayError `IMAGE_NOT_FOUND`, `INVALID_REFERENCE`, `NO_MATCHING_PLATFORM`, those of `Registry`
  */
 export async function push(engine: Engine, name: string, options: PushOptions = {}): Promise<Pushed[]> {
@@ -67,49 +71,67 @@ export async function push(engine: Engine, name: string, options: PushOptions = 
   try {
     for (const tag of tags) {
       const reference = `${repository}:${tag}`;
-      const record = store.images.byTag(reference);
-      if (record === undefined) {
+      const all = store.images.ofTag(reference);
+      const main = store.images.byTag(reference);
+      if (main === undefined) {
         throw new SlipwayError(
           "IMAGE_NOT_FOUND",
           `An image does not exist locally with the tag: ${familiarName(reference)}`,
           { hint: "Build it with -t, or name another image so: slipway tag IMAGE NAME." },
         );
       }
-      if (options.platform !== undefined) {
-        const { os, architecture, variant } = record.config;
-        const own = { os, architecture, ...(variant === undefined ? {} : { variant }) };
-        if (!matchesPlatform(normalizePlatform(parsePlatform(options.platform)), own)) {
-          throw new SlipwayError(
-            "NO_MATCHING_PLATFORM",
-            `${familiarName(reference)} is for ${os}/${architecture}, not for ${options.platform}`,
-          );
+      const records =
+        options.platform === undefined ? all : [resolveImage(engine, familiarName(reference), options.platform)];
+      const annotations = store.images.tags(main.id).find((each) => each.reference === reference)?.annotations;
+      for (const { id, config } of records) {
+        lease.protect("image", id);
+        for (const diffID of config.rootfs.diff_ids) lease.protect("layer", diffID);
+      }
+      const entries: Descriptor[] = [];
+      const isIndexed = records.length > 1 || Object.keys(annotations?.index ?? {}).length > 0;
+      for (const record of records) {
+        const own = annotations?.images[record.id];
+        const form = {
+          ...(options.form?.compression === undefined ? {} : options.form),
+          ...(own?.manifest === undefined ? {} : { annotations: own.manifest }),
+        };
+        const given = isIndexed ? {} : { reference: tag };
+        const image = layersForm(engine, record, form);
+        const asItCame = image === undefined ? keptImage(engine, record, storeImage(store, record.id)) : undefined;
+        let sent = image ?? asItCame ?? storeImage(store, record.id);
+        try {
+          await pushImage(sent, { ...to, ...given, ...asItCame });
+        } catch (error) {
+          if (asItCame === undefined || !isSlipwayError(error, "BLOB_NOT_FOUND")) throw error;
+          // One of its blobs is nowhere to be had any more: then the image goes by a manifest of its own.
+          to = openPush(engine, { domain, path }, options);
+          sent = storeImage(store, record.id);
+          await pushImage(sent, { ...to, ...given });
         }
+        entries.push(await indexEntry(sent, own?.descriptor));
       }
-      lease.protect("image", record.id);
-      for (const diffID of record.config.rootfs.diff_ids) lease.protect("layer", diffID);
-      const image = storeImage(store, record.id);
-      const asItCame = keptImage(engine, record, image);
-      let manifest: Descriptor;
-      try {
-        manifest = await pushImage(asItCame ?? image, { ...to, reference: tag, ...asItCame });
-      } catch (error) {
-        if (asItCame === undefined || !isSlipwayError(error, "BLOB_NOT_FOUND")) throw error;
-        // One of its blobs is nowhere to be had any more: then the image goes by a manifest of its own.
-        to = openPush(engine, { domain, path }, options);
-        manifest = await pushImage(image, { ...to, reference: tag });
-      }
-      const done = { tag, digest: manifest.digest, size: manifest.size };
+      const top = isIndexed ? makeIndex(entries, annotations?.index) : { descriptor: entries[0] as Descriptor };
+      if ("bytes" in top)
+        await to.registry.putManifest(path, tag, { bytes: top.bytes, mediaType: top.descriptor.mediaType });
+      const done = { tag, digest: top.descriptor.digest, size: top.descriptor.size };
       store.transaction(() => {
-        if (store.images.byTag(reference)?.id === record.id) store.images.tag(reference, record.id, manifest.digest);
-        store.images.addRepoDigest(repository, manifest.digest, record.id);
+        if (options.platform === undefined && store.images.byTag(reference)?.id === main.id)
+          store.images.setRepoDigest(reference, done.digest);
+        store.images.addRepoDigest(repository, done.digest, (records.length > 1 ? main : (records[0] ?? main)).id);
       });
       emit({ type: "push.done", ...done });
-      pushed.push({ ...done, imageID: record.id });
+      pushed.push({ ...done, imageID: main.id });
     }
     return pushed;
   } finally {
     lease.release();
   }
+}
+
+/** The image in another form than it came in or is made in; undefined where nothing asks for one. */
+function layersForm({ store }: Engine, { id, config }: ImageRecord, form: StoreForm): Image | undefined {
+  if (form.compression === undefined && Object.keys(form.annotations ?? {}).length === 0) return undefined;
+  return layersImage(store, { config, rawConfig: () => store.blobs.read(id) }, form);
 }
 
 /** The image by the manifest that it came with, whether or not the store has the layers in the form that this names. */

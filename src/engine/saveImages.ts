@@ -1,18 +1,18 @@
 import { createTarSink } from "../archive/tarSink.ts";
 import { type NamedImage, writeLayout } from "../archive/writeLayout.ts";
 import type { Digest } from "../oci/digest.ts";
-import { parsePlatform } from "../oci/platform.ts";
+import { normalizePlatform, parsePlatform } from "../oci/platform.ts";
 import { matchesPlatform } from "../oci/platformMatch.ts";
 import { familiarName, parseReference, readImageID } from "../oci/reference.ts";
 import { isSlipwayError, SlipwayError } from "../oci/SlipwayError.ts";
 import { storeImage } from "../store/storeImage.ts";
 import type { Engine } from "./Engine.ts";
-import { resolveImage } from "./resolveImage.ts";
+import { ofPlatform, resolveImage } from "./resolveImage.ts";
 
 export interface SaveOptions {
   /** File; "-" is standard output. */
   output: string;
-  /** Images must be of it. */
+  /** Of a name of several platforms this one; other images must be of it. */
   platform?: string;
 }
 
@@ -25,26 +25,41 @@ export async function saveImages(engine: Engine, images: readonly string[], opti
   const { store } = engine;
   const lease = store.lease("save");
   try {
-    const chosen = new Map<Digest, Set<string>>();
-    const add = (id: Digest, name?: string): void => {
-      const names = chosen.get(id) ?? new Set();
-      if (name !== undefined) names.add(name);
-      chosen.set(id, names);
-    };
-    for (const image of images) for (const { id, name } of select(engine, image)) add(id, name);
+    // By the images that a name stands for.
+    const chosen = new Map<string, { ids: Digest[]; names: Set<string> }>();
+    for (const image of images)
+      for (const { id, name } of select(engine, image)) {
+        const ids = platformsOf(engine, { id, name, platform: options.platform });
+        const known = chosen.get(ids.join()) ?? { ids, names: new Set() };
+        if (name !== undefined) known.names.add(name);
+        chosen.set(ids.join(), known);
+      }
     const named: NamedImage[] = [];
-    for (const [id, names] of chosen) {
-      lease.protect("image", id);
-      const { config } = resolveImage(engine, id);
-      for (const diffID of config.rootfs.diff_ids) lease.protect("layer", diffID);
-      checkPlatform(config, { image: familiarName([...names][0] ?? id), platform: options.platform });
-      named.push({ image: storeImage(store, id), names: [...names] });
+    for (const { ids, names } of chosen.values()) {
+      for (const id of ids) {
+        lease.protect("image", id);
+        const { config } = resolveImage(engine, id);
+        for (const diffID of config.rootfs.diff_ids) lease.protect("layer", diffID);
+        checkPlatform(config, { image: familiarName([...names][0] ?? id), platform: options.platform });
+      }
+      named.push({ images: ids.map((id) => ({ image: storeImage(store, id) })), names: [...names] });
     }
     const sink = createTarSink(store.linux, options.output, () => lease.directory());
     await writeLayout(sink, named, { docker: true });
   } finally {
     lease.release();
   }
+}
+
+/** All of the name's platforms, or the one that was asked for. */
+function platformsOf(
+  { store }: Engine,
+  { id, name, platform }: { id: Digest; name: string | undefined; platform: string | undefined },
+): Digest[] {
+  if (name === undefined) return [id];
+  const all = store.images.ofTag(name);
+  if (platform === undefined) return all.map((each) => each.id);
+  return [ofPlatform(all, normalizePlatform(parsePlatform(platform)))?.id ?? id];
 }
 
 /** What one argument stands for. A name without a tag is all of its repository, as Docker has it; an ID brings no name. */

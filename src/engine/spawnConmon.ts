@@ -1,5 +1,6 @@
 import { mkdirSync, read, readFileSync, rmSync } from "node:fs";
 import { promisify } from "node:util";
+import { USER_VARIABLE } from "../linux/userNamespace.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Runtime } from "../runtime/Runtime.ts";
 import { runtimeGlobals } from "../runtime/runtimeCommand.ts";
@@ -74,6 +75,7 @@ export function spawnConmon(
     env: {
       PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin",
       SLIPWAY_ROOT: root,
+      ...userEnvironment(),
       _OCI_SYNCPIPE: "3",
       _OCI_STARTPIPE: "4",
     },
@@ -111,6 +113,12 @@ export function spawnConmon(
       linux.close(startWrite);
     },
   };
+}
+
+/** What tells a slipway that conmon starts whose it is. */
+function userEnvironment(): Record<string, string> {
+  const names = ["XDG_RUNTIME_DIR", USER_VARIABLE];
+  return Object.fromEntries(names.flatMap((name) => [[name, process.env[name]]]).filter(([, value]) => value));
 }
 
 const LOOK_MS = 300;

@@ -10,7 +10,7 @@ import {
   S_IFREG,
 } from "../linux/constants.ts";
 import type { Linux, Stat } from "../linux/Linux.ts";
-import { isPrivateAttribute, OPAQUE_ATTRIBUTE } from "./overlayForm.ts";
+import { isPrivateAttribute, opaqueAttribute } from "./overlayForm.ts";
 
 /** One path that two layers' directories do not have alike. */
 export interface LayerDifference {
@@ -101,7 +101,7 @@ export function* compareLayers(
   }
 
   function attributes(fd: number): string {
-    const kept = linux.xattrs(fd, "").filter(([name]) => !isPrivateAttribute(name) || name === OPAQUE_ATTRIBUTE);
+    const kept = linux.xattrs(fd, "").filter(([name]) => !isPrivateAttribute(name) || name === opaqueAttribute(linux));
     return JSON.stringify(kept.map(([name, value]) => [name, Buffer.from(value).toString("hex")]));
   }
 

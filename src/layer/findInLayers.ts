@@ -1,6 +1,6 @@
 import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT } from "../linux/constants.ts";
 import type { Linux, Stat } from "../linux/Linux.ts";
-import { OPAQUE_ATTRIBUTE } from "./overlayForm.ts";
+import { opaqueAttribute } from "./overlayForm.ts";
 
 export interface Found {
   /** Index of the layer. */
@@ -63,7 +63,7 @@ function look(linux: Linux, root: number, path: string): [Stat | undefined, bool
     const stat = linux.statatOrUndefined(root, here);
     if (stat === undefined || i === parts.length) return [stat, hides];
     if ((stat.mode & S_IFMT) !== S_IFDIR) return [undefined, true];
-    hides ||= linux.getxattr(root, here, OPAQUE_ATTRIBUTE) !== undefined;
+    hides ||= linux.getxattr(root, here, opaqueAttribute(linux)) !== undefined;
   }
   return [undefined, hides];
 }

@@ -12,7 +12,7 @@ import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { removeEntry } from "./removeEntry.ts";
-import { OPAQUE_ATTRIBUTE, OPAQUE_VALUE } from "./overlayForm.ts";
+import { opaqueAttribute, OPAQUE_VALUE } from "./overlayForm.ts";
 
 /** The directories of a tree that is being unpacked, by paths without links. A bounded number of descriptors is kept open. */
 export interface LayerDirectories {
@@ -88,7 +88,7 @@ export function createDirectories(linux: Linux, root: number, removed: (bytes: n
           imply(parent, name, here);
           // What the whiteout hid of the layers below stays hidden.
           const whiteout = type === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
-          if (whiteout) linux.setxattr(parent, name, OPAQUE_ATTRIBUTE, OPAQUE_VALUE);
+          if (whiteout) linux.setxattr(parent, name, opaqueAttribute(linux), OPAQUE_VALUE);
         }
         known.add(here);
       }

@@ -1,8 +1,12 @@
+import type { Linux } from "../linux/Linux.ts";
+
 /**
  * How overlayfs writes what a layer's tar says by `.wh.` names (kernel, Documentation/filesystems/overlayfs.rst, "whiteouts and
  * opaque directories"): a removed file is a character device 0:0, a directory that hides what is below has an attribute.
  */
-export const OPAQUE_ATTRIBUTE = "trusted.overlay.opaque";
+export function opaqueAttribute(linux: Linux): string {
+  return `${linux.overlayAttributes()}opaque`;
+}
 export const OPAQUE_VALUE: Uint8Array = Uint8Array.of(0x79); // "y"
 
 export const WHITEOUT_PREFIX = ".wh.";

@@ -15,7 +15,7 @@ import {
 import type { Linux, Stat } from "../linux/Linux.ts";
 import { createHasher, type Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import { isPrivateAttribute, OPAQUE_ATTRIBUTE, OPAQUE_NAME, WHITEOUT_PREFIX } from "./overlayForm.ts";
+import { isPrivateAttribute, opaqueAttribute, OPAQUE_NAME, WHITEOUT_PREFIX } from "./overlayForm.ts";
 import { tarHeader } from "./tarHeader.ts";
 import type { TarEntry } from "./tarReader.ts";
 import type { UnpackedLayer } from "./unpackLayer.ts";
@@ -30,6 +30,8 @@ export interface PackOptions {
   prefix?: string;
   /** Seconds: the time of every entry, whatever the file's is. */
   time?: number;
+  /** More of the archive follows: its end is not written. */
+  open?: boolean;
 }
 
 const BLOCK = 512;
@@ -44,7 +46,7 @@ const BUFFER = 1024 * 1024;
 export function* packLayer(
   linux: Linux,
   directory: string,
-  { leaving = false, prefix, time }: PackOptions = {},
+  { leaving = false, prefix, time, open = false }: PackOptions = {},
 ): Generator<Uint8Array, { size: number }> {
   const root = linux.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
   const buffer = new Uint8Array(BUFFER);
@@ -79,7 +81,7 @@ export function* packLayer(
           const child = linux.openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
           try {
             yield* put(tarHeader({ ...entry(path, stat, "directory"), xattrs: attributes(child) }));
-            if (linux.getxattr(child, "", OPAQUE_ATTRIBUTE) !== undefined)
+            if (linux.getxattr(child, "", opaqueAttribute(linux)) !== undefined)
               yield* put(whiteout(`${path}/${OPAQUE_NAME}`));
             yield* walk(child, `${path}/`);
           } finally {
@@ -158,7 +160,7 @@ export function* packLayer(
       yield* put(tarHeader(entry(prefix, linux.statat(root, ""), "directory")));
       yield* walk(root, `${prefix}/`);
     }
-    yield* pad(2 * BLOCK);
+    if (!open) yield* pad(2 * BLOCK);
     yield* flush();
     return { size };
   } finally {

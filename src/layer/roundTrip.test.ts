@@ -23,7 +23,7 @@ import {
 import { createLinux } from "../linux/createLinux.ts";
 import { decodePath } from "../linux/pathBytes.ts";
 import { sha256 } from "../oci/digest.ts";
-import { OPAQUE_ATTRIBUTE, OPAQUE_VALUE } from "./overlayForm.ts";
+import { opaqueAttribute, OPAQUE_VALUE } from "./overlayForm.ts";
 import { describeLayer } from "./packLayer.ts";
 import { sameContent } from "./sameContent.ts";
 
@@ -123,7 +123,8 @@ function make(root: string, nodes: Node[]): void {
     linux.fchownat(parent, name, each.uid, each.gid);
     if (each.type !== "symlink") linux.fchmodat(parent, name, mode);
     for (const [key, value] of fd === undefined ? [] : each.xattrs) linux.setxattr(fd as number, "", key, value);
-    if (each.type === "directory" && each.opaque) linux.setxattr(fd as number, "", OPAQUE_ATTRIBUTE, OPAQUE_VALUE);
+    if (each.type === "directory" && each.opaque)
+      linux.setxattr(fd as number, "", opaqueAttribute(linux), OPAQUE_VALUE);
     if (each.type === "file") linux.close(fd as number);
     if (each.type !== "directory") files.push([parent, name]);
     times.push([parent, name, each]);

@@ -10,7 +10,7 @@ import {
   S_IFREG,
 } from "../linux/constants.ts";
 import type { Linux, Stat } from "../linux/Linux.ts";
-import { isPrivateAttribute, OPAQUE_ATTRIBUTE } from "./overlayForm.ts";
+import { isPrivateAttribute, opaqueAttribute } from "./overlayForm.ts";
 
 const BUFFER = 256 * 1024;
 
@@ -69,7 +69,7 @@ export function sameContent(linux: Linux, one: string, two: string): boolean {
   }
 
   function attributes(fd: number): string {
-    const kept = linux.xattrs(fd, "").filter(([name]) => !isPrivateAttribute(name) || name === OPAQUE_ATTRIBUTE);
+    const kept = linux.xattrs(fd, "").filter(([name]) => !isPrivateAttribute(name) || name === opaqueAttribute(linux));
     return JSON.stringify(kept.map(([name, value]) => [name, Buffer.from(value).toString("hex")]));
   }
 

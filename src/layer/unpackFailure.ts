@@ -2,6 +2,7 @@ import { isErrno, LinuxError } from "../linux/LinuxError.ts";
 import { encodePath } from "../linux/pathBytes.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { TarEntry } from "./tarReader.ts";
+import { unmappedOwner } from "./unmappedOwner.ts";
 
 /** Linux, limits.h (PATH_MAX and NAME_MAX), without the closing NUL. */
 const MAX_PATH = 4095;
@@ -45,6 +46,21 @@ export function unpackFailure(entry: TarEntry | undefined, error: unknown): unkn
   if (entry === undefined || !(error instanceof LinuxError) || isErrno(error, "ENOSPC", "EDQUOT")) return error;
   if (isErrno(error, "EFBIG"))
     return refused(entry, `${entry.size} bytes are more than a file of this disk can have`, error);
+  const unmapped = isErrno(error, "EINVAL") ? unmappedOwner(entry.uid, entry.gid) : undefined;
+  if (unmapped !== undefined) {
+    const { code, hint } = unmapped;
+    return new SlipwayError(code, `the archive's entry ${shown(entry.path)}: ${unmapped.message}`, {
+      ...(hint === undefined ? {} : { hint }),
+      cause: error,
+    });
+  }
+  if (error.syscall === "mknodat" && isErrno(error, "EPERM")) {
+    return new SlipwayError(
+      "DEVICE_REFUSED",
+      `the archive's entry ${shown(entry.path)} is a device, which this user cannot make`,
+      { hint: "Only the machine's root makes devices: run slipway as root for this image.", cause: error },
+    );
+  }
   return new SlipwayError("UNPACK_FAILED", `the archive's entry ${shown(entry.path)}: ${error.message}`, {
     cause: error,
   });

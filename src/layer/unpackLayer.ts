@@ -22,7 +22,7 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import { copyFromLower } from "./copyFromLower.ts";
 import { baseName, cleanPath, parentPath as parentOf } from "./entryPath.ts";
 import { createDirectories } from "./layerDirectories.ts";
-import { isPrivateAttribute, OPAQUE_ATTRIBUTE, OPAQUE_NAME, OPAQUE_VALUE, WHITEOUT_PREFIX } from "./overlayForm.ts";
+import { isPrivateAttribute, opaqueAttribute, OPAQUE_NAME, OPAQUE_VALUE, WHITEOUT_PREFIX } from "./overlayForm.ts";
 import { removeEntry } from "./removeEntry.ts";
 import { createTarReader, type TarEntry } from "./tarReader.ts";
 import { checkEntry, refused, unpackFailure } from "./unpackFailure.ts";
@@ -133,7 +133,7 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
 
   function whiteout(entry: TarEntry, parent: number, parentPath: string, name: string): void {
     if (name === OPAQUE_NAME) {
-      linux.setxattr(parent, "", OPAQUE_ATTRIBUTE, OPAQUE_VALUE);
+      linux.setxattr(parent, "", opaqueAttribute(linux), OPAQUE_VALUE);
       return;
     }
     const hidden = name.slice(WHITEOUT_PREFIX.length);
@@ -145,7 +145,7 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
       linux.mknodat(parent, hidden, S_IFCHR, 0, 0);
     } else if ((own.mode & S_IFMT) === S_IFDIR) {
       const path = parentPath === "" ? hidden : `${parentPath}/${hidden}`;
-      linux.setxattr(directories.open(path), "", OPAQUE_ATTRIBUTE, OPAQUE_VALUE);
+      linux.setxattr(directories.open(path), "", opaqueAttribute(linux), OPAQUE_VALUE);
     }
   }
 
@@ -156,7 +156,7 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
         const hid = makeDirectory(parent, path, name);
         const fd = directories.open(path);
         attributes(fd, "", entry);
-        if (hid) linux.setxattr(fd, "", OPAQUE_ATTRIBUTE, OPAQUE_VALUE);
+        if (hid) linux.setxattr(fd, "", opaqueAttribute(linux), OPAQUE_VALUE);
         directories.list(path);
         times.set(path, entry.mtime);
         return;
@@ -204,7 +204,9 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
             error,
           );
         }
-        if (!isErrno(error, "EOPNOTSUPP")) throw error; // the store's file system keeps none of this kind
+        // The store's file system keeps none of this kind; or only the machine's root may write it, as it would be the only one to read it.
+        const rootsOwn = name.startsWith("trusted.") && linux.overlayAttributes() === "user.overlay.";
+        if (!isErrno(error, "EOPNOTSUPP") && !(rootsOwn && isErrno(error, "EPERM"))) throw error;
       }
     }
   }

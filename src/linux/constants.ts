@@ -57,6 +57,7 @@ export const MOUNT_ATTR_NOSUID = 0x2;
 export const MOUNT_ATTR_NODEV = 0x4;
 
 export const CLONE_FS = 0x00000200;
+export const CLONE_NEWCGROUP = 0x02000000;
 export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWNET = 0x40000000;
 

@@ -1,4 +1,5 @@
 import { dlopen, FFIType, ptr, read as readMemory } from "bun:ffi";
+import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import {
   AT_EMPTY_PATH,
@@ -35,6 +36,7 @@ import type { DirEntry, Linux, OpenHow, Stat, StatEntry } from "./Linux.ts";
 import { LinuxError } from "./LinuxError.ts";
 import { decodePath, encodePath, encodePathInto } from "./pathBytes.ts";
 import { type Syscall, syscallNumbers } from "./syscallNumbers.ts";
+import { inUserNamespace } from "./userNamespace.ts";
 
 const PATH_BYTES = 4097; // PATH_MAX with its NUL, plus one so that "too long" is the kernel's own ENAMETOOLONG
 const MOUNT_DATA_BYTES = 4095; // the smallest page, with its NUL
@@ -72,6 +74,8 @@ export function createLinux(): Linux {
     dirents: ptr(dirents),
     small: ptr(small),
   };
+
+  let own: ReturnType<Linux["overlayAttributes"]> | undefined;
 
   function errno(): number {
     return readMemory.i32(errnoAt, 0);
@@ -339,6 +343,10 @@ export function createLinux(): Linux {
       const which = path === "" ? "setxattr" : "lsetxattr";
       call(which, path, first(viaProc(dirfd, path)), second(name), ptr(given), value.length, 0);
     },
+    overlayAttributes() {
+      own ??= mayWriteTrusted() ? "trusted.overlay." : "user.overlay.";
+      return own;
+    },
 
     flock(fd, operation) {
       const result = attempt("flock", fd, operation);
@@ -471,6 +479,14 @@ export function createLinux(): Linux {
     addSeals: (fd) => void call("fcntl", undefined, fd, F_ADD_SEALS, F_ALL_SEALS),
     mkfifo: (path, mode) => void call("mknodat", path, AT_FDCWD, first(path), S_IFIFO | mode, 0),
   };
+}
+
+/** xattr(7): CAP_SYS_ADMIN in the first user namespace. */
+function mayWriteTrusted(): boolean {
+  if (inUserNamespace()) return false;
+  const CAP_SYS_ADMIN = 21n;
+  const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
+  return ((BigInt(`0x${mask}`) >> CAP_SYS_ADMIN) & 1n) === 1n;
 }
 
 /** The kernel's encoding of a device number for mknod(2), 32 bits wide. */

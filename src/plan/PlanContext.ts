@@ -33,5 +33,6 @@ export function addStep(steps: Step[], step: Unnumbered<Step>): StepID {
 }
 
 export function stepBase(state: StageState, name: string, extra: Partial<StepBase> = {}): Omit<StepBase, "id"> {
-  return { name, stage: state.name, ignoreCache: state.ignoreCache, ...extra };
+  const platform = state.platform === undefined ? {} : { platform: state.platform };
+  return { name, stage: state.name, ...platform, ignoreCache: state.ignoreCache, ...extra };
 }

@@ -16,6 +16,8 @@ export interface PlanOptions {
   /** As asked for. Absent: the build platform, and the image says what its base says. */
   targetPlatform?: Platform;
   buildPlatform: Platform;
+  /** Others are built beside it: the steps' names say their platform. */
+  multiPlatform?: boolean;
   noCache?: boolean;
   /** Stage names whose steps are run anew. */
   noCacheFilter?: string[];

@@ -13,6 +13,8 @@ export interface StepBase {
   /** Stage name or number, "" for sources. */
   stage: string;
   range?: SourceRange;
+  /** Of the stage; absent where it does not matter: sources. */
+  platform?: Platform;
   /** `--no-cache`, `--no-cache-filter`. */
   ignoreCache: boolean;
   /** `# cache: ttl=1d` above the instruction, in seconds. */

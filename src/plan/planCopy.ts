@@ -46,7 +46,8 @@ export function planCopy(
     range: instruction.range,
     ...(ttl === undefined ? {} : { cacheTtl: ttl }),
   });
-  const fetched = { ...base, stage: "" };
+  const { platform: _, ...anywhere } = base;
+  const fetched = { ...anywhere, stage: "" };
 
   const items: CopyItem[] = paths.map((path): CopyItem => {
     const git = gitSource(path);

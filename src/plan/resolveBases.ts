@@ -65,7 +65,7 @@ async function resolveBase(context: PlanContext, state: StageState, resolveImage
     const layers = image.config.rootfs.diff_ids;
     if (layers.length === 0) return;
     const text = `FROM ${image.reference}`;
-    const name = state.implicit ? text : numbered(state, text);
+    const name = state.implicit ? text : numbered(state, context, text);
     // Stages on the same image share its step, as BuildKit merges equal vertices.
     const same = context.steps.find(
       (step) => step.kind === "image" && step.name.endsWith(text) && step.imageID === image.imageID,

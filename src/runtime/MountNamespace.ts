@@ -1,6 +1,16 @@
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
-import { CLONE_NEWNS, MNT_DETACH, MS_BIND, MS_NODEV, MS_REC, MS_REMOUNT, MS_SLAVE } from "../linux/constants.ts";
+import {
+  CLONE_NEWCGROUP,
+  CLONE_NEWNS,
+  MNT_DETACH,
+  MS_BIND,
+  MS_NODEV,
+  MS_REC,
+  MS_REMOUNT,
+  MS_SLAVE,
+} from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
+import { inUserNamespace } from "../linux/userNamespace.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { runDirectory } from "./runtimeCommand.ts";
 
@@ -24,7 +34,8 @@ export function enterMountNamespace(
   linux: Linux,
   options: { cgroupView: boolean; keepCgroups?: boolean },
 ): MountNamespace {
-  linux.unshare(CLONE_NEWNS);
+  // Only who has made a cgroup namespace may mount the tree of one; the machine's root has made the first.
+  linux.unshare(CLONE_NEWNS | (options.cgroupView && inUserNamespace() ? CLONE_NEWCGROUP : 0));
   linux.mount("none", "/", "", MS_REC | MS_SLAVE);
   if (options.cgroupView && options.keepCgroups === true) keepCgroups(linux);
   if (options.cgroupView) showCgroup2(linux);

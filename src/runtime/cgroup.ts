@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { type CgroupSetting, settingsV1, settingsV2 } from "./cgroupSettings.ts";
 import type { Resources } from "./resources.ts";
@@ -61,7 +62,7 @@ export function makeCgroup(
   return made;
 
   function make(directory: string): void {
-    mkdirSync(directory, { recursive: true });
+    makeGroup(directory);
     made.push(directory);
   }
 }
@@ -150,8 +151,26 @@ export function makeFreezer(relative: string): string {
     throw new SlipwayError("LIMIT_UNAVAILABLE", "this host has no control group that can be frozen");
   }
   const directory = `${mount}/${relative}`;
-  mkdirSync(directory, { recursive: true });
+  makeGroup(directory);
   return directory;
+}
+
+/** @throws SlipwayError `LIMIT_UNAVAILABLE` */
+function makeGroup(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true });
+  } catch (error) {
+    if (!isErrno(error, "EACCES", "EPERM", "EROFS")) throw error;
+    throw new SlipwayError(
+      "LIMIT_UNAVAILABLE",
+      "this user may make no control groups, which limits and pauses are by",
+      {
+        hint: "They need root here.",
+        cause: error,
+        exitCode: 125,
+      },
+    );
+  }
 }
 
 function awaitText(path: string, text: string): void {
@@ -198,7 +217,7 @@ function delegate(mount: string, relative: string, setting: CgroupSetting): void
   let directory = mount;
   for (const part of ["", ...parts]) {
     if (part !== "") directory = `${directory}/${part}`;
-    mkdirSync(directory, { recursive: true });
+    makeGroup(directory);
     if (readOr(`${directory}/cgroup.subtree_control`).split(/\s+/).includes(setting.controller)) continue;
     writeSetting(`${directory}/cgroup.subtree_control`, { ...setting, value: `+${setting.controller}` });
   }

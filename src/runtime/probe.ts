@@ -2,9 +2,11 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statS
 import { basename } from "node:path";
 import { AT_FDCWD, CLONE_FS, CLONE_NEWNS, O_RDONLY } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
+import { inUserNamespace, mappedIds } from "../linux/userNamespace.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Settings } from "../store/Store.ts";
 import { containerCapabilities, ownCapabilities } from "./capabilities.ts";
+import { cgroupTrees, removeCgroup } from "./cgroup.ts";
 import { compiledSeccomp, keepCompiledSeccomp } from "./compiledSeccomp.ts";
 import type { Seccomp } from "./OciSpec.ts";
 import { defaultSeccomp, type SeccompOptions } from "./seccomp.ts";
@@ -12,7 +14,7 @@ import { enterMountNamespace } from "./MountNamespace.ts";
 import type { Runtime } from "./Runtime.ts";
 import { runDirectory, runtimeGlobals, runtimeStateDirectory } from "./runtimeCommand.ts";
 import { runtimeMessage } from "./runtimeFailure.ts";
-import { DEFAULT_SHM_SIZE, runtimeSpec } from "./spec.ts";
+import { DEFAULT_SHM_SIZE, rootlessSpec, runtimeSpec } from "./spec.ts";
 import { findProgram } from "./findProgram.ts";
 import { ownedName } from "./ownedName.ts";
 import { sealedProgram } from "./sealedProgram.ts";
@@ -85,11 +87,14 @@ function probeKey(candidates: string[]): string {
     return `${path} ${stat.mtimeMs} ${stat.size}`;
   });
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  return `runtime 3 ${boot} ${process.getuid?.()} ${programs.join(" ")}`; // 3: form of the record, and what is asked
+  const user = inUserNamespace() ? mappedIds().map(({ outside, length }) => `${outside}+${length}`) : [];
+  return ["runtime 4", boot, String(process.getuid?.()), ...user, ...programs].join(" "); // 4: form of the record, and what is asked
 }
 
 function waysOf(path: string): Pick<Runtime, "cgroups" | "cgroupView">[] {
   const asIs = { cgroups: true, cgroupView: false };
+  // Root of a user namespace owns no control groups. Runtimes pass over that without a word, and over limits with it: we make none, and say so.
+  if (inUserNamespace()) return [false, true].map((cgroupView) => ({ cgroups: false, cgroupView }));
   if (basename(path) !== "crun") return [asIs];
   return [asIs, { cgroups: false, cgroupView: true }];
 }
@@ -160,8 +165,15 @@ async function runProbe(
   } finally {
     closeSync(output);
     await Bun.spawn([...command, "delete", "--force", id], quiet).exited;
+    removeLeftGroups(id);
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** crun makes a group before it finds that it cannot work with the groups of this host, and knows nothing of it at `delete`. */
+function removeLeftGroups(id: string): void {
+  const { v1, v2 } = cgroupTrees();
+  removeCgroup([...(v2 === undefined ? [] : [v2.mount]), ...v1.values()].map((mount) => `${mount}/${id}`));
 }
 
 function probeSpec(runtime: Runtime, rootfs: string, capabilities: string[], seccomp: Seccomp | string): unknown {
@@ -195,6 +207,7 @@ function probeSpec(runtime: Runtime, rootfs: string, capabilities: string[], sec
     shmSize: DEFAULT_SHM_SIZE,
     cgroups: runtime.cgroups,
     cgroupMount: true,
+    ...rootlessSpec(),
   });
 }
 

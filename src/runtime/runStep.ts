@@ -1,5 +1,6 @@
 import { writeFileSync, mkdirSync, readFileSync } from "node:fs";
 import type { Linux } from "../linux/Linux.ts";
+import { unmappedOwner } from "../layer/unmappedOwner.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { containerEnvironment } from "./containerEnvironment.ts";
 import type { MountNamespace } from "./MountNamespace.ts";
@@ -14,7 +15,7 @@ import { runtimeFailure } from "./runtimeFailure.ts";
 import { compiledSeccomp } from "./compiledSeccomp.ts";
 import { defaultSeccomp, type SeccompOptions } from "./seccomp.ts";
 import type { Rlimit } from "./rlimits.ts";
-import { DEFAULT_SHM_SIZE, runtimeSpec, specText, type SpecMount } from "./spec.ts";
+import { DEFAULT_SHM_SIZE, rootlessSpec, runtimeSpec, specText, type SpecMount } from "./spec.ts";
 
 /** The name of the machine in a RUN step where nobody chose one, BuildKit's. */
 const HOSTNAME = "buildkitsandbox";
@@ -82,6 +83,8 @@ export async function runStep(options: RunStepOptions): Promise<number> {
   signal?.throwIfAborted();
   const terminal = options.terminal !== undefined;
   const user = resolveUser(linux, options.rootfs, options.process.user);
+  const unmapped = unmappedOwner(user.uid, user.gid);
+  if (unmapped !== undefined) throw unmapped;
   makeDirectories(linux, options.rootfs, options.process.cwd);
 
   const hostname = options.hostname ?? HOSTNAME;
@@ -124,6 +127,7 @@ export async function runStep(options: RunStepOptions): Promise<number> {
     rlimits: options.rlimits ?? [],
     cgroups,
     cgroupMount: true,
+    ...rootlessSpec(),
   });
   writeFileSync(`${directory}/config.json`, specText(spec));
   mkdirSync(`${directory}/rootfs`, { recursive: true });

@@ -1,9 +1,12 @@
+import { userId } from "../linux/userNamespace.ts";
 import type { Runtime } from "./Runtime.ts";
 
-/** Where state that a reboot ends is kept: `/run/slipway`, a user's under $XDG_RUNTIME_DIR. */
+/** Where state that a reboot ends is kept: `/run/slipway`, a user's under $XDG_RUNTIME_DIR, or in /tmp where there is none. */
 export function runDirectory(): string {
-  if (process.getuid?.() === 0) return "/run/slipway";
-  return `${process.env.XDG_RUNTIME_DIR ?? `/tmp/slipway-${process.getuid?.()}`}/slipway`;
+  const user = userId();
+  if (user === 0) return "/run/slipway";
+  const own = process.env.XDG_RUNTIME_DIR;
+  return own?.startsWith("/") ? `${own}/slipway` : `/tmp/slipway-${user}`;
 }
 
 /** The runtime's own record of a container or step, a directory. */

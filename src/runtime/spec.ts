@@ -1,5 +1,6 @@
 import type { OciMount, OciProcess, OciSpec, Seccomp } from "./OciSpec.ts";
 import { SECCOMP_ANNOTATION } from "./compiledSeccomp.ts";
+import { type IdRange, inUserNamespace, mappedIds } from "../linux/userNamespace.ts";
 import { type Rlimit, UNLIMITED } from "./rlimits.ts";
 
 export interface ProcessSpec {
@@ -50,6 +51,14 @@ export interface SpecOptions {
   cgroups: boolean;
   /** Whether /sys/fs/cgroup can be shown. */
   cgroupMount: boolean;
+  /** Of a runtime that is root of a user namespace alone: {@link rootlessSpec}. */
+  rootless?: { ttyGroup: boolean };
+}
+
+/** The namespace that this process is in, for the options. `ttyGroup`: it has the group (5, on every distribution) that terminals belong to. */
+export function rootlessSpec(ranges: readonly IdRange[] = mappedIds()): Pick<SpecOptions, "rootless"> {
+  if (!inUserNamespace(ranges)) return {};
+  return { rootless: { ttyGroup: ranges.some(({ inside, length }) => inside <= 5 && 5 < inside + length) } };
 }
 
 /** Docker's default. */
@@ -176,7 +185,10 @@ function defaultMounts(options: SpecOptions): OciMount[] {
       destination: "/dev/pts",
       type: "devpts",
       source: "devpts",
-      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+      options: [
+        ...["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
+        ...(options.rootless?.ttyGroup === false ? [] : ["gid=5"]),
+      ],
     },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: kernel },
     {
@@ -186,7 +198,10 @@ function defaultMounts(options: SpecOptions): OciMount[] {
       options: [...kernel, "mode=1777", `size=${options.shmSize}`],
     },
   ];
-  if (options.privileged) mounts.push({ destination: "/sys", type: "sysfs", source: "sysfs", options: kernel });
+  // Who has not made the network namespace may not mount what shows it (the machine's own), but may bind it.
+  if (options.rootless !== undefined && options.network === "host")
+    mounts.push({ destination: "/sys", type: "bind", source: "/sys", options: ["rbind", ...kernel, "ro"] });
+  else if (options.privileged) mounts.push({ destination: "/sys", type: "sysfs", source: "sysfs", options: kernel });
   else mounts.push({ destination: "/sys", type: "sysfs", source: "sysfs", options: [...kernel, "ro"] });
   if (options.cgroupMount) {
     const access = options.privileged ? "rw" : "ro";

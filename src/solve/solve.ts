@@ -1,12 +1,19 @@
-import type { Graph, Step, StepID } from "../plan/graph.ts";
+import type { Step, StepID } from "../plan/graph.ts";
 import { FailedRun } from "./FailedRun.ts";
 import { LayersMissing } from "./ImportedCache.ts";
 import type { LayersResult, ResultOf, SolveContext, SolveEvent, StepResult, TreeResult } from "./SolveContext.ts";
 import { createTreeDigester } from "./tree/treeDigest.ts";
 
+/** What is to be solved: steps in an order in which each comes after what it uses. */
+export interface Problem {
+  steps: readonly Step[];
+  /** `undefined`: an empty file system. */
+  targets: readonly (StepID | undefined)[];
+}
+
 export interface Solved {
-  /** The target's file system; no layers for `FROM scratch` with nothing in it. */
-  target: LayersResult;
+  /** The targets' file systems; no layers for `FROM scratch` with nothing in it. */
+  targets: LayersResult[];
   /** Results of the steps that made a layer, for the history. */
   results: Map<StepID, StepResult>;
 }
@@ -16,14 +23,14 @@ export interface Solved {
  * no step is at work any more. Trees are closed in the end. Where an imported cache does not give what it promised, the graph is solved
  * again without that promise.
  */
-export async function solve(graph: Graph, context: SolveContext): Promise<Solved> {
+export async function solve(problem: Problem, context: SolveContext): Promise<Solved> {
   const trees = new Map<StepID, TreeResult>();
   const emit = createNews(context.emit);
   try {
     for (;;) {
       try {
-        const solved = await attempt(graph, { ...context, emit }, trees);
-        await context.imported?.bring(solved.target.layers);
+        const solved = await attempt(problem, { ...context, emit }, trees);
+        for (const { layers } of solved.targets) await context.imported?.bring(layers);
         return solved;
       } catch (error) {
         if (context.signal.aborted || context.imported?.refuse(error) !== true) throw error;
@@ -56,10 +63,14 @@ function createNews(emit: SolveContext["emit"]): SolveContext["emit"] {
 }
 
 /** `trees`: those that are open, of earlier attempts too. */
-async function attempt(graph: Graph, context: SolveContext, trees: Map<StepID, TreeResult>): Promise<Solved> {
+async function attempt(
+  { steps, targets }: Problem,
+  context: SolveContext,
+  trees: Map<StepID, TreeResult>,
+): Promise<Solved> {
   const stop = new AbortController();
   const inner: SolveContext = { ...context, signal: AbortSignal.any([context.signal, stop.signal]) };
-  const byId = new Map(graph.steps.map((step) => [step.id, step]));
+  const byId = new Map(steps.map((step) => [step.id, step]));
   const running = new Map<StepID, Promise<StepResult>>();
   const empty: LayersResult = { kind: "layers", layers: [] };
   let failed: unknown;
@@ -99,16 +110,19 @@ async function attempt(graph: Graph, context: SolveContext, trees: Map<StepID, T
     }
   }
 
-  const settled = await Promise.allSettled(graph.steps.map((step) => resultOf(step.id)));
+  const settled = await Promise.allSettled(steps.map((step) => resultOf(step.id)));
   context.signal.throwIfAborted();
   if (failed !== undefined) throw failed;
   const results = new Map<StepID, StepResult>();
-  for (const [i, step] of graph.steps.entries()) {
+  for (const [i, step] of steps.entries()) {
     results.set(step.id, (settled[i] as PromiseFulfilledResult<StepResult>).value);
   }
-  const target = graph.target.step === undefined ? empty : results.get(graph.target.step);
-  if (target?.kind !== "layers") throw new Error("the target of a build is a file system");
-  return { target, results };
+  const found = targets.map((id) => {
+    const target = id === undefined ? empty : results.get(id);
+    if (target?.kind !== "layers") throw new Error("the target of a build is a file system");
+    return target;
+  });
+  return { targets: found, results };
 }
 
 async function perform(step: Step, context: SolveContext, resultOf: ResultOf): Promise<StepResult> {

@@ -156,6 +156,14 @@ export interface Tag {
   /** Digest under which a registry gave or took it (index or manifest), as `images --digests` shows. */
   repoDigest?: Digest;
   tagged: number;
+  /** Of the documents that a push of the name writes. */
+  annotations?: TagAnnotations;
+}
+
+/** `images`: by image ID, of its manifest and of the descriptor that names that in an index. */
+export interface TagAnnotations {
+  index?: Record<string, string>;
+  images: Record<Digest, { manifest?: Record<string, string>; descriptor?: Record<string, string> }>;
 }
 
 export interface Images {
@@ -167,11 +175,23 @@ export interface Images {
   byRepoDigest(repository: string, digest: Digest): ImageRecord | undefined;
   /** Config and manifest must be blobs of the store, layers recorded. Idempotent. */
   put(id: Digest, manifest?: Digest): ImageRecord;
-  tag(reference: string, id: Digest, repoDigest?: Digest): void;
+  /** `id` is what the name stands for; `images`, where there are several platforms, all of them with it, in the order of their index. */
+  tag(
+    reference: string,
+    id: Digest,
+    repoDigest?: Digest,
+    more?: { images?: readonly Digest[]; annotations?: TagAnnotations },
+  ): void;
+  /** A registry has taken what the name stands for under this digest. */
+  setRepoDigest(reference: string, digest: Digest): void;
+  /** All images of the name, in the order of their index: one where it has one platform. */
+  ofTag(reference: string): ImageRecord[];
   /** False when there was none. */
   untag(reference: string): boolean;
+  /** Of an image also those that stand for it beside another platform's. */
   tags(id?: Digest): Tag[];
-  addRepoDigest(repository: string, digest: Digest, id: Digest): void;
+  /** `images`: where that is an index, all of it that is here, `id` among them; `ofTag` gives them by `repository@digest`. */
+  addRepoDigest(repository: string, digest: Digest, id: Digest, images?: readonly Digest[]): void;
   removeRepoDigest(repository: string, digest: Digest): void;
   repoDigests(id: Digest): { repository: string; digest: Digest }[];
   /** The record, its tags, and those layers and blobs that nothing else uses; what only a lease holds goes with that. Returns the layers that went. */

@@ -177,6 +177,8 @@ test("a store of the first version keeps its records, and its cache mounts get t
       "ALTER TABLE layers DROP COLUMN disk",
       "DROP TABLE cache_blobs",
       "DROP TABLE cache_mounts",
+      "DROP TABLE tag_images",
+      "ALTER TABLE tags DROP COLUMN annotations",
       "DROP TABLE manifests",
       "DROP TABLE manifest_blobs",
       "DROP TABLE manifest_tags",

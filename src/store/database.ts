@@ -47,6 +47,11 @@ const migrations: readonly string[] = [
    CREATE INDEX manifest_blobs_manifest ON manifest_blobs (manifest);
    CREATE TABLE manifest_tags (
      repository TEXT NOT NULL, tag TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (repository, tag)) WITHOUT ROWID`,
+  // Names of images of several platforms, and the annotations that a push of a name writes.
+  `CREATE TABLE tag_images (
+     reference TEXT NOT NULL, n INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (reference, n)) WITHOUT ROWID;
+   CREATE INDEX tag_images_id ON tag_images (id);
+   ALTER TABLE tags ADD COLUMN annotations TEXT`,
 ];
 const VERSION = 1 + migrations.length;
 /** Writers hold the lock for milliseconds; one that waits longer than this waits for a process that is stopped. */

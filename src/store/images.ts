@@ -4,7 +4,7 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Records } from "./database.ts";
 import { type Freed, isLayerUsed, markFreed } from "./disposal.ts";
 import { forgetManifestsOf } from "./manifests.ts";
-import type { Blobs, ImageRecord, Images, Layers, Lease, Tag } from "./Store.ts";
+import type { Blobs, ImageRecord, Images, Layers, Lease, Tag, TagAnnotations } from "./Store.ts";
 
 interface ImageRow {
   id: Digest;
@@ -19,6 +19,7 @@ interface TagRow {
   id: Digest;
   repo_digest: Digest | null;
   tagged: number;
+  annotations: string | null;
 }
 
 export interface ImagesOptions {
@@ -28,9 +29,23 @@ export interface ImagesOptions {
   lease(purpose: string): Lease;
 }
 
+const byTag = "SELECT images.* FROM tags JOIN images ON images.id = tags.id WHERE reference = ?";
+
 export function createImages({ records, blobs, layers, lease: takeLease }: ImagesOptions): Images {
   function get(id: Digest): ImageRecord | undefined {
     return toImage(records.first<ImageRow>("SELECT * FROM images WHERE id = ?", id));
+  }
+
+  function setImages(reference: string, images: readonly Digest[]): void {
+    records.run("DELETE FROM tag_images WHERE reference = ?", reference);
+    if (images.length < 2) return;
+    for (const [n, each] of images.entries())
+      records.run("INSERT INTO tag_images (reference, n, id) VALUES (?, ?, ?)", reference, n, each);
+  }
+
+  function untag(reference: string): boolean {
+    records.run("DELETE FROM tag_images WHERE reference = ?", reference);
+    return records.run("DELETE FROM tags WHERE reference = ?", reference) > 0;
   }
 
   return {
@@ -48,13 +63,7 @@ export function createImages({ records, blobs, layers, lease: takeLease }: Image
         throw new SlipwayError("AMBIGUOUS_ID", `more than one image has an ID that begins with ${prefix}`);
       return toImage(rows[0]);
     },
-    byTag: (reference) =>
-      toImage(
-        records.first<ImageRow>(
-          "SELECT images.* FROM tags JOIN images ON images.id = tags.id WHERE reference = ?",
-          reference,
-        ),
-      ),
+    byTag: (reference) => toImage(records.first<ImageRow>(byTag, reference)),
     byRepoDigest: (repository, digest) =>
       toImage(
         records.first<ImageRow>(
@@ -87,36 +96,58 @@ export function createImages({ records, blobs, layers, lease: takeLease }: Image
         }
         return get(id) as ImageRecord;
       }),
-    tag(reference, id, repoDigest) {
+    tag(reference, id, repoDigest, { images = [], annotations } = {}) {
       records.transaction(() => {
-        if (get(id) === undefined) throw new SlipwayError("IMAGE_NOT_FOUND", `image ${id} is not in the store`);
+        for (const each of [id, ...images])
+          if (get(each) === undefined) throw new SlipwayError("IMAGE_NOT_FOUND", `image ${each} is not in the store`);
+        untag(reference);
         records.run(
-          "INSERT OR REPLACE INTO tags (reference, id, repo_digest, tagged) VALUES (?, ?, ?, ?)",
+          "INSERT INTO tags (reference, id, repo_digest, tagged, annotations) VALUES (?, ?, ?, ?, ?)",
           reference,
           id,
           repoDigest ?? null,
           Date.now(),
+          annotations === undefined ? null : JSON.stringify(annotations),
         );
+        setImages(reference, images);
       });
     },
-    untag: (reference) => records.run("DELETE FROM tags WHERE reference = ?", reference) > 0,
+    setRepoDigest(reference, digest) {
+      records.run("UPDATE tags SET repo_digest = ? WHERE reference = ?", digest, reference);
+    },
+    ofTag(reference) {
+      const sql = `SELECT images.* FROM tag_images JOIN images ON images.id = tag_images.id WHERE reference = ?1 ORDER BY n`;
+      const several = records.all<ImageRow>(sql, reference);
+      const found = several.length > 0 ? several : records.all<ImageRow>(`${byTag} LIMIT 1`, reference);
+      return found.map((row) => toImage(row) as ImageRecord);
+    },
+    untag: (reference) => records.transaction(() => untag(reference)),
     tags(id) {
       const rows =
         id === undefined
           ? records.all<TagRow>("SELECT * FROM tags ORDER BY reference")
-          : records.all<TagRow>("SELECT * FROM tags WHERE id = ? ORDER BY reference", id);
+          : records.all<TagRow>(
+              `SELECT * FROM tags WHERE id = ?1
+                 OR reference IN (SELECT reference FROM tag_images WHERE tag_images.id = ?1) ORDER BY reference`,
+              id,
+            );
       return rows.map(toTag);
     },
-    addRepoDigest(repository, digest, id) {
-      records.run(
-        "INSERT OR REPLACE INTO repo_digests (repository, digest, id) VALUES (?, ?, ?)",
-        repository,
-        digest,
-        id,
-      );
+    addRepoDigest(repository, digest, id, images = []) {
+      records.transaction(() => {
+        records.run(
+          "INSERT OR REPLACE INTO repo_digests (repository, digest, id) VALUES (?, ?, ?)",
+          repository,
+          digest,
+          id,
+        );
+        if (images.length > 0) setImages(`${repository}@${digest}`, images);
+      });
     },
-    removeRepoDigest: (repository, digest) =>
-      void records.run("DELETE FROM repo_digests WHERE repository = ? AND digest = ?", repository, digest),
+    removeRepoDigest(repository, digest) {
+      records.run("DELETE FROM repo_digests WHERE repository = ? AND digest = ?", repository, digest);
+      records.run("DELETE FROM tag_images WHERE reference = ?", `${repository}@${digest}`);
+    },
     repoDigests: (id) =>
       records.all<{ repository: string; digest: Digest }>(
         "SELECT repository, digest FROM repo_digests WHERE id = ? ORDER BY repository, digest",
@@ -138,7 +169,8 @@ export function createImages({ records, blobs, layers, lease: takeLease }: Image
         ]);
         records.run("DELETE FROM images WHERE id = ?", id);
         records.run("DELETE FROM image_layers WHERE image = ?", id);
-        records.run("DELETE FROM tags WHERE id = ?", id);
+        for (const { reference } of records.all<TagRow>("SELECT * FROM tags WHERE id = ?", id)) untag(reference);
+        records.run("DELETE FROM tag_images WHERE id = ?", id);
         records.run("DELETE FROM repo_digests WHERE id = ?", id);
         const gone = layers.filter((diffID) => !isLayerUsed(records, diffID));
         lease.release();
@@ -157,6 +189,12 @@ function toImage(row: ImageRow | undefined): ImageRecord | undefined {
 }
 
 function toTag(row: TagRow): Tag {
-  const { reference, id, tagged } = row;
-  return { reference, id, ...(row.repo_digest === null ? {} : { repoDigest: row.repo_digest }), tagged };
+  const { reference, id, tagged, annotations } = row;
+  return {
+    reference,
+    id,
+    ...(row.repo_digest === null ? {} : { repoDigest: row.repo_digest }),
+    tagged,
+    ...(annotations === null ? {} : { annotations: JSON.parse(annotations) as TagAnnotations }),
+  };
 }

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { opaqueAttribute } from "../layer/overlayForm.ts";
 import type { Linux, Stat } from "../linux/Linux.ts";
 import { AT_FDCWD, S_IFDIR, S_IFMT } from "../linux/constants.ts";
 import { isErrno } from "../linux/LinuxError.ts";
@@ -17,8 +18,6 @@ interface Attributes {
   stat: Stat;
   xattrs: [string, Uint8Array][];
 }
-
-const OVERLAY = "trusted.overlay.";
 
 /**
  * The stack of `layers`, lowest first, with a fix-up on top of each layer whose tar implies directories that it does not list (image-spec,
@@ -91,7 +90,7 @@ function hides(linux: Linux, layer: LayerRecord, dir: string): boolean {
     const stat = statOf(linux, join(layer.path, parent));
     if (stat === undefined) continue;
     if ((stat.mode & S_IFMT) !== S_IFDIR) return true;
-    if (linux.getxattr(AT_FDCWD, join(layer.path, parent), `${OVERLAY}opaque`)?.[0] === 0x79) return true;
+    if (linux.getxattr(AT_FDCWD, join(layer.path, parent), opaqueAttribute(linux))?.[0] === 0x79) return true;
   }
   return false;
 }
@@ -100,7 +99,12 @@ function attributes(linux: Linux, layer: LayerRecord, dir: string): Attributes |
   const path = join(layer.path, dir);
   const stat = statOf(linux, path);
   if (stat === undefined) return undefined;
-  return { stat, xattrs: linux.xattrs(AT_FDCWD, path).filter(([name]) => !name.startsWith(OVERLAY)) };
+  return {
+    stat,
+    xattrs: linux
+      .xattrs(AT_FDCWD, path)
+      .filter(([name]) => !name.startsWith("trusted.overlay.") && !name.startsWith("user.overlay.")),
+  };
 }
 
 function statOf(linux: Linux, path: string): Stat | undefined {

@@ -92,12 +92,17 @@ function makeDirectory(path: string): boolean {
   }
 }
 
-const off: [string, string][] = [
-  ["redirect_dir", "off"],
-  ["metacopy", "off"],
-  ["index", "off"],
-  ["xino", "off"],
-];
+/** `userxattr` puts its marks into attributes that anybody may write, and knows neither redirects nor metacopy: it refuses to hear of them. */
+function featureOptions(linux: Linux): [key: string, value?: string][] {
+  const own: [string, string?][] =
+    linux.overlayAttributes() === "user.overlay."
+      ? [["userxattr"]]
+      : [
+          ["redirect_dir", "off"],
+          ["metacopy", "off"],
+        ];
+  return [...own, ["index", "off"], ["xino", "off"]];
+}
 
 /** Undefined where `probing` and the kernel knows no `lowerdir+`, or no file system contexts at all. */
 function mountByFsconfig(
@@ -135,7 +140,10 @@ function mountByFsconfig(
       linux.fsconfigString(fsfd, "workdir", parameter(writable.work));
       if (writable.volatile) linux.fsconfigFlag(fsfd, "volatile");
     }
-    for (const [key, value] of off) linux.fsconfigString(fsfd, key, value);
+    for (const [key, value] of featureOptions(linux)) {
+      if (value === undefined) linux.fsconfigFlag(fsfd, key);
+      else linux.fsconfigString(fsfd, key, value);
+    }
     linux.fsconfigCreate(fsfd);
     return linux.fsmount(fsfd, writable === undefined ? MOUNT_ATTR_RDONLY : 0);
   } catch (error) {
@@ -161,7 +169,7 @@ function mountByMount(store: Store, stack: StackedLayer[], writable: Writable | 
     );
     if (writable.volatile) options.push("volatile");
   }
-  for (const [key, value] of off) options.push(`${key}=${value}`);
+  for (const [key, value] of featureOptions(linux)) options.push(value === undefined ? key : `${key}=${value}`);
   const lease = store.lease("mount");
   const target = lease.directory();
   const before = process.cwd();

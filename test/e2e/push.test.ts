@@ -57,7 +57,7 @@ e2e("a built image goes up beside its mounted base, skopeo reads it, and it come
     const missing = await slipway.run(["push", `${registry.host}/none:1`], { exit: 1 });
     expect(missing.stderr).toContain(`An image does not exist locally with the tag: ${registry.host}/none:1`);
     const foreign = await slipway.run(["push", "--platform", "linux/s390x", elsewhere], { exit: 1 });
-    expect(foreign.stderr).toContain("not for linux/s390x");
+    expect(foreign.stderr).toContain("does not provide the specified platform (linux/s390x)");
   }),
 );
 

@@ -72,7 +72,10 @@ for (const docker of [false, true]) {
         expect(own_.RepoDigests).toEqual([`${name}@${index.digest}`]);
 
         await slipway.run(["pull", "--platform", `linux/${other}`, name]);
-        expect(await slipway.text("image", "inspect", "--format", "{{.Architecture}}", name)).toBe(other);
+        const architecture = ["image", "inspect", "--format", "{{.Architecture}}", name];
+        expect(await slipway.text(...architecture, "--platform", `linux/${other}`)).toBe(other);
+        // The name keeps the other platform's image, which is the one for this machine.
+        expect(await slipway.text(...architecture)).toBe(own);
         const missing = await slipway.run(["pull", "--platform", "linux/riscv64", name], { exit: 1 });
         expect(missing.stderr).toContain("linux/riscv64");
       }),

@@ -74,7 +74,8 @@ function lineOf({ type, mode, uid, gid, text, linkname }: BuiltFile): string {
   return `${type} ${mode.toString(8)} ${uid}:${gid} ${short}`.trimEnd();
 }
 
-function filesOf(tar: Uint8Array): Map<string, BuiltFile> {
+/** The files of a tar, by path without slashes at its ends. */
+export function filesOf(tar: Uint8Array): Map<string, BuiltFile> {
   const files = new Map<string, BuiltFile>();
   let current: BuiltFile | undefined;
   let data: Uint8Array[] = [];

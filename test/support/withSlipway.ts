@@ -1,4 +1,16 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { startHub } from "./hub.ts";
@@ -37,14 +49,24 @@ export interface Slipway {
   terminal<T>(args: string[], work: (session: TerminalSession) => Promise<T>): Promise<T>;
 }
 
+/** Who calls slipway, when it is not the test's own root. See rungs.ts. */
+export interface Caller {
+  uid: number;
+  gid: number;
+  /** Before the program: what drops into the user, takes capabilities away. */
+  prefix: string[];
+  env: Record<string, string>;
+}
+
 /**
  * Runs `work` with dist/slipway on an empty store, whose docker.io is a loopback registry (see hub.ts). Afterwards its containers are
  * removed, the registry is ended and the store deleted.
  */
 export async function withSlipway(
   work: (slipway: Slipway) => Promise<void>,
-  options: { debian?: boolean } = {},
+  options: { debian?: boolean; caller?: Caller } = {},
 ): Promise<void> {
+  const { caller } = options;
   const hub = await startHub(options);
   const base = mkdtempSync(join(storeParent(), "slipway-e2e-"));
   const root = join(base, "store");
@@ -56,9 +78,13 @@ export async function withSlipway(
     PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin",
     HOME: base,
     LANG: "C.UTF-8",
+    ...(caller === undefined ? {} : { XDG_RUNTIME_DIR: join(base, "run") }),
     SLIPWAY_ROOT: root,
     SLIPWAY_CONFIG: config,
+    ...caller?.env,
   };
+  const program = caller === undefined ? [slipwayPath] : [...caller.prefix, join(base, "slipway")];
+  if (caller !== undefined) giveTo(caller, base);
 
   const slipway: Slipway = {
     root,
@@ -66,7 +92,7 @@ export async function withSlipway(
     hub,
     env,
     async run(args, { input, env: more, cwd = directory, exit = 0 } = {}) {
-      const child = Bun.spawn([slipwayPath, ...args], {
+      const child = Bun.spawn([...program, ...args], {
         cwd,
         env: { ...env, ...more },
         stdin: input === undefined ? "ignore" : new Blob([input as string]),
@@ -85,17 +111,33 @@ export async function withSlipway(
       return { exitCode, stdout, stderr };
     },
     text: async (...args) => (await slipway.run(args)).stdout.trim(),
-    terminal: (args, session) => withTerminal([slipwayPath, ...args], { env, cwd: directory }, session),
+    terminal: (args, session) => withTerminal([...program, ...args], { env, cwd: directory }, session),
   };
 
   try {
     await work(slipway);
   } finally {
     await removeContainers(slipway);
+    if (caller !== undefined) endNamespace(join(base, "run"));
     await hub.stop();
     assertNothingMounted(base);
     rmSync(base, { recursive: true, force: true });
   }
+}
+
+/** All of `base`, and a slipway in it that anybody may run: the one of the repository may lie where another user does not come. */
+function giveTo({ uid, gid }: Caller, base: string): void {
+  mkdirSync(join(base, "run"), { mode: 0o700 });
+  for (const name of readdirSync(base)) chownSync(join(base, name), uid, gid);
+  chownSync(base, uid, gid);
+  copyFileSync(slipwayPath, join(base, "slipway"));
+  chmodSync(join(base, "slipway"), 0o755);
+}
+
+/** Nobody else would ever end the process that keeps a user's namespace. */
+function endNamespace(run: string): void {
+  const file = join(run, "slipway/namespace");
+  if (existsSync(file)) process.kill((JSON.parse(readFileSync(file, "utf8")) as { pid: number }).pid, "SIGKILL");
 }
 
 async function removeContainers(slipway: Slipway): Promise<void> {

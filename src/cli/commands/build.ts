@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { csvFields } from "../../dockerfile/csvFields.ts";
 import type { BuildOptions } from "../../engine/Engine.ts";
 import type { OutputSpec } from "../../engine/outputs/OutputSpec.ts";
+import { formatFullPlatform, normalizePlatform, parsePlatform } from "../../oci/platform.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Call, type Command, flag, given, keyValue, list, number, text } from "../Command.ts";
 import { buildProgress } from "../buildProgress.ts";
@@ -33,7 +34,7 @@ export const command: Command = {
     "no-cache": { type: "bool", help: "Run every step anew" },
     "no-cache-filter": { type: "list", help: "Stages whose steps run anew" },
     pull: { type: "bool", help: "Ask the registry for base images even if they are here" },
-    platform: { type: "string", help: "Platform of the result, os/architecture" },
+    platform: { type: "list", help: "Platforms of the result, os/architecture, comma-separated (may be repeated)" },
     network: {
       type: "string",
       help: "Network of RUN steps: default (the host's), host, none, container:NAME or a network",
@@ -133,7 +134,7 @@ export const command: Command = {
       ulimits: list(call, "ulimit"),
       ...given("shmSize", await shmSize(text(call, "shm-size"))),
       ...given("target", text(call, "target")),
-      ...given("platform", text(call, "platform")),
+      ...platforms(list(call, "platform")),
       ...given("network", text(call, "network")),
       ...given("jobs", number(call, "jobs")),
       ...given("file", text(call, "file")),
@@ -340,6 +341,15 @@ async function caches(call: Call): Promise<Pick<BuildOptions, "cacheFrom" | "cac
   if (from.length === 0 && to.length === 0) return {};
   const { parseCacheFrom, parseCacheTo } = await import("../../engine/cache/parseCacheSpec.ts");
   return { cacheFrom: from.map(parseCacheFrom), cacheTo: to.map(parseCacheTo) };
+}
+
+/** buildx: each once. */
+function platforms(given: readonly string[]): Pick<BuildOptions, "platform" | "platforms"> {
+  const all = given.flatMap((each) => each.split(",")).map((each) => each.trim());
+  const known = new Map(all.map((each) => [formatFullPlatform(normalizePlatform(parsePlatform(each))), each]));
+  const [first, ...others] = known.values();
+  if (first === undefined) return {};
+  return others.length === 0 ? { platform: first } : { platforms: [first, ...others] };
 }
 
 function shellOnError(value: string | undefined): ReturnType<typeof ownTerminal> | undefined {

@@ -17,12 +17,13 @@ export const command: Command = {
     quiet: { type: "bool", short: "q", help: "IDs only" },
     "no-trunc": { type: "bool", help: "Whole IDs and texts" },
     human: { type: "bool", short: "H", help: "Sizes and times for people (default true)" },
+    platform: { type: "string", help: "Of an image of several platforms this one, os/architecture" },
     format: { type: "string", help: "json, table or a Go template" },
   },
   async run(call) {
     const whole = flag(call, "no-trunc");
     const human = call.values.human !== false;
-    const rows = history(await call.engine(), call.positionals[0] as string).map((entry) => {
+    const rows = history(await call.engine(), call.positionals[0] as string, text(call, "platform")).map((entry) => {
       const created = entry.created === undefined ? undefined : Date.parse(entry.created);
       const by = (entry.created_by ?? "").replace(/\s+/g, " ");
       return {

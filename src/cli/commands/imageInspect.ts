@@ -1,5 +1,5 @@
 import { inspectImage } from "../../engine/inspectImage.ts";
-import type { Command } from "../Command.ts";
+import { type Command, text } from "../Command.ts";
 import { inspectAll } from "../inspectAll.ts";
 
 export const command: Command = {
@@ -7,9 +7,12 @@ export const command: Command = {
   summary: "Show all about images as JSON",
   example: "slipway image inspect --format '{{.Id}}' hello",
   min: 1,
-  flags: { format: { type: "string", short: "f", help: "json or a Go template" } },
+  flags: {
+    format: { type: "string", short: "f", help: "json or a Go template" },
+    platform: { type: "string", help: "Of an image of several platforms this one, os/architecture" },
+  },
   async run(call) {
     const engine = await call.engine();
-    return inspectAll(call, (name) => inspectImage(engine, name));
+    return inspectAll(call, (name) => inspectImage(engine, name, text(call, "platform")));
   },
 };

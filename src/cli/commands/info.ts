@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { release } from "node:os";
 import { describeRuntime } from "../../runtime/Runtime.ts";
 import { probeRuntime } from "../../runtime/probe.ts";
+import { describeIsolation } from "../../runtime/rootless/describeIsolation.ts";
 import { findDnsServer } from "../../runtime/network/dns.ts";
 import { bridgeRefusal } from "../../runtime/network/probeBridge.ts";
 import { type Command, text } from "../Command.ts";
@@ -21,6 +22,7 @@ export const command: Command = {
       (found) => ({ name: found.name, path: found.path, version: found.version, how: describeRuntime(found) }),
       (error: Error) => ({ name: "none", path: "", version: "", how: error.message }),
     );
+    const isolation = describeIsolation();
     const refusal = bridgeRefusal(store.linux);
     const dns = findDnsServer();
     const network = {
@@ -38,6 +40,7 @@ export const command: Command = {
       Layers: store.layers.list().length,
       Runtime: runtime,
       Network: network,
+      Isolation: isolation,
       KernelVersion: release(),
       OperatingSystem: operatingSystem(),
       Architecture: process.arch === "x64" ? "x86_64" : process.arch,
@@ -53,7 +56,9 @@ export const command: Command = {
         [
           `Version:      ${about.ServerVersion}`,
           `Store:        ${about.DockerRootDir}`,
-          `Storage:      overlayfs of the kernel`,
+          `Isolation:    ${isolation.how}`,
+          ...(isolation.missing === undefined ? [] : [`              better with more: ${isolation.missing}`]),
+          `Storage:      overlayfs of the kernel${store.linux.overlayAttributes() === "user.overlay." ? ", its marks in user attributes" : ""}`,
           `Images:       ${about.Images} (${about.Layers} layers)`,
           `Containers:   ${about.Containers} (${about.ContainersRunning} running)`,
           `Runtime:      ${runtime.name} ${runtime.version}${runtime.path === "" ? "" : ` (${runtime.path})`}`,

@@ -1,6 +1,7 @@
 import type { Call, Command } from "../Command.ts";
 import { flag, text } from "../Command.ts";
 import { registryAccess, registryFlags } from "../registryFlags.ts";
+import { userId } from "../../linux/userNamespace.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { isTerminal } from "../isTerminal.ts";
 
@@ -21,7 +22,7 @@ export const command: Command = {
     const engine = await import("../../engine/login.ts");
     const { loadConfig } = await import("../../engine/openEngine.ts");
     const context = {
-      config: loadConfig(process.env, process.getuid?.() ?? 0, {}),
+      config: loadConfig(process.env, userId(), {}),
       signal: call.signal,
       env: process.env,
     };

@@ -1,4 +1,5 @@
-import { type Command, flag, given, text } from "../Command.ts";
+import type { Compression } from "../../layer/compressLayer.ts";
+import { type Call, type Command, flag, given, number, text } from "../Command.ts";
 import { registryAccess, registryFlags } from "../registryFlags.ts";
 import { isTerminal } from "../isTerminal.ts";
 
@@ -11,7 +12,14 @@ export const command: Command = {
   flags: {
     "all-tags": { type: "bool", short: "a", help: "Push all tags of the repository that are here" },
     quiet: { type: "bool", short: "q", help: "Print the name alone" },
-    platform: { type: "string", help: "Fail unless the image is for this platform, os/architecture" },
+    platform: { type: "string", help: "Push the image for this platform alone, os/architecture" },
+    compression: { type: "string", help: "gzip, zstd or uncompressed: layers are compressed anew where they are not" },
+    "compression-format": { type: "string", help: "The same as --compression" },
+    "compression-level": { type: "int", help: "Level of the compression" },
+    "force-compression": {
+      type: "bool",
+      help: "With --compression: also the layers of pulled images (default true)",
+    },
     "disable-content-trust": { type: "bool", help: "Accepted: images are not signed" },
     ...registryFlags,
   },
@@ -31,7 +39,12 @@ export const command: Command = {
     const engine = await call.engine((event) => progress.event(event));
     const { push } = await import("../../engine/push.ts");
     try {
-      await push(engine, name, { allTags, ...given("platform", text(call, "platform")), ...registryAccess(call) });
+      await push(engine, name, {
+        allTags,
+        ...(await compression(call)),
+        ...given("platform", text(call, "platform")),
+        ...registryAccess(call),
+      });
     } finally {
       progress.finish();
     }
@@ -39,3 +52,17 @@ export const command: Command = {
     return 0;
   },
 };
+
+/** As podman: who asks for a compression wants it for all layers. */
+async function compression(call: Call): Promise<{ form?: { compression: Compression; force: boolean } }> {
+  const format = text(call, "compression") ?? text(call, "compression-format");
+  const level = number(call, "compression-level");
+  if (format === undefined && level === undefined) return {};
+  const { parseCompression } = await import("../../layer/compressLayer.ts");
+  return {
+    form: {
+      compression: parseCompression(format ?? "gzip", level === undefined ? undefined : String(level)),
+      force: call.values["force-compression"] !== false,
+    },
+  };
+}

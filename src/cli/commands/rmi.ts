@@ -1,5 +1,5 @@
 import { removeImage } from "../../engine/removeImage.ts";
-import { type Command, flag } from "../Command.ts";
+import { type Command, flag, given, text } from "../Command.ts";
 import { forEach } from "../forEach.ts";
 
 export const command: Command = {
@@ -9,12 +9,16 @@ export const command: Command = {
   min: 1,
   flags: {
     force: { type: "bool", short: "f", help: "Also when it has several names or a stopped container needs it" },
+    platform: { type: "string", help: "Of an image of several platforms this one alone, os/architecture" },
     "no-prune": { type: "bool", help: "Accepted: there are no untagged parents" },
   },
   async run(call) {
     const engine = await call.engine();
     return forEach(call, async (name) => {
-      const removed = removeImage(engine, name, { force: flag(call, "force") });
+      const removed = removeImage(engine, name, {
+        force: flag(call, "force"),
+        ...given("platform", text(call, "platform")),
+      });
       for (const each of removed.untagged) call.out(`Untagged: ${each}\n`);
       for (const each of removed.deleted) call.out(`Deleted: ${each}\n`);
     });

@@ -29,7 +29,7 @@ export interface BuildCaches {
 export function buildCaches(
   engine: Engine,
   { from, to }: { from: readonly CacheImport[]; to: readonly CacheExport[] },
-  { context, vertices, platform }: { context: SolveContext; vertices: Vertices; platform: Platform },
+  { context, vertices, platforms }: { context: SolveContext; vertices: Vertices; platforms: readonly Platform[] },
 ): BuildCaches {
   const { epoch, lease } = context;
   const epochGiven = epoch === undefined ? {} : { epoch };
@@ -40,7 +40,7 @@ export function buildCaches(
     from.length === 0
       ? undefined
       : importCache(
-          from.map((spec) => cacheSource(engine, spec, platform)),
+          from.flatMap((spec) => platforms.map((platform) => cacheSource(engine, spec, platform))),
           { store, lease, signal, internal, warn, ...epochGiven },
         );
   const collected = collectCache();

@@ -8,6 +8,8 @@ export interface Annotations {
   manifestDescriptor: Record<string, string>;
   index: Record<string, string>;
   indexDescriptor: Record<string, string>;
+  /** Of one platform alone, by its text. */
+  platforms: Record<string, { manifest: Record<string, string>; manifestDescriptor: Record<string, string> }>;
 }
 
 /** How an image leaves. */

@@ -1,5 +1,6 @@
 import { madeImage } from "../../image/madeImage.ts";
-import { type Descriptor, dockerTypeOf, mediaTypes, ociTypeOf } from "../../oci/descriptor.ts";
+import type { Image } from "../../image/Image.ts";
+import { type Descriptor, dockerTypeOf, ociTypeOf } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { sha256 } from "../../oci/digest.ts";
 import { parseReference } from "../../oci/reference.ts";
@@ -9,9 +10,11 @@ import type { Engine } from "../Engine.ts";
 import { openPush, pushImage } from "../push.ts";
 import type { RemoteBases } from "../remoteBases.ts";
 import type { Status } from "../vertices.ts";
-import { storeForm } from "./exportArchive.ts";
-import type { BuiltResult } from "./exportResult.ts";
-import type { OutputSpec } from "./OutputSpec.ts";
+import { indexEntry, makeIndex } from "../../image/makeIndex.ts";
+import { annotationsOf } from "./annotations.ts";
+import { describedAs, storeForm } from "./exportArchive.ts";
+import type { BuiltImage, BuiltResult } from "./exportResult.ts";
+import type { ImageForm, OutputSpec } from "./OutputSpec.ts";
 
 /**
  * Brings the result to the registries of its names. What a registry has is not sent, and layers of the base that are not here go from their registry
@@ -19,29 +22,17 @@ import type { OutputSpec } from "./OutputSpec.ts";
  */
 export async function exportRegistry(
   engine: Engine,
-  { config, platform }: BuiltResult,
+  { images }: BuiltResult,
   output: OutputSpec & { type: "image" },
   { status, remote }: { status: Status; remote?: RemoteBases },
 ): Promise<Record<string, unknown>> {
   const { form, names, push } = output;
   const { annotations } = form;
-  const rawConfig = new TextEncoder().encode(serializeConfig(config));
-  const own = storeForm(form);
   const origins = new Map<Digest, { domain: string; path: string }>();
-  const layers = config.rootfs.diff_ids.map((diffID) => {
-    if (engine.store.layers.get(diffID) !== undefined) return storeLayer(engine.store, diffID, own);
-    const found = remote?.layer(diffID);
-    if (found === undefined) throw new Error(`layer ${diffID} is neither here nor in a registry`);
-    origins.set(diffID, found.from);
-    return { ...found.layer, mediaType: (form.ociTypes ? ociTypeOf : dockerTypeOf)(found.layer.mediaType) };
-  });
-  const image = madeImage({
-    config,
-    rawConfig: () => rawConfig,
-    layers,
-    dockerTypes: !form.ociTypes,
-    annotations: annotations.manifest,
-  });
+  const made = images.map((built) => ({
+    image: pushedImage(engine, built, { form, remote, origins }),
+    descriptorAnnotations: annotationsOf(annotations, built.platform).manifestDescriptor,
+  }));
   const emit: Engine["emit"] = (event) => {
     if (event.type !== "push.layer") return;
     status(`${event.status} ${event.diffID}`, {
@@ -52,8 +43,10 @@ export async function exportRegistry(
     });
   };
 
-  const { index, indexDescriptor, manifestDescriptor } = annotations;
-  const needsIndex = Object.keys({ ...index, ...indexDescriptor, ...manifestDescriptor }).length > 0;
+  // Annotations of an index ask for one.
+  const needsIndex =
+    made.length > 1 ||
+    Object.keys({ ...annotations.index, ...annotations.indexDescriptor, ...made[0]?.descriptorAnnotations }).length > 0;
   let pushed: Descriptor | undefined;
   for (const [repository, tags] of byRepository(names)) {
     const { domain, path } = parseReference(repository);
@@ -63,43 +56,55 @@ export async function exportRegistry(
       { ...(push?.insecure ? { tlsVerify: false } : {}), origins },
     );
     const [first = "latest"] = tags;
-    const manifest = await pushImage(image, { ...to, ...(needsIndex || push?.byDigest ? {} : { reference: first }) });
-    const top = needsIndex ? indexOf(manifest) : { descriptor: manifest, bytes: await image.rawManifest() };
-    pushed = top.descriptor;
+    const manifests: Descriptor[] = [];
+    let bytes: Uint8Array = new Uint8Array();
+    for (const { image, descriptorAnnotations } of made) {
+      const manifest = await pushImage(image, { ...to, ...(needsIndex || push?.byDigest ? {} : { reference: first }) });
+      manifests.push(await indexEntry(image, descriptorAnnotations));
+      bytes = await image.rawManifest();
+      pushed = manifest;
+    }
+    if (needsIndex) ({ bytes, descriptor: pushed } = makeIndex(manifests, annotations.index));
+    if (pushed === undefined) break;
     for (const reference of push?.byDigest ? [pushed.digest] : tags) {
       const isThere = !needsIndex && (push?.byDigest || reference === first);
-      if (!isThere) await to.registry.putManifest(path, reference, { bytes: top.bytes, mediaType: pushed.mediaType });
+      if (!isThere) await to.registry.putManifest(path, reference, { bytes, mediaType: pushed.mediaType });
       status(`pushing manifest for ${repository}${push?.byDigest ? "" : `:${reference}`}@${pushed.digest}`);
     }
   }
   if (pushed === undefined) throw new Error("an image is pushed under a name");
+  const [only, ...others] = images;
+  const config =
+    only === undefined || others.length > 0 ? undefined : sha256(Buffer.from(serializeConfig(only.config)));
+  return { ...describedAs(pushed, config), "image.name": names.join(",") };
+}
 
-  /** Annotations of an index ask for one. */
-  function indexOf(manifest: Descriptor): { bytes: Uint8Array; descriptor: Descriptor } {
-    const bytes = Buffer.from(
-      JSON.stringify({
-        schemaVersion: 2,
-        mediaType: mediaTypes.ociIndex,
-        manifests: [
-          {
-            ...manifest,
-            platform,
-            ...(Object.keys(manifestDescriptor).length === 0 ? {} : { annotations: manifestDescriptor }),
-          },
-        ],
-        ...(Object.keys(index).length === 0 ? {} : { annotations: index }),
-      }),
-    );
-    return { bytes, descriptor: { mediaType: mediaTypes.ociIndex, digest: sha256(bytes), size: bytes.length } };
-  }
-
-  const configDigest = sha256(rawConfig);
-  return {
-    "containerimage.config.digest": configDigest,
-    "containerimage.digest": pushed.digest,
-    "containerimage.descriptor": { ...pushed, annotations: { "config.digest": configDigest } },
-    "image.name": names.join(","),
-  };
+/** The image with layers of its base that are not here: they come from their registry when they are read. */
+function pushedImage(
+  engine: Engine,
+  { config, platform }: BuiltImage,
+  {
+    form,
+    remote,
+    origins,
+  }: { form: ImageForm; remote: RemoteBases | undefined; origins: Map<Digest, { domain: string; path: string }> },
+): Image {
+  const rawConfig = new TextEncoder().encode(serializeConfig(config));
+  const own = storeForm(form, platform);
+  const layers = config.rootfs.diff_ids.map((diffID) => {
+    if (engine.store.layers.get(diffID) !== undefined) return storeLayer(engine.store, diffID, own);
+    const found = remote?.layer(diffID);
+    if (found === undefined) throw new Error(`layer ${diffID} is neither here nor in a registry`);
+    origins.set(diffID, found.from);
+    return { ...found.layer, mediaType: (form.ociTypes ? ociTypeOf : dockerTypeOf)(found.layer.mediaType) };
+  });
+  return madeImage({
+    config,
+    rawConfig: () => rawConfig,
+    layers,
+    dockerTypes: !form.ociTypes,
+    annotations: own.annotations ?? {},
+  });
 }
 
 /** Tags of each repository, in the order of the names. */

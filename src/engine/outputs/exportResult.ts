@@ -1,16 +1,24 @@
 import { putImage, serializeConfig } from "../../store/putImage.ts";
 import type { ImageConfig } from "../../oci/config.ts";
 import { type Digest, sha256 } from "../../oci/digest.ts";
-import type { Platform } from "../../oci/platform.ts";
+import { hostPlatform, type Platform } from "../../oci/platform.ts";
+import { pickPlatform } from "../../oci/platformMatch.ts";
+import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { Lease } from "../../store/Store.ts";
 import type { Engine } from "../Engine.ts";
 import type { Status, Vertices } from "../vertices.ts";
 import type { RemoteBases } from "../remoteBases.ts";
+import { checkAnnotations, noAnnotations, tagAnnotations } from "./annotations.ts";
 import { goesToStore, type OutputSpec } from "./OutputSpec.ts";
 
-export interface BuiltResult {
+export interface BuiltImage {
   config: ImageConfig;
   platform: Platform;
+}
+
+export interface BuiltResult {
+  /** One a platform, in the order of the index that names them where they are several. */
+  images: BuiltImage[];
   /** Canonical names. */
   tags: string[];
   /** SOURCE_DATE_EPOCH in seconds. */
@@ -18,11 +26,30 @@ export interface BuiltResult {
 }
 
 export interface Exported {
+  /** Of the image for this machine, or of the first. */
   imageID: Digest;
   /** The image is in the store. */
   stored: boolean;
   /** As buildx's `--metadata-file` has it. */
   metadata: Record<string, unknown>;
+}
+
+/** The one that runs here, else the first. */
+export function ownImage<I extends { platform: Platform }>(images: readonly I[]): I {
+  const own = pickPlatform(hostPlatform(), images) ?? images[0];
+  if (own === undefined) throw new Error("a build gives an image");
+  return own;
+}
+
+/** What can be known to be wrong before anything is built. @throws SlipwayError `INVALID_OUTPUT`, `INVALID_ANNOTATION` */
+export function checkOutputs(outputs: readonly OutputSpec[], platforms: readonly Platform[]): void {
+  for (const output of outputs) {
+    if ("form" in output) checkAnnotations(output.form.annotations, platforms);
+    if (output.type === "docker" && output.dest !== undefined && platforms.length > 1)
+      throw new SlipwayError("INVALID_OUTPUT", "docker exporter does not currently support exporting manifest lists", {
+        hint: "type=oci does, and so do --push and the store.",
+      });
+  }
 }
 
 /**
@@ -46,7 +73,7 @@ export async function exportResult(
   },
 ): Promise<Exported> {
   const exported: Exported = {
-    imageID: sha256(new TextEncoder().encode(serializeConfig(result.config))),
+    imageID: sha256(new TextEncoder().encode(serializeConfig(ownImage(result.images).config))),
     stored: false,
     metadata: {},
   };
@@ -68,7 +95,9 @@ export async function exportResult(
         ),
       );
       const { store } = output;
-      const isWhole = result.config.rootfs.diff_ids.every((diffID) => engine.store.layers.get(diffID) !== undefined);
+      const isWhole = result.images.every(({ config }) =>
+        config.rootfs.diff_ids.every((diffID) => engine.store.layers.get(diffID) !== undefined),
+      );
       if (store === "never" || !isWhole) continue;
       await vertices.internal("writing image to the store", async (status) => {
         toStore(engine, result, { output, lease, status });
@@ -109,16 +138,18 @@ function vertexName(output: OutputSpec): string {
 
 function toStore(
   { store }: Engine,
-  { config, tags }: BuiltResult,
+  { images, tags }: BuiltResult,
   { output, lease, status }: { output: OutputSpec; lease: Lease; status: Status },
 ): void {
   const names = "names" in output ? output.names : tags;
-  const { imageID } = store.transaction(() => {
-    const written = putImage(store, { config, lease });
-    for (const name of names) store.images.tag(name, written.imageID);
-    return written;
+  const written = store.transaction(() => {
+    const ids = images.map(({ config, platform }) => ({ id: putImage(store, { config, lease }).imageID, platform }));
+    const annotations = tagAnnotations("form" in output ? output.form.annotations : noAnnotations(), ids);
+    const more = { images: ids.map(({ id }) => id), ...(annotations === undefined ? {} : { annotations }) };
+    for (const name of names) store.images.tag(name, ownImage(ids).id, undefined, more);
+    return ids;
   });
-  status(`writing image ${imageID}`);
+  for (const { id } of written) status(`writing image ${id}`);
   for (const name of names) status(`naming to ${name.replace(/:latest$/, "")}`);
 }
 
@@ -130,35 +161,37 @@ function recordPushed(
 ): void {
   const digest = metadata["containerimage.digest"] as Digest;
   for (const name of names) {
-    images.tag(name, imageID, digest);
+    images.setRepoDigest(name, digest);
     images.addRepoDigest(name.replace(/:[^:/]+$/, ""), digest, imageID);
   }
 }
 
 async function exportOne(
   engine: Engine,
-  { config, platform, tags, epoch }: BuiltResult,
+  { images, tags, epoch }: BuiltResult,
   output: OutputSpec,
   { lease, status }: { lease: Lease; status: Status },
 ): Promise<Record<string, unknown>> {
-  const layers = config.rootfs.diff_ids;
   switch (output.type) {
     case "local":
     case "tar": {
       const { exportDirectory, exportTar } = await import("./exportRoot.ts");
       const text = output.type === "local" ? "copying files" : "sending tarball";
       const onProgress = (current: number): void => status(text, { key: text, current, done: false });
-      const split = output.platformSplit === undefined ? {} : { platformSplit: output.platformSplit };
-      const root = { layers, platform, ...split, ...(epoch === undefined ? {} : { epoch }) };
-      if (output.type === "tar") await exportTar(engine, root, { dest: output.dest, onProgress });
-      else await exportDirectory(engine, root, { dest: output.dest, mode: output.mode, onProgress });
+      const roots = images.map(({ config, platform }) => ({ layers: config.rootfs.diff_ids, platform }));
+      const form = {
+        platformSplit: output.platformSplit ?? images.length > 1,
+        ...(epoch === undefined ? {} : { epoch }),
+      };
+      if (output.type === "tar") await exportTar(engine, roots, { ...form, dest: output.dest, onProgress });
+      else await exportDirectory(engine, roots, { ...form, dest: output.dest, mode: output.mode, onProgress });
       status(text, { key: text, done: true });
       return {};
     }
     case "oci":
     case "docker": {
       const { exportArchive } = await import("./exportArchive.ts");
-      return exportArchive(engine, { config, platform, tags }, output, { lease, status });
+      return exportArchive(engine, { images, tags }, output, { lease, status });
     }
   }
   throw new Error(`no exporter for ${output.type}`);

@@ -1,8 +1,9 @@
-import { O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
+import { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR, S_IFMT } from "../../linux/constants.ts";
 import { openOutput } from "../../archive/outputFile.ts";
 import { packLayer } from "../../layer/packLayer.ts";
 import type { Digest } from "../../oci/digest.ts";
-import { formatPlatform, type Platform } from "../../oci/platform.ts";
+import { formatFullPlatform, formatPlatform, type Platform } from "../../oci/platform.ts";
+import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { createOverlaySnapshotter } from "../../store/overlay.ts";
 import type { Engine } from "../Engine.ts";
 import { exportTree } from "./exportTree.ts";
@@ -14,58 +15,108 @@ export interface RootExport {
   /** Of the root file system, lowest first. They must be held by a lease. */
   layers: readonly Digest[];
   platform: Platform;
-  /** Into a directory named after the platform; not where undefined, as this is one platform. */
-  platformSplit?: boolean;
+}
+
+export interface RootForm {
+  /** Each into a directory named after its platform. */
+  platformSplit: boolean;
   /** SOURCE_DATE_EPOCH in seconds: every file's time (BuildKit). */
   epoch?: number;
+  onProgress?: OnBytes;
 }
 
 /**
- * Writes the root file system into a directory. @throws SlipwayError `INVALID_OUTPUT`, `MOUNT_FAILED`
+ * Writes root file systems into a directory. Without `platformSplit` no two of them may have the same file.
+ * @throws SlipwayError `INVALID_OUTPUT`, `MOUNT_FAILED`
  */
 export async function exportDirectory(
   engine: Engine,
-  root: RootExport,
-  options: { dest: string; mode: "copy" | "delete"; onProgress?: OnBytes },
+  roots: readonly RootExport[],
+  options: RootForm & { dest: string; mode: "copy" | "delete" },
 ): Promise<void> {
-  const { dest, mode } = options;
-  const target = root.platformSplit === true ? `${dest}/${platformFolder(root.platform)}` : dest;
-  await withRoot(engine, root.layers, (fd) =>
-    exportTree(engine.store.linux, fd, target, {
-      mode,
-      ...(root.epoch === undefined ? {} : { epoch: root.epoch }),
-      signal: engine.signal,
-      ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
-    }),
-  );
+  const { dest, mode, platformSplit, epoch, onProgress } = options;
+  if (!platformSplit) await refuseOverlap(engine, roots);
+  let before = 0;
+  for (const [i, { platform, layers }] of roots.entries()) {
+    const target = platformSplit ? `${dest}/${platformFolder(platform)}` : dest;
+    let own = 0;
+    await withRoot(engine, layers, (fd) =>
+      exportTree(engine.store.linux, fd, target, {
+        // What the first has put there is no file that the result lacks.
+        mode: platformSplit || i === 0 ? mode : "copy",
+        ...(epoch === undefined ? {} : { epoch }),
+        signal: engine.signal,
+        onProgress: (bytes) => {
+          own = bytes;
+          onProgress?.(before + bytes);
+        },
+      }),
+    );
+    before += own;
+  }
 }
 
 /**
- * Writes the root file system as one tar, owners and attributes included; `dest` "-" is standard output.
+ * Writes root file systems as one tar, owners and attributes included; `dest` "-" is standard output. Without `platformSplit` no two of them
+ * may have the same file.
  * @throws SlipwayError `INVALID_OUTPUT`, `MOUNT_FAILED`
  */
 export async function exportTar(
   engine: Engine,
-  root: RootExport,
-  { dest, onProgress }: { dest: string; onProgress?: OnBytes },
+  roots: readonly RootExport[],
+  { dest, platformSplit, epoch, onProgress }: RootForm & { dest: string },
 ): Promise<void> {
   const { linux } = engine.store;
-  const form = {
-    ...(root.platformSplit === true ? { prefix: platformFolder(root.platform) } : {}),
-    ...(root.epoch === undefined ? {} : { time: root.epoch }),
-  };
+  if (!platformSplit) await refuseOverlap(engine, roots);
   const output = openOutput(linux, dest);
   try {
-    await withRoot(engine, root.layers, async (fd) => {
-      await writePieces(engine, packLayer(linux, `/proc/self/fd/${fd}/.`, form), (piece) => {
-        output.write(piece);
-        onProgress?.(output.size);
+    for (const [i, { platform, layers }] of roots.entries()) {
+      const form = {
+        ...(platformSplit ? { prefix: platformFolder(platform) } : {}),
+        ...(epoch === undefined ? {} : { time: epoch }),
+        open: i < roots.length - 1,
+      };
+      await withRoot(engine, layers, async (fd) => {
+        await writePieces(engine, packLayer(linux, `/proc/self/fd/${fd}/.`, form), (piece) => {
+          output.write(piece);
+          onProgress?.(output.size);
+        });
       });
-    });
+    }
     output.finish();
   } finally {
     output.abort();
   }
+}
+
+/** BuildKit's rule and words: directories may be in several, nothing else. @throws SlipwayError `INVALID_OUTPUT` */
+async function refuseOverlap(engine: Engine, roots: readonly RootExport[]): Promise<void> {
+  if (roots.length < 2) return;
+  const { linux } = engine.store;
+  const seen = new Map<string, string>();
+  const look = (fd: number, parent: string, platform: string): void => {
+    for (const { name } of linux.readdir(fd)) {
+      const path = `${parent}${name}`;
+      if ((linux.statat(fd, name).mode & S_IFMT) === S_IFDIR) {
+        const below = linux.openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+        try {
+          look(below, `${path}/`, platform);
+        } finally {
+          linux.close(below);
+        }
+        continue;
+      }
+      const other = seen.get(path);
+      if (other !== undefined)
+        throw new SlipwayError(
+          "INVALID_OUTPUT",
+          `cannot overwrite ${path} from ${other} with ${platform} when split option is disabled`,
+        );
+      seen.set(path, platform);
+    }
+  };
+  for (const { layers, platform } of roots)
+    await withRoot(engine, layers, async (fd) => look(fd, "", formatFullPlatform(platform)));
 }
 
 /** Bytes between two looks at the signal. */

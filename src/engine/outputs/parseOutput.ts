@@ -4,7 +4,7 @@ import { parseBool } from "../../dockerfile/parseBool.ts";
 import { type Compression, parseCompression } from "../../layer/compressLayer.ts";
 import { parseReference } from "../../oci/reference.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
-import { addAnnotation, noAnnotations } from "./annotations.ts";
+import { addAnnotation, isUnannotated, noAnnotations } from "./annotations.ts";
 import type { Annotations, ImageForm, OutputSpec } from "./OutputSpec.ts";
 
 export interface ParseOutputOptions {
@@ -144,7 +144,6 @@ function readForm(
   if (!ociTypes && type === "oci")
     fail("an OCI layout has OCI media types", "-o type=docker takes oci-mediatypes=false.");
   // BuildKit turns them on as well: Docker's own types know neither.
-  if (compression.format === "zstd" || Object.values(annotations).some((of) => Object.keys(of).length > 0))
-    ociTypes = true;
+  if (compression.format === "zstd" || !isUnannotated(annotations)) ociTypes = true;
   return { compression, force: bool("force-compression", false), ociTypes, annotations };
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Linux } from "../../linux/Linux.ts";
 import { LinuxError } from "../../linux/LinuxError.ts";
+import { userId } from "../../linux/userNamespace.ts";
 import { parseSubnet, type Subnet } from "./addresses.ts";
 import { applyFirewall } from "./firewall.ts";
 import { networkDirectory } from "./hostState.ts";
@@ -13,6 +14,7 @@ import { macOf } from "./veth.ts";
  * a bridge, and a firewall of every kind of rule.
  */
 export function bridgeRefusal(linux: Linux): string | undefined {
+  if (userId() !== 0) return "only root may change the host's network";
   const path = `${networkDirectory()}/probe`;
   const key = `1 ${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${process.getuid?.()}`; // 1: form of the answer
   try {

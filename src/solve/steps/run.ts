@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
+import { formatFullPlatform, hostPlatform } from "../../oci/platform.ts";
 import type { RunStep } from "../../plan/graph.ts";
 import type { Store } from "../../store/Store.ts";
+import { checkRunnable } from "../../runtime/emulation.ts";
 import { runStep } from "../../runtime/runStep.ts";
 import { reusableMount } from "../reusableMount.ts";
 import { FailedRun } from "../FailedRun.ts";
@@ -45,6 +47,7 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
     ["--ulimit", context.machine.rlimits.map(({ type, soft, hard }) => `${type}=${soft}:${hard}`).join(",")],
     ...step.pipes.map((pipe): KeyPart => [`heredoc ${pipe.name}`, pipe.content]),
     ...(await mountParts(step, { context, resultOf, lists, claims })),
+    ...platformPart(step),
     ["base", base.layers.join(",")],
   ];
   const keyed = { step, base, parts: await partsOf(), lists };
@@ -54,6 +57,13 @@ export async function run(step: RunStep, context: SolveContext, resultOf: Result
     () => execute(step, context, resultOf, base),
     claims.made ? () => withoutClaims(claims, partsOf) : undefined,
   );
+}
+
+/** That of this machine is not said. */
+function platformPart({ platform }: RunStep): KeyPart[] {
+  const own = hostPlatform();
+  if (platform === undefined || (platform.os === own.os && platform.architecture === own.architecture)) return [];
+  return [["platform", formatFullPlatform(platform)]];
 }
 
 /** What the digests of mounts are asked with. */
@@ -160,6 +170,7 @@ async function execute(
   };
   try {
     prepared = await prepareMounts(step, context, resultOf, rootfs);
+    checkRunnable(linux, rootfs, step, { platform: step.platform });
     const { network, close } = openNetwork(step, context);
     const code = await runStep({
       linux,

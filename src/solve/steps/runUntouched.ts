@@ -1,7 +1,7 @@
 import { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, RESOLVE_NO_SYMLINKS, S_IFDIR } from "../../linux/constants.ts";
 import type { Linux, Stat } from "../../linux/Linux.ts";
 import { isErrno } from "../../linux/LinuxError.ts";
-import { isPrivateAttribute, OPAQUE_ATTRIBUTE } from "../../layer/overlayForm.ts";
+import { isPrivateAttribute, opaqueAttribute } from "../../layer/overlayForm.ts";
 
 /**
  * Takes out of an overlay's upper directory the directories in which nothing is changed in the end: what was made in them is gone again,
@@ -35,7 +35,7 @@ export function dropUntouched(linux: Linux, upperFd: number, lower: () => number
   }
 
   function sameBelow(fd: number, path: string): boolean {
-    if (linux.getxattr(fd, "", OPAQUE_ATTRIBUTE) !== undefined) return false;
+    if (linux.getxattr(fd, "", opaqueAttribute(linux)) !== undefined) return false;
     lowerFd ??= lower();
     let below: number;
     try {

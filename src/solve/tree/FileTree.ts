@@ -199,5 +199,5 @@ export function createFileTree<State>(
 
 /** Extended attributes that belong to a file's content: not the labels and marks that the host's own machinery keeps in them. */
 export function isCopied(name: string): boolean {
-  return !name.startsWith("trusted.overlay.") && name !== "security.selinux" && !name.startsWith("system.");
+  return !/^(trusted|user)\.overlay\./.test(name) && name !== "security.selinux" && !name.startsWith("system.");
 }
