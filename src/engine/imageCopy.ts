@@ -25,6 +25,7 @@ import { openPush, pushImage } from "./push.ts";
 import { chosenManifest } from "./resolveRemote.ts";
 import { resolveImage } from "./resolveImage.ts";
 import { sourceImage } from "./sourceImage.ts";
+import { tagImage } from "./tagImage.ts";
 
 export interface CopyOptions extends RegistryAccess {
   /** Of an index this platform's image alone. */
@@ -41,8 +42,8 @@ interface Found {
 
 /**
  * Copies an image from one place to another, blob by blob, each verified on its way and as it came, so that digests stay. Between places outside of the
- * store nothing goes through it. An index goes whole to registries and layouts; to a docker-archive and the store goes the image of the platform that is asked
- * for, or this machine's. Returns the digest of the manifest or index that was written; of an image of the store that is its ID.
+ * store nothing goes through it. An index goes whole to registries, layouts and the store; to a docker-archive goes the image of the platform
+ * that is asked for, or this machine's; of a name of the store this machine's. Returns the digest of the manifest or index that was written; of an image of the store that is its ID.
  * @throws SlipwayError those of `Registry`, `readOciLayout`, `loadImages`, `IMAGE_NOT_FOUND`, `INVALID_OUTPUT`, `NO_MATCHING_PLATFORM`, `USAGE`
  */
 export async function imageCopy(
@@ -169,14 +170,14 @@ async function fromStore(
   const image = storeImage(store, record.id);
   await checkPlatform(image, options.platform);
   if (target.kind === "store") {
-    store.images.tag(parseReference(target.name).canonical, record.id);
+    tagImage(engine, record.id, target.name);
     return record.id;
   }
   if (target.kind === "docker-archive") return writeArchive(engine, image, target, lease);
   if (target.kind === "layout") {
     const tag = tagOf(target);
     await writeLayout(layoutSink(engine, target, lease), [
-      { image, names: [], ...(tag === undefined ? {} : { annotations: { [REF_NAME]: tag } }) },
+      { images: [{ image, ...(tag === undefined ? {} : { annotations: { [REF_NAME]: tag } }) }], names: [] },
     ]);
     return image.digest();
   }
@@ -200,7 +201,7 @@ async function writeArchive(
   lease: Lease,
 ): Promise<Digest> {
   const sink = createTarSink(store.linux, path, () => lease.directory());
-  await writeLayout(sink, [{ image, names: name === undefined ? [] : [name] }], { docker: true });
+  await writeLayout(sink, [{ images: [{ image }], names: name === undefined ? [] : [name] }], { docker: true });
   return image.digest();
 }
 
