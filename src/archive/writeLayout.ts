@@ -35,7 +35,8 @@ export interface WrittenImage {
 }
 
 const IMAGE_NAME = "io.containerd.image.name";
-const REF_NAME = "org.opencontainers.image.ref.name";
+/** Annotation: the tag within a layout. */
+export const REF_NAME = "org.opencontainers.image.ref.name";
 const CREATED = "org.opencontainers.image.created";
 
 interface DockerEntry {
@@ -110,7 +111,8 @@ export async function writeLayout(
   return written;
 }
 
-async function small(sink: LayoutSink, bytes: Uint8Array): Promise<void> {
+/** Writes a small blob that is at hand. */
+export async function small(sink: LayoutSink, bytes: Uint8Array): Promise<void> {
   const described = { digest: sha256(bytes), size: bytes.length };
   await sink.blob({
     known: described,
@@ -146,7 +148,8 @@ function nameEntries(descriptor: Descriptor, names: readonly string[]): Descript
   }));
 }
 
-function withEarlier(earlier: Uint8Array | undefined, entries: Descriptor[]): Index {
+/** The index of a layout that named `earlier` and names these now. */
+export function withEarlier(earlier: Uint8Array | undefined, entries: Descriptor[]): Index {
   const index: Index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: entries };
   if (earlier === undefined) return index;
   const found = parseManifest(earlier);

@@ -336,6 +336,24 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/imageInspect.ts"),
   },
   {
+    name: "image diff",
+    summary: "Show which files and settings differ between two images",
+    aliases: [],
+    load: () => import("./commands/imageDiff.ts"),
+  },
+  {
+    name: "image copy",
+    summary: "Copy an image between registries, archives, layouts and the store",
+    aliases: [],
+    load: () => import("./commands/imageCopy.ts"),
+  },
+  {
+    name: "image rebase",
+    summary: "Put what an image adds to its base over another base, without a build",
+    aliases: [],
+    load: () => import("./commands/imageRebase.ts"),
+  },
+  {
     name: "container inspect",
     summary: "Show all about containers as JSON",
     aliases: [],

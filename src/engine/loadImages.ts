@@ -31,8 +31,8 @@ export interface LoadedImage {
   renamed: { name: string; id: Digest }[];
 }
 
-/** One image of an archive, before it is read. */
-interface Candidate {
+/** One image of an archive, or of another source, before it is read. */
+export interface Candidate {
   names: string[];
   source: ImageSource;
   top: Awaited<ReturnType<ImageSource["manifest"]>>;
@@ -59,7 +59,8 @@ export async function loadImages(engine: Engine, options: LoadOptions): Promise<
       () => lease.directory(),
     );
     const loaded: LoadedImage[] = [];
-    for (const candidate of merged(await candidates(files))) loaded.push(await load(engine, candidate, lease, options));
+    for (const candidate of merged(await candidates(files)))
+      loaded.push(await takeImage(engine, candidate, lease, options));
     return loaded;
   } finally {
     files?.close();
@@ -67,7 +68,8 @@ export async function loadImages(engine: Engine, options: LoadOptions): Promise<
   }
 }
 
-async function candidates(files: ArchiveFiles): Promise<Candidate[]> {
+/** What the archive lists, an image once for each of its names. @throws SlipwayError `INVALID_ARCHIVE` */
+export async function candidates(files: ArchiveFiles): Promise<Candidate[]> {
   if (files.size("oci-layout") !== undefined && files.size("index.json") !== undefined) return layoutImages(files);
   if (files.size("manifest.json") !== undefined) return dockerImages(files);
   throw new SlipwayError(
@@ -132,11 +134,12 @@ function merged(all: readonly Candidate[]): Candidate[] {
   return [...byDigest.values()];
 }
 
-async function load(
+/** Brings it into the store, under the lease, and records it by its names. */
+export async function takeImage(
   engine: Engine,
   { names, source, top, genuine }: Candidate,
   lease: Lease,
-  { platform }: LoadOptions,
+  { platform }: Pick<LoadOptions, "platform">,
 ): Promise<LoadedImage> {
   const { store } = engine;
   const label = names[0] ?? top.digest;

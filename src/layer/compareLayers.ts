@@ -24,13 +24,14 @@ const BUFFER = 256 * 1024;
 
 /**
  * What differs between two layers' directories, in the order of their paths: all that goes into a tar. Times (whole seconds) count where
- * `times`. A directory that one of them does not have is one difference, whatever is in it.
+ * `times`. A directory that one of them does not have is one difference, whatever is in it. `roots`: the two are mounted root file systems of one store;
+ * then a file that both have from the same layer is not read, and hard links do not count, as a mount counts links that it hides.
  */
 export function* compareLayers(
   linux: Linux,
   one: string,
   two: string,
-  { times }: { times: boolean },
+  { times, roots = false }: { times: boolean; roots?: boolean },
 ): Generator<LayerDifference> {
   const a = new Uint8Array(BUFFER);
   const b = new Uint8Array(BUFFER);
@@ -55,6 +56,7 @@ export function* compareLayers(
       yield { path, what: ["type"] };
       return;
     }
+    if (roots && type === S_IFREG && sameInode(statA, statB)) return;
     const what = numbers(statA, statB);
     if (type === S_IFLNK && linux.readlinkat(fdA, name) !== linux.readlinkat(fdB, name)) what.push("link target");
     if (type !== S_IFDIR && type !== S_IFREG) {
@@ -88,7 +90,7 @@ export function* compareLayers(
     differ("owner", `${x.uid}:${x.gid}`, `${y.uid}:${y.gid}`);
     if ((x.mode & S_IFMT) !== S_IFDIR) {
       differ("device", `${x.rdevMajor}:${x.rdevMinor}`, `${y.rdevMajor}:${y.rdevMinor}`);
-      if (x.nlink > 1 || y.nlink > 1) {
+      if (!roots && (x.nlink > 1 || y.nlink > 1)) {
         const linked = links.get(x.ino);
         if (linked === undefined) links.set(x.ino, y.ino);
         if (x.nlink !== y.nlink || (linked !== undefined && linked !== y.ino)) what.push("hard links");
@@ -128,6 +130,17 @@ export function* compareLayers(
     linux.close(fdA);
     linux.close(fdB);
   }
+}
+
+function sameInode(x: Stat, y: Stat): boolean {
+  return (
+    x.ino === y.ino &&
+    x.size === y.size &&
+    x.mtimeSec === y.mtimeSec &&
+    x.mtimeNsec === y.mtimeNsec &&
+    x.ctimeSec === y.ctimeSec &&
+    x.ctimeNsec === y.ctimeNsec
+  );
 }
 
 function isWhiteout({ mode, rdevMajor, rdevMinor }: Stat): boolean {
