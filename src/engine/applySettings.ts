@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { AT_FDCWD, CLONE_FS, CLONE_NEWNS, O_RDONLY } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
@@ -12,6 +12,7 @@ import { containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "./Engine.ts";
 import { allDevices, requestedDevices } from "./hostDevices.ts";
 import { joinedContainer } from "./namespaceModes.ts";
+import { readOr } from "../runtime/readOr.ts";
 
 export interface SettingsContext {
   runtime: Runtime;
@@ -226,12 +227,4 @@ function parseDeviceRule(rule: string): DeviceRule {
 
 function invalid(message: string): SlipwayError {
   return new SlipwayError("INVALID_OPTION", message, { exitCode: 125 });
-}
-
-function readOr(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return ""; // not there
-  }
 }

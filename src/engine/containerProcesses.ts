@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readlinkSync } from "node:fs";
 import { cgroupPids } from "../runtime/cgroup.ts";
 import type { ContainerRecord } from "../store/Store.ts";
 import { isTracked } from "./applySettings.ts";
 import { containerCgroups } from "./containerCgroup.ts";
 import type { Engine } from "./Engine.ts";
+import { readOr } from "../runtime/readOr.ts";
 
 /**
  * Host pids of all processes of a running container: those in its process namespace, whatever started them, or, where it has none of its own,
@@ -73,12 +74,4 @@ export function usageOf(engine: Engine, record: ContainerRecord): Usage {
     usage.netOut += numbers[8] ?? 0;
   }
   return usage;
-}
-
-function readOr(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return ""; // ended just now
-  }
 }

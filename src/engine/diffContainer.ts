@@ -6,12 +6,11 @@ import {
   O_RDONLY,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_SYMLINKS,
-  S_IFCHR,
   S_IFDIR,
   S_IFMT,
   S_IFREG,
 } from "../linux/constants.ts";
-import { opaqueAttribute } from "../layer/overlayForm.ts";
+import { opaqueAttribute, isWhiteout } from "../layer/overlayForm.ts";
 import type { Linux, Stat } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
@@ -63,7 +62,7 @@ function collect(linux: Linux, walk: Walk, directory: number, path: string): { c
     const here = `${path}/${name}`;
     const stat = linux.statat(directory, name);
     const type = stat.mode & S_IFMT;
-    if (type === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0) {
+    if (isWhiteout(stat)) {
       walk.changes.push({ kind: "D", path: here });
       count++;
       continue;

@@ -7,6 +7,7 @@ import type { ImageRecord } from "../store/Store.ts";
 import { createOverlaySnapshotter } from "../store/overlay.ts";
 import type { Engine } from "./Engine.ts";
 import { resolveImage } from "./resolveImage.ts";
+import { isRecord } from "../oci/faults.ts";
 
 export interface FileChange {
   kind: "added" | "changed" | "removed";
@@ -98,7 +99,8 @@ function* changes(linux: Linux, a: number, b: number): Generator<FileChange> {
     if (what[0] === "missing in the first") yield* whole(linux, b, path, "added");
     else if (what[0] === "missing in the second") yield* whole(linux, a, path, "removed");
     else {
-      const [before, after] = [statOf(linux, a, path), statOf(linux, b, path)];
+      // The comparison went there through directories alone.
+      const [before, after] = [linux.statat(a, path), linux.statat(b, path)];
       yield { kind: "changed", path: `/${path}`, before: bytesOf(before), after: bytesOf(after), what };
       if (what[0] !== "type") continue;
       // What was a directory, or has become one, takes or brings what is in it.
@@ -109,7 +111,7 @@ function* changes(linux: Linux, a: number, b: number): Generator<FileChange> {
 }
 
 function* whole(linux: Linux, root: number, path: string, kind: "added" | "removed"): Generator<FileChange> {
-  const stat = statOf(linux, root, path);
+  const stat = linux.statat(root, path);
   const bytes = bytesOf(stat);
   const [before, after] = kind === "added" ? [0, bytes] : [bytes, 0];
   yield { kind, path: `/${path}`, before, after, what: [] };
@@ -125,11 +127,6 @@ function* inside(linux: Linux, root: number, path: string, kind: "added" | "remo
     linux.close(directory);
   }
   for (const name of names.sort()) yield* whole(linux, root, `${path}/${name}`, kind);
-}
-
-/** The comparison went there through directories alone. */
-function statOf(linux: Linux, root: number, path: string): Stat {
-  return linux.statat(root, path);
 }
 
 function isDirectory({ mode }: Stat): boolean {
@@ -159,8 +156,4 @@ function* configChanges(before: unknown, after: unknown, field: string): Generat
   const [a, b] = [before, after] as [Record<string, unknown>, Record<string, unknown>];
   for (const key of [...new Set([...Object.keys(a), ...Object.keys(b)])].sort())
     yield* configChanges(a[key], b[key], field === "" ? key : `${field}.${key}`);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -12,6 +12,7 @@ import { type CacheSettings, cacheSettingNames, readCacheSetting } from "./cache
 import type { Engine, EngineConfig } from "./Engine.ts";
 import type { Store } from "../store/Store.ts";
 import type { Emit } from "./events.ts";
+import { isRecord } from "../oci/faults.ts";
 
 export interface OpenEngineOptions {
   emit: Emit;
@@ -138,8 +139,4 @@ function isRegistry(value: unknown): boolean {
   const areTexts = Array.isArray(mirrors) && mirrors.every((each) => typeof each === "string");
   const areSwitches = [http, tlsVerify, foreignLayers].every((each) => typeof each === "boolean");
   return areTexts && areSwitches && Object.keys(rest).length === 0;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

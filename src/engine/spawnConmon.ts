@@ -1,4 +1,4 @@
-import { mkdirSync, read, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, read, rmSync } from "node:fs";
 import { promisify } from "node:util";
 import { USER_VARIABLE } from "../linux/userNamespace.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
@@ -14,6 +14,7 @@ import { logBytes } from "./logFiles.ts";
 import type { ContainerNetwork } from "./networkAttach.ts";
 import { hasToBeReleased } from "./networkRelease.ts";
 import { selfCommand } from "./selfCommand.ts";
+import { readOr } from "../runtime/readOr.ts";
 
 export interface Monitor {
   /**
@@ -146,14 +147,6 @@ function watchRuntime(id: string, conmonPidFile: string): ReturnType<typeof setI
 function parentOf(pid: number): number {
   const stat = readOr(`/proc/${pid}/stat`);
   return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? 0);
-}
-
-function readOr(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return ""; // not that far
-  }
 }
 
 function logArguments({ log }: ContainerOptions, path: string): string[] {

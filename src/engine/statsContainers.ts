@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
 import type { ContainerRecord } from "../store/Store.ts";
 import { containerCgroups } from "./containerCgroup.ts";
@@ -6,6 +5,7 @@ import { containerOptions } from "./ContainerOptions.ts";
 import { type Usage, usageOf } from "./containerProcesses.ts";
 import { isUp, refreshContainer } from "./containerState.ts";
 import type { Engine } from "./Engine.ts";
+import { readOr } from "../runtime/readOr.ts";
 
 export interface ContainerStats {
   record: ContainerRecord;
@@ -64,13 +64,5 @@ export function createStats(engine: Engine): { look(names: readonly string[], al
       }
     }
     return undefined;
-  }
-}
-
-function readOr(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return ""; // no such controller
   }
 }

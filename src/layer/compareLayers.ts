@@ -1,16 +1,6 @@
-import {
-  AT_FDCWD,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-  S_IFCHR,
-  S_IFDIR,
-  S_IFLNK,
-  S_IFMT,
-  S_IFREG,
-} from "../linux/constants.ts";
+import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../linux/constants.ts";
 import type { Linux, Stat } from "../linux/Linux.ts";
-import { isPrivateAttribute, opaqueAttribute } from "./overlayForm.ts";
+import { isPrivateAttribute, opaqueAttribute, isWhiteout } from "./overlayForm.ts";
 
 /** One path that two layers' directories do not have alike. */
 export interface LayerDifference {
@@ -141,10 +131,6 @@ function sameInode(x: Stat, y: Stat): boolean {
     x.ctimeSec === y.ctimeSec &&
     x.ctimeNsec === y.ctimeNsec
   );
-}
-
-function isWhiteout({ mode, rdevMajor, rdevMinor }: Stat): boolean {
-  return rdevMajor === 0 && rdevMinor === 0 && (mode & S_IFMT) === S_IFCHR;
 }
 
 function iso(seconds: number): string {

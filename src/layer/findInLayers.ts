@@ -1,6 +1,6 @@
-import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT } from "../linux/constants.ts";
+import { S_IFDIR, S_IFLNK, S_IFMT } from "../linux/constants.ts";
 import type { Linux, Stat } from "../linux/Linux.ts";
-import { opaqueAttribute } from "./overlayForm.ts";
+import { opaqueAttribute, isWhiteout } from "./overlayForm.ts";
 
 export interface Found {
   /** Index of the layer. */
@@ -70,8 +70,4 @@ function look(linux: Linux, root: number, path: string): [Stat | undefined, bool
 
 function split(path: string): string[] {
   return path.split("/").filter((part) => part !== "" && part !== ".");
-}
-
-function isWhiteout(stat: Stat): boolean {
-  return (stat.mode & S_IFMT) === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
 }

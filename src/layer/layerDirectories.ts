@@ -3,7 +3,6 @@ import {
   O_NOFOLLOW,
   O_RDONLY,
   RESOLVE_NO_SYMLINKS,
-  S_IFCHR,
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
@@ -12,7 +11,7 @@ import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { removeEntry } from "./removeEntry.ts";
-import { opaqueAttribute, OPAQUE_VALUE } from "./overlayForm.ts";
+import { opaqueAttribute, OPAQUE_VALUE, isWhiteout } from "./overlayForm.ts";
 
 /** The directories of a tree that is being unpacked, by paths without links. A bounded number of descriptors is kept open. */
 export interface LayerDirectories {
@@ -87,7 +86,7 @@ export function createDirectories(linux: Linux, root: number, removed: (bytes: n
           removed(removeEntry(linux, parent, name, stat));
           imply(parent, name, here);
           // What the whiteout hid of the layers below stays hidden.
-          const whiteout = type === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
+          const whiteout = isWhiteout(stat);
           if (whiteout) linux.setxattr(parent, name, opaqueAttribute(linux), OPAQUE_VALUE);
         }
         known.add(here);

@@ -1,4 +1,5 @@
-import type { Linux } from "../linux/Linux.ts";
+import { S_IFCHR, S_IFMT } from "../linux/constants.ts";
+import type { Linux, Stat } from "../linux/Linux.ts";
 
 /**
  * How overlayfs writes what a layer's tar says by `.wh.` names (kernel, Documentation/filesystems/overlayfs.rst, "whiteouts and
@@ -8,6 +9,11 @@ export function opaqueAttribute(linux: Linux): string {
   return `${linux.overlayAttributes()}opaque`;
 }
 export const OPAQUE_VALUE: Uint8Array = Uint8Array.of(0x79); // "y"
+
+/** Says that a file below is removed. */
+export function isWhiteout({ mode, rdevMajor, rdevMinor }: Stat): boolean {
+  return (mode & S_IFMT) === S_IFCHR && rdevMajor === 0 && rdevMinor === 0;
+}
 
 export const WHITEOUT_PREFIX = ".wh.";
 export const OPAQUE_NAME = ".wh..wh..opq";

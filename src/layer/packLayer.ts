@@ -15,10 +15,11 @@ import {
 import type { Linux, Stat } from "../linux/Linux.ts";
 import { createHasher, type Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import { isPrivateAttribute, opaqueAttribute, OPAQUE_NAME, WHITEOUT_PREFIX } from "./overlayForm.ts";
+import { isPrivateAttribute, opaqueAttribute, OPAQUE_NAME, WHITEOUT_PREFIX, isWhiteout } from "./overlayForm.ts";
 import { tarHeader } from "./tarHeader.ts";
 import type { TarEntry } from "./tarReader.ts";
 import type { UnpackedLayer } from "./unpackLayer.ts";
+import { fileEntry } from "./fileEntry.ts";
 
 export interface PackOptions {
   /**
@@ -55,7 +56,7 @@ export function* packLayer(
   const links = new Map<number, string>();
   let size = 0;
   const entry = (path: string, stat: Stat, type: TarEntry["type"]): TarEntry =>
-    entryOf(path, time === undefined ? stat : { ...stat, mtimeSec: time }, type);
+    fileEntry(path, time === undefined ? stat : { ...stat, mtimeSec: time }, type);
 
   function* walk(fd: number, parent: string): Generator<Uint8Array> {
     const found = linux.readdirStats(fd);
@@ -64,7 +65,7 @@ export function* packLayer(
       const path = parent + name;
       if (leaving && name.startsWith(WHITEOUT_PREFIX)) throw whiteoutName(path);
       const type = stat.mode & S_IFMT;
-      if (type === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0) {
+      if (isWhiteout(stat)) {
         yield* put(whiteout(`${parent}${WHITEOUT_PREFIX}${name}`)); // overlayfs makes many of them one inode: they are no hard links
         continue;
       }
@@ -181,22 +182,6 @@ export function describeLayer(linux: Linux, directory: string): UnpackedLayer {
     hasher.update(next.value);
     tarSize += next.value.length;
   }
-}
-
-function entryOf(path: string, stat: Stat, type: TarEntry["type"]): TarEntry {
-  return {
-    path,
-    type,
-    mode: stat.mode & 0o7777,
-    uid: stat.uid,
-    gid: stat.gid,
-    size: 0,
-    mtime: { sec: stat.mtimeSec, nsec: 0 },
-    linkname: "",
-    major: stat.rdevMajor,
-    minor: stat.rdevMinor,
-    xattrs: [],
-  };
 }
 
 function whiteoutName(path: string): SlipwayError {

@@ -11,9 +11,10 @@ import {
   S_IFMT,
   S_IFREG,
 } from "../linux/constants.ts";
-import type { Linux, Stat } from "../linux/Linux.ts";
+import type { Linux } from "../linux/Linux.ts";
 import { tarHeader } from "./tarHeader.ts";
-import type { TarEntry, TarEntryType } from "./tarReader.ts";
+import type { TarEntryType } from "./tarReader.ts";
+import { fileEntry } from "./fileEntry.ts";
 
 const BLOCK = 512;
 const BUFFER = 1024 * 1024;
@@ -44,14 +45,14 @@ export function* packTree(linux: Linux, parent: number, name: string, as: string
     const key = `${stat.dev}:${stat.ino}`;
     const first = type === "directory" || stat.nlink < 2 ? undefined : links.get(key);
     if (first !== undefined) {
-      yield tarHeader({ ...entryOf(path, stat, "hardlink"), linkname: first });
+      yield tarHeader({ ...fileEntry(path, stat, "hardlink"), linkname: first });
       return;
     }
     if (type !== "directory" && stat.nlink > 1) links.set(key, path);
     if (type === "directory") {
       const fd = linux.openat(directory, child, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
       try {
-        yield tarHeader({ ...entryOf(path, stat, "directory"), xattrs: attributes(fd) });
+        yield tarHeader({ ...fileEntry(path, stat, "directory"), xattrs: attributes(fd) });
         const names = linux.readdir(fd).map((entry) => entry.name);
         names.sort((a, b) => (a < b ? -1 : 1));
         for (const each of names) yield* pack(fd, each, `${path}/${each}`);
@@ -60,8 +61,8 @@ export function* packTree(linux: Linux, parent: number, name: string, as: string
       }
     } else if (type === "file") yield* file(directory, child, path);
     else if (type === "symlink") {
-      yield tarHeader({ ...entryOf(path, stat, type), linkname: linux.readlinkat(directory, child) });
-    } else yield tarHeader(entryOf(path, stat, type));
+      yield tarHeader({ ...fileEntry(path, stat, type), linkname: linux.readlinkat(directory, child) });
+    } else yield tarHeader(fileEntry(path, stat, type));
   }
 
   function* file(directory: number, child: string, path: string): Generator<Uint8Array> {
@@ -69,7 +70,7 @@ export function* packTree(linux: Linux, parent: number, name: string, as: string
     try {
       const stat = linux.statat(fd, "");
       if ((stat.mode & S_IFMT) !== S_IFREG) return; // something else took its place
-      yield tarHeader({ ...entryOf(path, stat, "file"), size: stat.size, xattrs: attributes(fd) });
+      yield tarHeader({ ...fileEntry(path, stat, "file"), size: stat.size, xattrs: attributes(fd) });
       for (let left = stat.size; left > 0; ) {
         const piece = left < BUFFER ? buffer.subarray(0, left) : buffer;
         let length = linux.read(fd, piece);
@@ -87,20 +88,4 @@ export function* packTree(linux: Linux, parent: number, name: string, as: string
   function attributes(fd: number): [string, Uint8Array][] {
     return linux.xattrs(fd, "").filter(([key]) => key.startsWith("user.") || key === "security.capability");
   }
-}
-
-function entryOf(path: string, stat: Stat, type: TarEntryType): TarEntry {
-  return {
-    path,
-    type,
-    mode: stat.mode & 0o7777,
-    uid: stat.uid,
-    gid: stat.gid,
-    size: 0,
-    mtime: { sec: stat.mtimeSec, nsec: 0 },
-    linkname: "",
-    major: stat.rdevMajor,
-    minor: stat.rdevMinor,
-    xattrs: [],
-  };
 }

@@ -1,16 +1,6 @@
-import {
-  AT_FDCWD,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-  S_IFCHR,
-  S_IFDIR,
-  S_IFLNK,
-  S_IFMT,
-  S_IFREG,
-} from "../linux/constants.ts";
-import type { Linux, Stat } from "../linux/Linux.ts";
-import { isPrivateAttribute, opaqueAttribute } from "./overlayForm.ts";
+import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../linux/constants.ts";
+import type { Linux } from "../linux/Linux.ts";
+import { isPrivateAttribute, opaqueAttribute, isWhiteout } from "./overlayForm.ts";
 
 const BUFFER = 256 * 1024;
 
@@ -95,8 +85,4 @@ export function sameContent(linux: Linux, one: string, two: string): boolean {
     linux.close(fdA);
     linux.close(fdB);
   }
-}
-
-function isWhiteout(stat: Stat): boolean {
-  return (stat.mode & S_IFMT) === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
 }

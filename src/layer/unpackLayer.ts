@@ -22,7 +22,14 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import { copyFromLower } from "./copyFromLower.ts";
 import { baseName, cleanPath, parentPath as parentOf } from "./entryPath.ts";
 import { createDirectories } from "./layerDirectories.ts";
-import { isPrivateAttribute, opaqueAttribute, OPAQUE_NAME, OPAQUE_VALUE, WHITEOUT_PREFIX } from "./overlayForm.ts";
+import {
+  isPrivateAttribute,
+  opaqueAttribute,
+  OPAQUE_NAME,
+  OPAQUE_VALUE,
+  WHITEOUT_PREFIX,
+  isWhiteout,
+} from "./overlayForm.ts";
 import { removeEntry } from "./removeEntry.ts";
 import { createTarReader, type TarEntry } from "./tarReader.ts";
 import { checkEntry, refused, unpackFailure } from "./unpackFailure.ts";
@@ -221,7 +228,7 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
     }
     const there = linux.statat(parent, name);
     if ((there.mode & S_IFMT) === S_IFDIR) return false;
-    const hid = overlay && isWhiteout(there.mode, there.rdevMajor, there.rdevMinor);
+    const hid = overlay && isWhiteout(there);
     free(parent, path, name);
     linux.mkdirat(parent, name, 0o755);
     return hid;
@@ -266,7 +273,7 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
     }
     try {
       const there = from === undefined ? undefined : linux.statatOrUndefined(from, targetName);
-      if (from !== undefined && there !== undefined && !isWhiteout(there.mode, there.rdevMajor, there.rdevMinor)) {
+      if (from !== undefined && there !== undefined && !isWhiteout(there)) {
         if ((there.mode & S_IFMT) === S_IFDIR) throw refused(entry, "it is a hard link to a directory");
         free(parent, path, name);
         linux.linkat(from, targetName, parent, name);
@@ -323,8 +330,4 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
     },
     abort: close,
   };
-}
-
-function isWhiteout(mode: number, major: number, minor: number): boolean {
-  return (mode & S_IFMT) === S_IFCHR && major === 0 && minor === 0;
 }

@@ -165,7 +165,7 @@ function within(place: string, fault: string): string {
   return /^[.[]/.test(fault) ? place + fault : `${place} ${fault}`;
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

@@ -3,6 +3,7 @@ import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { type CgroupSetting, settingsV1, settingsV2 } from "./cgroupSettings.ts";
 import type { Resources } from "./resources.ts";
+import { readOr } from "./readOr.ts";
 
 /** Where this host's control groups are. A hybrid host has both: each controller is in one tree only. */
 export interface CgroupTrees {
@@ -258,13 +259,5 @@ function writeSetting(path: string, setting: CgroupSetting): void {
       cause: error,
       exitCode: 125,
     });
-  }
-}
-
-function readOr(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return ""; // not in this tree, or gone just now
   }
 }

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { readOr } from "./readOr.ts";
 
 /** The files that a container gets for its network, in Docker's form. */
 export interface NetworkFiles {
@@ -72,7 +72,7 @@ export function stepNetworkFiles(options: {
   return {
     hosts: `${hosts.join("\n")}\n`,
     hostname: `${options.hostname}\n`,
-    resolvConf: readOr("/etc/resolv.conf", ""),
+    resolvConf: readOr("/etc/resolv.conf"),
   };
 }
 
@@ -92,8 +92,8 @@ export function resolvConf(
   dns: DnsOptions | undefined,
   ownNetwork: boolean,
   host: { main: string; systemd: string } = {
-    main: readOr("/etc/resolv.conf", ""),
-    systemd: readOr("/run/systemd/resolve/resolv.conf", ""),
+    main: readOr("/etc/resolv.conf"),
+    systemd: readOr("/run/systemd/resolve/resolv.conf"),
   },
 ): string {
   const given = dns ?? { servers: [], search: [], options: [] };
@@ -129,12 +129,4 @@ function lastOf(text: string, keyword: string): string[] {
     .map((each) => each.trim().split(/\s+/))
     .findLast(([first]) => first === keyword);
   return line?.slice(1) ?? [];
-}
-
-function readOr(path: string, otherwise: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return otherwise; // a host without the file: scratch-like systems have none
-  }
 }

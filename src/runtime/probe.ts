@@ -20,6 +20,7 @@ import { ownedName } from "./ownedName.ts";
 import { sealedProgram } from "./sealedProgram.ts";
 import { sweepOwned } from "./sweepOwned.ts";
 import { startByFifo } from "./startByFifo.ts";
+import { readOr } from "./readOr.ts";
 
 const WORD = "probe-works";
 const PROGRAM_PLACES = ["/bin", "/lib", "/lib64", "/usr", "/nix"];
@@ -221,12 +222,4 @@ async function printed(path: string, patienceMs: number): Promise<boolean> {
 async function versionOf(path: string): Promise<string> {
   const text = await new Response(Bun.spawn([path, "--version"], { stdin: "ignore", stderr: "ignore" }).stdout).text();
   return /version\s+(\S+)/.exec(text)?.[1] ?? "unknown";
-}
-
-function readOr(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return ""; // not written
-  }
 }

@@ -1,5 +1,6 @@
-import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFCHR, S_IFDIR, S_IFMT } from "../linux/constants.ts";
+import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR, S_IFMT } from "../linux/constants.ts";
 import type { Linux, Stat } from "../linux/Linux.ts";
+import { isWhiteout } from "../layer/overlayForm.ts";
 
 /**
  * Sets every modification time in the directory, its own too, that is later than `epoch` (seconds) to just that: of files of every type and
@@ -23,7 +24,7 @@ export function clampTimes(linux: Linux, directory: string, epoch: number): void
         } finally {
           linux.close(child);
         }
-      } else if (type === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0) continue;
+      } else if (isWhiteout(stat)) continue;
       if (isLater(stat)) linux.utimensat(fd, name, time);
     }
   }

@@ -2,12 +2,12 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Linux } from "../linux/Linux.ts";
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from "../linux/constants.ts";
-import { isErrno } from "../linux/LinuxError.ts";
 import { createHasher, type Digest, digestHex, isDigest, sha256 } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Doubt } from "./doubt.ts";
 import type { Blobs } from "./Store.ts";
 import { storeFailure } from "./storeFailure.ts";
+import { unlinkIfThere } from "./unlinkIfThere.ts";
 
 /**
  * Files `<root>/blobs/sha256/<hex>`. A blob has no record of its own: that the file is there says that it is whole. The lease's protection
@@ -166,13 +166,5 @@ async function copyVerified(
   const digest = hasher.digest();
   if (digest !== expected.digest) {
     throw new SlipwayError("DIGEST_MISMATCH", `content that should be ${expected.digest} is ${digest}`);
-  }
-}
-
-function unlinkIfThere(linux: Linux, path: string): void {
-  try {
-    linux.unlinkat(AT_FDCWD, path);
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
   }
 }

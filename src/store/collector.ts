@@ -4,7 +4,7 @@ import type { Digest } from "../oci/digest.ts";
 import { type CacheEntry, type CacheEntriesOptions, fileKinds, layerUsage, listCacheEntries } from "./cacheEntries.ts";
 import type { Records } from "./database.ts";
 import { forget, isBlobUsed, markFreed } from "./disposal.ts";
-import { unlinkIfThere } from "./layers.ts";
+import { unlinkIfThere } from "./unlinkIfThere.ts";
 import type { Lease } from "./Store.ts";
 
 export type { CacheEntry } from "./cacheEntries.ts";

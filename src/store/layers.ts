@@ -12,6 +12,7 @@ import type { Doubt } from "./doubt.ts";
 import type { Blobs, LayerRecord, Layers, Lease } from "./Store.ts";
 import { storeFailure } from "./storeFailure.ts";
 import { readBootId } from "./leases.ts";
+import { unlinkIfThere } from "./unlinkIfThere.ts";
 
 interface LayerRow {
   n: number;
@@ -242,14 +243,6 @@ function formKey(diffID: Digest, key: string): string {
 export function moveAside(linux: Linux, from: string, to: string): void {
   try {
     linux.renameat2(AT_FDCWD, from, AT_FDCWD, to);
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error;
-  }
-}
-
-export function unlinkIfThere(linux: Linux, path: string): void {
-  try {
-    linux.unlinkat(AT_FDCWD, path);
   } catch (error) {
     if (!isErrno(error, "ENOENT")) throw error;
   }

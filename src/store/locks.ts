@@ -2,7 +2,7 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Linux } from "../linux/Linux.ts";
 import { AT_FDCWD, LOCK_EX, LOCK_NB, O_CLOEXEC, O_CREAT, O_RDWR } from "../linux/constants.ts";
-import { isErrno } from "../linux/LinuxError.ts";
+import { unlinkIfThere } from "./unlinkIfThere.ts";
 
 export interface Locks {
   lock(key: string): Promise<() => void>;
@@ -44,9 +44,7 @@ export function createLocks(linux: Linux, root: string): Locks {
 
   function release(file: string, fd: number): void {
     try {
-      linux.unlinkat(AT_FDCWD, file);
-    } catch (error) {
-      if (!isErrno(error, "ENOENT")) throw error;
+      unlinkIfThere(linux, file);
     } finally {
       linux.close(fd);
     }

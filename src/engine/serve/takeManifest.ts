@@ -6,7 +6,7 @@ import type { ImageConfig } from "../../oci/config.ts";
 import type { Index, Manifest } from "../../oci/manifest.ts";
 import { parseConfig } from "../../oci/parseConfig.ts";
 import { isIndex, manifestTypes, parseManifest } from "../../oci/parseManifest.ts";
-import { hostPlatform, type Platform } from "../../oci/platform.ts";
+import { hostPlatform } from "../../oci/platform.ts";
 import { matchesPlatform, pickPlatform } from "../../oci/platformMatch.ts";
 import { isSlipwayError } from "../../oci/SlipwayError.ts";
 import type { Lease } from "../../store/Store.ts";
@@ -15,6 +15,7 @@ import type { ImageSource } from "../fetchBlob.ts";
 import { fetchImage } from "../pull.ts";
 import type { Content } from "./content.ts";
 import { Refusal } from "./protocol.ts";
+import { platformOf } from "../resolveImage.ts";
 
 export interface Taken {
   digest: Digest;
@@ -236,10 +237,6 @@ function readManifest(bytes: Uint8Array, contentType: string): Manifest | Index 
   const isList = type === mediaTypes.ociIndex || type === mediaTypes.dockerList;
   if (isList !== isIndex(manifest)) throw invalid(`the document is not what ${type} says`);
   return manifest;
-}
-
-function platformOf({ os, architecture, variant }: ImageConfig): Platform {
-  return { os, architecture, ...(variant === undefined ? {} : { variant }) };
 }
 
 function distinct(parts: readonly Descriptor[]): Descriptor[] {

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import type { IdRange } from "../../linux/userNamespace.ts";
+import { readOr } from "../readOr.ts";
 
 /** How many ids images and programs expect there to be: 0 to 65535. */
 export const USUAL_IDS = 65536;
@@ -45,12 +45,4 @@ export function userName(id: number, passwd = readOr("/etc/passwd")): string {
     if (uid === String(id)) return name;
   }
   return "";
-}
-
-function readOr(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return ""; // as good as empty
-  }
 }

@@ -82,20 +82,14 @@ export function createTreeDigester(
     };
     try {
       for (const child of tree.children(node)) {
-        if (selected === undefined) {
-          lines.text(child.name);
-          write(lines, child, directoryFd);
-          if (child.isDirectory) lines.append(contents(child, "", undefined));
-          continue;
-        }
-        const path = base === "" ? child.name : `${base}/${child.name}`;
-        const { keep, descend, state } = selected.filter.visit(selected.state, path);
-        const inside = { filter: selected.filter, state };
-        if (keep) {
+        const path = selected === undefined || base === "" ? child.name : `${base}/${child.name}`;
+        const verdict = selected?.filter.visit(selected.state, path);
+        const inside = verdict && { filter: (selected as Selected).filter, state: verdict.state };
+        if (verdict?.keep !== false) {
           lines.text(child.name);
           write(lines, child, directoryFd);
           if (child.isDirectory) lines.append(contents(child, path, inside));
-        } else if (child.isDirectory && descend) {
+        } else if (child.isDirectory && verdict.descend) {
           const below = contents(child, path, inside);
           if (below === empty) continue;
           lines.text(child.name);
