@@ -34,6 +34,10 @@ export interface Terminal {
   output: number;
 }
 
+/** From the writing of the pid file until the runtime listens to signals, milliseconds: more than it needs; and how often it is asked. */
+const LISTENING_MS = 2000;
+const WINDOW_SIZE_MS = 100;
+
 export interface RunStepOptions {
   linux: Linux;
   runtime: Runtime;
@@ -172,6 +176,7 @@ async function runToEnd(options: RunStepOptions, globals: string[]): Promise<num
     { cwd: directory, stdio },
   );
   let ended = false;
+  if (terminal !== undefined) repeatWindowSize(child, pidFile);
   const kill = (): void => {
     // No pid yet: the runtime is still at it, for some milliseconds. It is asked again until it has one or has ended.
     if (ended || child.exitCode !== null || child.signalCode !== null) return;
@@ -199,6 +204,24 @@ async function runToEnd(options: RunStepOptions, globals: string[]): Promise<num
     ended = true;
     signal?.removeEventListener("abort", kill);
   }
+}
+
+/**
+ * The runtime follows the terminal's size by SIGWINCH, but a change between the writing of the spec and the moment in which it listens is lost:
+ * it is asked to look again until it surely does. A size that has not changed reaches nobody.
+ */
+function repeatWindowSize(child: Pick<Bun.Subprocess, "kill" | "exitCode">, pidFile: string): void {
+  let left = LISTENING_MS / WINDOW_SIZE_MS;
+  const look = (): void => {
+    if (child.exitCode !== null || left === 0) return;
+    // Only from then on it can do something with it.
+    if (readPid(pidFile) !== undefined) {
+      child.kill("SIGWINCH");
+      left--;
+    }
+    setTimeout(look, WINDOW_SIZE_MS).unref();
+  };
+  look();
 }
 
 async function forward(
