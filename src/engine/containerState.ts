@@ -13,7 +13,7 @@ export function startLock(id: string): string {
   return `start ${id}`;
 }
 
-/** Held by whoever is attached to a container of `--rm` and takes it away at its end. */
+/** Held by whoever is about to start a container that he made, and by whoever is attached to one of `--rm` and takes it away at its end. */
 export function attachLock(id: string): string {
   return `attach ${id}`;
 }

@@ -22,7 +22,12 @@ import { prepareMounts } from "./volumes.ts";
  * Makes a container of an image, pulling that first where `pull` says so. Nothing is mounted and nothing runs yet.
  * @throws SlipwayError `IMAGE_NOT_FOUND`, `NAME_IN_USE`, `INVALID_NAME`, `NO_COMMAND`, `INVALID_VOLUME`, `INVALID_OPTION`
  */
-export async function createContainer(engine: Engine, options: CreateOptions): Promise<ContainerRecord> {
+export async function createContainer(
+  engine: Engine,
+  options: CreateOptions,
+  /** Hears the ID before the container is there. */
+  named: (id: string) => void = () => {},
+): Promise<ContainerRecord> {
   const { store } = engine;
   if (options.name !== undefined) checkContainerName(options.name);
   checkOptions(options);
@@ -36,6 +41,7 @@ export async function createContainer(engine: Engine, options: CreateOptions): P
     });
   }
   const id = digestHex(`sha256:${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex")}`);
+  named(id);
   const { mounts, anonymousVolumes } = prepareMounts(engine, { options, config, image });
   const mountedLayers = mounts.flatMap((mount) => mount.layers ?? []);
   const settings: ContainerOptions = {
@@ -67,7 +73,7 @@ export async function createContainer(engine: Engine, options: CreateOptions): P
         keepVolumes(engine, anonymousVolumes);
         return true;
       });
-      if (!made) return await createContainer(engine, options); // a prune has taken a volume since it was looked at
+      if (!made) return await createContainer(engine, options, named); // a prune has taken a volume since it was looked at
       mkdirSync(`${store.containers.directory(id)}/exit`, { recursive: true });
       recordContainerEvent(engine, record, "create");
       return record;

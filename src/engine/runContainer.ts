@@ -1,5 +1,6 @@
 import type { ContainerRecord } from "../store/Store.ts";
 import { type AttachOptions, attachContainer } from "./attachContainer.ts";
+import { attachLock } from "./containerState.ts";
 import { createContainer } from "./createContainer.ts";
 import type { CreateOptions, Engine, Streams } from "./Engine.ts";
 
@@ -11,36 +12,40 @@ export interface RunResult {
 
 /**
  * `createContainer`, then a start: with streams attached from the first byte to the end, without them detached. Of a container of `--rm` nothing is
- * left, also where it could not be started.
+ * left, also where it could not be started. No prune takes the container before it runs. `created` hears of it before the start.
  */
 export async function runContainer(
   engine: Engine,
   options: CreateOptions,
   streams?: Streams,
-  attach: AttachOptions = {},
+  { created = () => {}, ...attach }: AttachOptions & { created?: (container: ContainerRecord) => void } = {},
 ): Promise<RunResult> {
-  return runCreated(engine, await createContainer(engine, options), streams, attach);
-}
-
-/** The second half of that. */
-export async function runCreated(
-  engine: Engine,
-  container: ContainerRecord,
-  streams?: Streams,
-  attach: AttachOptions = {},
-): Promise<RunResult> {
+  const { store } = engine;
+  let release: (() => void) | undefined;
   try {
-    if (streams !== undefined) {
-      return { container, exitCode: await attachContainer(engine, container.id, streams, { ...attach, start: true }) };
+    const container = await createContainer(engine, options, (id) => {
+      release?.(); // of a container that could not be made
+      release = store.tryLock(attachLock(id));
+    });
+    try {
+      created(container);
+      if (streams !== undefined) {
+        return {
+          container,
+          exitCode: await attachContainer(engine, container.id, streams, { ...attach, start: true }),
+        };
+      }
+      const { startContainer } = await import("./startContainer.ts");
+      await startContainer(engine, container.id);
+      return { container };
+    } catch (error) {
+      if (container.autoRemove && store.containers.get(container.id) !== undefined) {
+        const { removeContainer } = await import("./removeContainer.ts");
+        await removeContainer(engine, container.id, { force: true, volumes: true });
+      }
+      throw error;
     }
-    const { startContainer } = await import("./startContainer.ts");
-    await startContainer(engine, container.id);
-    return { container };
-  } catch (error) {
-    if (container.autoRemove && engine.store.containers.get(container.id) !== undefined) {
-      const { removeContainer } = await import("./removeContainer.ts");
-      await removeContainer(engine, container.id, { force: true, volumes: true });
-    }
-    throw error;
+  } finally {
+    release?.();
   }
 }

@@ -30,24 +30,17 @@ export const command: Command = {
     if (cidfile !== undefined && existsSync(cidfile)) {
       throw new SlipwayError("USAGE", `the container ID file ${cidfile} is there already`, { exitCode: 125 });
     }
-    const { createContainer } = await import("../../engine/createContainer.ts");
     const engine = await pulling(call, flag(call, "quiet"));
-    const attached = {
-      start: true,
+    const { runContainer } = await import("../../engine/runContainer.ts");
+    const { container, exitCode } = await runContainer(engine, options, detached ? undefined : ownStreams(options), {
       sigProxy: call.values["sig-proxy"] !== false,
       attach: options.attach,
-    };
-    if (!detached && cidfile === undefined) {
-      const { runContainer } = await import("../../engine/runContainer.ts");
-      const result = await runContainer(engine, options, ownStreams(options), attached);
-      return result.exitCode ?? 0;
-    }
-    const container = await createContainer(engine, options);
-    if (cidfile !== undefined) writeFileSync(cidfile, container.id);
-    const { runCreated } = await import("../../engine/runContainer.ts");
-    const result = await runCreated(engine, container, detached ? undefined : ownStreams(options), attached);
+      created({ id }) {
+        if (cidfile !== undefined) writeFileSync(cidfile, id);
+      },
+    });
     if (detached) call.out(`${container.id}\n`);
-    return result.exitCode ?? 0;
+    return exitCode ?? 0;
   },
 };
 

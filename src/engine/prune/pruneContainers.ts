@@ -1,6 +1,7 @@
 import { isSlipwayError } from "../../oci/SlipwayError.ts";
 import { diskUsage } from "../../store/diskUsage.ts";
 import { containerOptions } from "../ContainerOptions.ts";
+import { attachLock } from "../containerState.ts";
 import type { Engine } from "../Engine.ts";
 import { listContainers } from "../listContainers.ts";
 import { removeContainer } from "../removeContainer.ts";
@@ -22,6 +23,8 @@ export async function pruneContainers(engine: Engine, { before, matchesLabels }:
   for (const { id, status, created, ...record } of listContainers(engine, { all: true })) {
     if (!STOPPED.includes(status) || (before !== undefined && created >= before)) continue;
     if (!matchesLabels(containerOptions({ id, status, created, ...record }).labels)) continue;
+    const unlock = store.tryLock(attachLock(id));
+    if (unlock === undefined) continue; // it is about to start, or taken away by who ran it
     const size = diskUsage(store.linux, store.containers.directory(id));
     try {
       await removeContainer(engine, id);
@@ -29,6 +32,8 @@ export async function pruneContainers(engine: Engine, { before, matchesLabels }:
       // Started, or removed, by another process since it was listed.
       if (isSlipwayError(error, "CONTAINER_RUNNING") || isSlipwayError(error, "CONTAINER_NOT_FOUND")) continue;
       throw error;
+    } finally {
+      unlock();
     }
     pruned.deleted.push(id);
     pruned.freed += size;
