@@ -154,6 +154,8 @@ export interface Linux {
   /** isatty(3). */
   isTerminal(fd: number): boolean;
   getWindowSize(fd: number): WindowSize;
+  /** Tells the processes on the terminal where it was another. */
+  setWindowSize(fd: number, size: WindowSize): void;
   /** Both ends of a pipe, read end first. `cloexec` false lets a child inherit both. */
   pipe(cloexec?: boolean): [number, number];
   mkfifo(path: string, mode: number): void;

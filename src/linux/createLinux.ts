@@ -28,6 +28,7 @@ import {
   S_IFIFO,
   TCGETS,
   TIOCGWINSZ,
+  TIOCSWINSZ,
   FS_IOC_GETFLAGS,
   FS_IOC_SETFLAGS,
   FS_TOPDIR_FL,
@@ -469,6 +470,12 @@ export function createLinux(): Linux {
     getWindowSize(fd) {
       call("ioctl", undefined, fd, TIOCGWINSZ, at.small);
       return { rows: smallView.getUint16(0, true), columns: smallView.getUint16(2, true) };
+    },
+    setWindowSize(fd, { rows, columns }) {
+      smallView.setUint16(0, rows, true);
+      smallView.setUint16(2, columns, true);
+      smallView.setUint32(4, 0, true); // pixels
+      call("ioctl", undefined, fd, TIOCSWINSZ, at.small);
     },
     pipe(cloexec = true) {
       call("pipe2", undefined, at.small, cloexec ? O_CLOEXEC : 0);

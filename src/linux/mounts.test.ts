@@ -178,9 +178,15 @@ test("a terminal tells its size", async () => {
     },
   });
   try {
-    const [code] = await child(`console.log(JSON.stringify(linux.getWindowSize(0)))`, [], terminal);
+    const script = `const before = linux.getWindowSize(0);
+      linux.setWindowSize(0, { rows: 10, columns: 300 });
+      console.log(JSON.stringify([before, linux.getWindowSize(0)]))`;
+    const [code] = await child(script, [], terminal);
     expect(code).toBe(0);
-    expect(JSON.parse(said)).toEqual({ rows: 45, columns: 317 });
+    expect(JSON.parse(said)).toEqual([
+      { rows: 45, columns: 317 },
+      { rows: 10, columns: 300 },
+    ]);
   } finally {
     terminal.close();
   }

@@ -7,6 +7,7 @@ import type { MountNamespace } from "./MountNamespace.ts";
 import { makeDirectories, makeMountStubs, mountTargets, removeMountStubs } from "./mountStubs.ts";
 import { stepNetworkFiles } from "./networkFiles.ts";
 import { containerCapabilities, ownCapabilities } from "./capabilities.ts";
+import { followWindowSize } from "./followWindowSize.ts";
 import { ownedName } from "./ownedName.ts";
 import { resolveUser } from "./resolveUser.ts";
 import type { Runtime } from "./Runtime.ts";
@@ -33,10 +34,6 @@ export interface Terminal {
   input: number;
   output: number;
 }
-
-/** From the writing of the pid file until the runtime listens to signals, milliseconds: more than it needs; and how often it is asked. */
-const LISTENING_MS = 2000;
-const WINDOW_SIZE_MS = 100;
 
 export interface RunStepOptions {
   linux: Linux;
@@ -176,7 +173,10 @@ async function runToEnd(options: RunStepOptions, globals: string[]): Promise<num
     { cwd: directory, stdio },
   );
   let ended = false;
-  if (terminal !== undefined) repeatWindowSize(child, pidFile);
+  const unfollow =
+    terminal === undefined
+      ? () => {}
+      : followWindowSize(options.linux, { terminal: terminal.input, pid: () => readPid(pidFile) });
   const kill = (): void => {
     // No pid yet: the runtime is still at it, for some milliseconds. It is asked again until it has one or has ended.
     if (ended || child.exitCode !== null || child.signalCode !== null) return;
@@ -202,26 +202,9 @@ async function runToEnd(options: RunStepOptions, globals: string[]): Promise<num
     return code;
   } finally {
     ended = true;
+    unfollow();
     signal?.removeEventListener("abort", kill);
   }
-}
-
-/**
- * The runtime follows the terminal's size by SIGWINCH, but a change between the writing of the spec and the moment in which it listens is lost:
- * it is asked to look again until it surely does. A size that has not changed reaches nobody.
- */
-function repeatWindowSize(child: Pick<Bun.Subprocess, "kill" | "exitCode">, pidFile: string): void {
-  let left = LISTENING_MS / WINDOW_SIZE_MS;
-  const look = (): void => {
-    if (child.exitCode !== null || left === 0) return;
-    // Only from then on it can do something with it.
-    if (readPid(pidFile) !== undefined) {
-      child.kill("SIGWINCH");
-      left--;
-    }
-    setTimeout(look, WINDOW_SIZE_MS).unref();
-  };
-  look();
 }
 
 async function forward(
