@@ -1,5 +1,5 @@
 import type { CreateOptions } from "../engine/Engine.ts";
-import type { NetworkAttachment } from "../engine/networkRecords.ts";
+import type { NetworkAttachment } from "../engine/networks/networkRecords.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { type Call, flag, given, list, text } from "./Command.ts";
 import type { Flag } from "./flags.ts";

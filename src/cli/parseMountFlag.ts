@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { csvFields } from "../dockerfile/csvFields.ts";
-import type { MountRequest } from "../engine/RunSettings.ts";
+import type { MountRequest } from "../engine/containers/RunSettings.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { bytes } from "./sizes.ts";
 

@@ -1,6 +1,6 @@
 import { readSync } from "node:fs";
-import type { Space } from "../engine/cacheLimits.ts";
-import { limitsOf, parseSpace } from "../engine/cacheLimits.ts";
+import type { Space } from "../engine/build/cacheLimits.ts";
+import { limitsOf, parseSpace } from "../engine/build/cacheLimits.ts";
 import type { Engine } from "../engine/Engine.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";

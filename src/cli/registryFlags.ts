@@ -1,4 +1,4 @@
-import type { RegistryAccess } from "../engine/openRegistry.ts";
+import type { RegistryAccess } from "../engine/images/openRegistry.ts";
 import { type Call, flag, given, text } from "./Command.ts";
 import type { Flag } from "./flags.ts";
 

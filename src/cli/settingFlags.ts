@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parseGoDuration } from "../dockerfile/goDuration.ts";
-import type { DeviceRequest, HealthOptions, RestartPolicy, RunSettings } from "../engine/RunSettings.ts";
+import type { DeviceRequest, HealthOptions, RestartPolicy, RunSettings } from "../engine/containers/RunSettings.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { parseUlimits } from "../runtime/rlimits.ts";
 import { type Call, flag, given, keyValue, list, number, text } from "./Command.ts";

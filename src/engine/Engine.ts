@@ -5,12 +5,12 @@ import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
-import type { CacheExport, CacheImport } from "./cache/CacheSpec.ts";
-import type { CacheSettings } from "./cacheLimits.ts";
-import type { NetworkAttachment } from "./networkRecords.ts";
+import type { CacheExport, CacheImport } from "./build/cache/CacheSpec.ts";
+import type { CacheSettings } from "./build/cacheLimits.ts";
+import type { NetworkAttachment } from "./networks/networkRecords.ts";
 import type { Emit } from "./events.ts";
-import type { RunSettings } from "./RunSettings.ts";
-import type { OutputSpec } from "./outputs/OutputSpec.ts";
+import type { RunSettings } from "./containers/RunSettings.ts";
+import type { OutputSpec } from "./build/outputs/OutputSpec.ts";
 
 /**
  * What a verb works with. Each verb is a function `verb(engine, …)` in a file of its own in this folder; a command imports just that file.

@@ -5,8 +5,8 @@ import { familiarName } from "../oci/reference.ts";
 import { type CacheEntry, sizeOf } from "../store/collector.ts";
 import { diskUsage as usageOf, ownUsage } from "../store/diskUsage.ts";
 import type { ContainerRecord, ImageRecord } from "../store/Store.ts";
-import { containerOptions } from "./ContainerOptions.ts";
-import { refreshContainer } from "./containerState.ts";
+import { containerOptions } from "./containers/ContainerOptions.ts";
+import { refreshContainer } from "./containers/containerState.ts";
 import type { Engine } from "./Engine.ts";
 import { buildIdentifiers } from "./prune/pruneBuilds.ts";
 

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { withTempDirectory } from "../../test/support/tempDirectory.ts";
-import { limitsOf } from "./cacheLimits.ts";
+import { limitsOf } from "./build/cacheLimits.ts";
 import { loadConfig } from "./openEngine.ts";
 
 test("flags win over the environment, and that over the user's file; $SLIPWAY_CONFIG replaces the files", () =>

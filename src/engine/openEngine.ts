@@ -8,7 +8,7 @@ import { inUserNamespace, USER_VARIABLE, userId } from "../linux/userNamespace.t
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { outsideLinux } from "../runtime/rootless/outsideLinux.ts";
 import { defaultRoot, openStore } from "../store/openStore.ts";
-import { type CacheSettings, cacheSettingNames, readCacheSetting } from "./cacheLimits.ts";
+import { type CacheSettings, cacheSettingNames, readCacheSetting } from "./build/cacheLimits.ts";
 import type { Engine, EngineConfig } from "./Engine.ts";
 import type { Store } from "../store/Store.ts";
 import type { Emit } from "./events.ts";

@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import type { ImageDiff } from "../../src/engine/imageDiff.ts";
+import type { ImageDiff } from "../../src/engine/images/imageDiff.ts";
 import { e2e } from "../support/e2e.ts";
 import { writeFiles } from "../support/files.ts";
 

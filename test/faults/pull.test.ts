@@ -5,7 +5,7 @@ import { type Answer, withServer } from "../support/scriptedServer.ts";
 import { withEngine } from "../support/withEngine.ts";
 import { sha256 } from "../../src/oci/digest.ts";
 import type { Engine } from "../../src/engine/Engine.ts";
-import { pull } from "../../src/engine/pull.ts";
+import { pull } from "../../src/engine/images/pull.ts";
 
 const patience = { stall: 5000, finish: 5000, firstWait: 1, tries: 3 };
 

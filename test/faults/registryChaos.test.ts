@@ -11,8 +11,8 @@ import { isSlipwayError } from "../../src/oci/SlipwayError.ts";
 import { openStore } from "../../src/store/openStore.ts";
 import { storeImage } from "../../src/store/storeImage.ts";
 import type { Engine } from "../../src/engine/Engine.ts";
-import { pull } from "../../src/engine/pull.ts";
-import { push } from "../../src/engine/push.ts";
+import { pull } from "../../src/engine/images/pull.ts";
+import { push } from "../../src/engine/images/push.ts";
 
 /** How many pulls; `SLIPWAY_CHAOS_PULLS=200` for the long run. */
 const PULLS = Number(process.env.SLIPWAY_CHAOS_PULLS ?? 40);

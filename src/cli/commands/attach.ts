@@ -1,4 +1,4 @@
-import { attachContainer } from "../../engine/attachContainer.ts";
+import { attachContainer } from "../../engine/containers/attachContainer.ts";
 import { type Command, flag, text } from "../Command.ts";
 import { ownStreams } from "../streams.ts";
 

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { csvFields } from "../../dockerfile/csvFields.ts";
 import type { BuildOptions } from "../../engine/Engine.ts";
-import type { OutputSpec } from "../../engine/outputs/OutputSpec.ts";
+import type { OutputSpec } from "../../engine/build/outputs/OutputSpec.ts";
 import { formatFullPlatform, normalizePlatform, parsePlatform } from "../../oci/platform.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Call, type Command, flag, given, keyValue, list, number, text } from "../Command.ts";
@@ -146,7 +146,7 @@ export const command: Command = {
     const outputs = await buildOutputs(call);
     const progress = await buildProgress(call);
     const engine = await call.engine((event) => progress.event(event));
-    const { build } = await import("../../engine/build.ts");
+    const { build } = await import("../../engine/build/build.ts");
     let result: Awaited<ReturnType<typeof build>>;
     try {
       result = await build(engine, { ...options, ...given("outputs", outputs) });
@@ -179,8 +179,8 @@ async function buildOutputs(call: Call): Promise<OutputSpec[] | undefined> {
   const annotated = list(call, "annotation");
   if (texts.length === 0 && annotated.length === 0) return undefined;
   const [{ parseOutput }, { parseAnnotations }, { parseReference }] = await Promise.all([
-    import("../../engine/outputs/parseOutput.ts"),
-    import("../../engine/outputs/annotations.ts"),
+    import("../../engine/build/outputs/parseOutput.ts"),
+    import("../../engine/build/outputs/annotations.ts"),
     import("../../oci/reference.ts"),
   ]);
   const shared = {
@@ -189,7 +189,7 @@ async function buildOutputs(call: Call): Promise<OutputSpec[] | undefined> {
   };
   if (texts.length === 0) texts.push("type=image");
   const outputs = texts.map((each) => parseOutput(each, shared));
-  const { checkDeletion } = await import("../../engine/outputs/checkDeletion.ts");
+  const { checkDeletion } = await import("../../engine/build/outputs/checkDeletion.ts");
   const allowed = list(call, "allow").some((each) => each.split(",").includes("buildx.local.delete"));
   if (!allowed) for (const output of outputs) checkDeletion(output, process.cwd());
   const streams = outputs.filter((output) => "dest" in output && output.dest === "-");
@@ -243,7 +243,7 @@ function callOf(call: Call): Request | undefined {
 async function describe(call: Call, options: BuildOptions, { what, json }: Request): Promise<number> {
   const [engine, verbs, texts] = await Promise.all([
     call.engine(),
-    import("../../engine/describeBuild.ts"),
+    import("../../engine/build/describeBuild.ts"),
     import("../render/buildDescriptions.ts"),
   ]);
   switch (what) {
@@ -339,7 +339,7 @@ function entitlement(argument: string): string {
 async function caches(call: Call): Promise<Pick<BuildOptions, "cacheFrom" | "cacheTo">> {
   const [from, to] = [list(call, "cache-from"), list(call, "cache-to")];
   if (from.length === 0 && to.length === 0) return {};
-  const { parseCacheFrom, parseCacheTo } = await import("../../engine/cache/parseCacheSpec.ts");
+  const { parseCacheFrom, parseCacheTo } = await import("../../engine/build/cache/parseCacheSpec.ts");
   return { cacheFrom: from.map(parseCacheFrom), cacheTo: to.map(parseCacheTo) };
 }
 

@@ -1,6 +1,6 @@
-import { type BuildRecord, listBuilds, outcomeOf } from "../../engine/buildRecords.ts";
+import { type BuildRecord, listBuilds, outcomeOf } from "../../engine/build/buildRecords.ts";
 import { humanDuration } from "../../engine/humanDuration.ts";
-import { familiarMatch } from "../../engine/familiarMatch.ts";
+import { familiarMatch } from "../../engine/images/familiarMatch.ts";
 import { familiarName } from "../../oci/reference.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag, list, text } from "../Command.ts";

@@ -1,4 +1,4 @@
-import { buildLog, findBuild, findStep } from "../../engine/buildRecords.ts";
+import { buildLog, findBuild, findStep } from "../../engine/build/buildRecords.ts";
 import type { Command } from "../Command.ts";
 import { oneLine } from "../render/lineSplitter.ts";
 import { ownStreams } from "../streams.ts";

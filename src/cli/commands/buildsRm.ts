@@ -1,4 +1,4 @@
-import { findBuild, listBuilds } from "../../engine/buildRecords.ts";
+import { findBuild, listBuilds } from "../../engine/build/buildRecords.ts";
 import { removeBuild } from "../../engine/prune/pruneBuilds.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag } from "../Command.ts";

@@ -1,4 +1,4 @@
-import { findBuild, findStep } from "../../engine/buildRecords.ts";
+import { findBuild, findStep } from "../../engine/build/buildRecords.ts";
 import type { Command } from "../Command.ts";
 import { ownTerminal } from "../ownTerminal.ts";
 import { oneLine } from "../render/lineSplitter.ts";
@@ -16,7 +16,7 @@ export const command: Command = {
     const engine = await call.engine();
     const record = findBuild(engine, id);
     const step = findStep(record, name);
-    const { buildShell } = await import("../../engine/buildShell.ts");
+    const { buildShell } = await import("../../engine/build/buildShell.ts");
     await buildShell(engine, record, step, {
       terminal,
       opening: (shell) =>

@@ -1,4 +1,4 @@
-import { type BuildRecord, buildChanges, findBuild, outcomeOf } from "../../engine/buildRecords.ts";
+import { type BuildRecord, buildChanges, findBuild, outcomeOf } from "../../engine/build/buildRecords.ts";
 import { type Command, text } from "../Command.ts";
 import { oneLine } from "../render/lineSplitter.ts";
 import { table } from "../render/table.ts";

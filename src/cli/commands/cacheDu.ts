@@ -1,4 +1,4 @@
-import { cacheMounts } from "../../engine/cacheMounts.ts";
+import { cacheMounts } from "../../engine/build/cacheMounts.ts";
 import { type Command, text } from "../Command.ts";
 import { humanSize } from "../render/humanSize.ts";
 import { printRows } from "../render/printRows.ts";

@@ -1,5 +1,5 @@
 import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { type Compression, exportCacheMount } from "../../engine/cacheMounts.ts";
+import { type Compression, exportCacheMount } from "../../engine/build/cacheMounts.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, given, text } from "../Command.ts";
 import { isTerminal } from "../isTerminal.ts";

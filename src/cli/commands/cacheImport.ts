@@ -1,4 +1,4 @@
-import { importCacheMount } from "../../engine/cacheMounts.ts";
+import { importCacheMount } from "../../engine/build/cacheMounts.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, given, number, text } from "../Command.ts";
 

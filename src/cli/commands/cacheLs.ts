@@ -1,4 +1,4 @@
-import { cacheMounts } from "../../engine/cacheMounts.ts";
+import { cacheMounts } from "../../engine/build/cacheMounts.ts";
 import { humanDuration } from "../../engine/humanDuration.ts";
 import { type Command, flag, text } from "../Command.ts";
 import { humanSize } from "../render/humanSize.ts";

@@ -1,4 +1,4 @@
-import { commitContainer } from "../../engine/commitContainer.ts";
+import { commitContainer } from "../../engine/containers/commitContainer.ts";
 import { type Command, list, text } from "../Command.ts";
 
 export const command: Command = {

@@ -1,4 +1,4 @@
-import { endedContainer } from "../../engine/endedContainer.ts";
+import { endedContainer } from "../../engine/containers/endedContainer.ts";
 import type { Command } from "../Command.ts";
 
 export const command: Command = {

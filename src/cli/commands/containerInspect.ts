@@ -1,4 +1,4 @@
-import { inspectContainer } from "../../engine/inspectContainer.ts";
+import { inspectContainer } from "../../engine/containers/inspectContainer.ts";
 import { type Command, flag } from "../Command.ts";
 import { inspectAll } from "../inspectAll.ts";
 

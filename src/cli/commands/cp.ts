@@ -1,5 +1,5 @@
-import { copyFromContainer, copyToContainer } from "../../engine/copyFiles.ts";
-import { parseCopySide } from "../../engine/copyPaths.ts";
+import { copyFromContainer, copyToContainer } from "../../engine/containers/copyFiles.ts";
+import { parseCopySide } from "../../engine/containers/copyPaths.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag } from "../Command.ts";
 import { humanSize } from "../render/humanSize.ts";

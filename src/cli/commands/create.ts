@@ -17,7 +17,7 @@ export const command: Command = {
     if (cidfile !== undefined && existsSync(cidfile)) {
       throw new SlipwayError("USAGE", `the container ID file ${cidfile} is there already`, { exitCode: 125 });
     }
-    const { createContainer } = await import("../../engine/createContainer.ts");
+    const { createContainer } = await import("../../engine/containers/createContainer.ts");
     const container = await createContainer(await call.engine(), options);
     if (cidfile !== undefined) writeFileSync(cidfile, container.id);
     call.out(`${container.id}\n`);

@@ -1,4 +1,4 @@
-import { diffContainer } from "../../engine/diffContainer.ts";
+import { diffContainer } from "../../engine/containers/diffContainer.ts";
 import type { Command } from "../Command.ts";
 
 export const command: Command = {

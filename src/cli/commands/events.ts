@@ -1,6 +1,6 @@
-import { parseLogTime } from "../../engine/logs.ts";
-import type { StoreEvent } from "../../engine/eventLog.ts";
-import { watchEvents } from "../../engine/watchEvents.ts";
+import { parseLogTime } from "../../engine/containers/logs.ts";
+import type { StoreEvent } from "../../engine/events/eventLog.ts";
+import { watchEvents } from "../../engine/events/watchEvents.ts";
 import { type Command, given, list, text } from "../Command.ts";
 import { rfc3339Nano } from "../render/rfc3339.ts";
 import { filters } from "./images.ts";

@@ -1,4 +1,4 @@
-import { execContainer } from "../../engine/execContainer.ts";
+import { execContainer } from "../../engine/containers/execContainer.ts";
 import { type Command, flag, list, text } from "../Command.ts";
 import { envEntry } from "../createFlags.ts";
 import { readEntries } from "../envFile.ts";

@@ -1,4 +1,4 @@
-import { exportContainer } from "../../engine/exportContainer.ts";
+import { exportContainer } from "../../engine/containers/exportContainer.ts";
 import { archiveOutput } from "../archiveStreams.ts";
 import { type Command, text } from "../Command.ts";
 

@@ -1,4 +1,4 @@
-import { runHealthcheck } from "../../engine/health.ts";
+import { runHealthcheck } from "../../engine/containers/health.ts";
 import type { Command } from "../Command.ts";
 
 export const command: Command = {

@@ -1,4 +1,4 @@
-import { history } from "../../engine/history.ts";
+import { history } from "../../engine/images/history.ts";
 import { humanDuration } from "../../engine/humanDuration.ts";
 import { type Command, flag, text } from "../Command.ts";
 import { humanSize } from "../render/humanSize.ts";

@@ -13,9 +13,9 @@ export const command: Command = {
     ...registryFlags,
   },
   async run(call) {
-    const { parsePlace } = await import("../../engine/imagePlace.ts");
+    const { parsePlace } = await import("../../engine/images/imagePlace.ts");
     const [source = "", target = ""] = call.positionals;
-    const { imageCopy } = await import("../../engine/imageCopy.ts");
+    const { imageCopy } = await import("../../engine/images/imageCopy.ts");
     const digest = await imageCopy(await call.engine(), parsePlace(source), parsePlace(target), {
       ...given("platform", text(call, "platform")),
       ...registryAccess(call),

@@ -1,4 +1,4 @@
-import type { FileChange, ImageDiff } from "../../engine/imageDiff.ts";
+import type { FileChange, ImageDiff } from "../../engine/images/imageDiff.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, text } from "../Command.ts";
 import { humanSize } from "../render/humanSize.ts";
@@ -17,7 +17,7 @@ export const command: Command = {
     if (format !== undefined && format !== "json")
       throw new SlipwayError("USAGE", `unknown format ${JSON.stringify(format)}`, { hint: "Use --format json." });
     const [from = "", to = ""] = call.positionals;
-    const { imageDiff } = await import("../../engine/imageDiff.ts");
+    const { imageDiff } = await import("../../engine/images/imageDiff.ts");
     const diff = await imageDiff(await call.engine(), from, to);
     call.out(format === "json" ? `${JSON.stringify(diff, undefined, 2)}\n` : asText(diff));
     return 0;

@@ -1,4 +1,4 @@
-import { inspectImage } from "../../engine/inspectImage.ts";
+import { inspectImage } from "../../engine/images/inspectImage.ts";
 import { type Command, text } from "../Command.ts";
 import { inspectAll } from "../inspectAll.ts";
 

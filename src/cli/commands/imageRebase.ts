@@ -17,7 +17,7 @@ export const command: Command = {
     const [from, onto, tag] = ["from", "onto", "tag"].map((each) => text(call, each));
     if (from === undefined || onto === undefined || tag === undefined)
       throw new SlipwayError("USAGE", "image rebase needs --from, --onto and --tag");
-    const { imageRebase } = await import("../../engine/imageRebase.ts");
+    const { imageRebase } = await import("../../engine/images/imageRebase.ts");
     call.out(`${imageRebase(await call.engine(), name, { from, onto, tag })}\n`);
     return 0;
   },

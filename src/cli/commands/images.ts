@@ -1,6 +1,6 @@
 import type { ImageSummary } from "../../engine/Engine.ts";
 import { humanDuration } from "../../engine/humanDuration.ts";
-import { images } from "../../engine/images.ts";
+import { images } from "../../engine/images/images.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag, list, text } from "../Command.ts";
 import { humanSize } from "../render/humanSize.ts";

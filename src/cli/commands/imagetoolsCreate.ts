@@ -26,7 +26,7 @@ export const command: Command = {
     if (sources.length === 0 && !append) throw new SlipwayError("USAGE", "no sources specified");
     if (tags.length === 0 && !dryRun)
       throw new SlipwayError("USAGE", "at least one tag is needed", { hint: "Name the result by -t." });
-    const { createIndex } = await import("../../engine/imageIndexes.ts");
+    const { createIndex } = await import("../../engine/images/imageIndexes.ts");
     const built = await createIndex(await call.engine(), {
       tags,
       sources,

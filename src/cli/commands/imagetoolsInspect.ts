@@ -15,7 +15,7 @@ export const command: Command = {
   },
   async run(call) {
     const [name = ""] = call.positionals;
-    const { createPlaces, findConfig, findManifest } = await import("../../engine/imageIndexes.ts");
+    const { createPlaces, findConfig, findManifest } = await import("../../engine/images/imageIndexes.ts");
     const { formatFullPlatform } = await import("../../oci/platform.ts");
     const { isIndex, parseManifest } = await import("../../oci/parseManifest.ts");
     const { parseReference } = await import("../../oci/reference.ts");

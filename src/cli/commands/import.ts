@@ -1,4 +1,4 @@
-import { importImage } from "../../engine/importImage.ts";
+import { importImage } from "../../engine/images/importImage.ts";
 import { archiveInput } from "../archiveStreams.ts";
 import { type Command, given, list, text } from "../Command.ts";
 

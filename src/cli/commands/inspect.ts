@@ -1,5 +1,5 @@
-import { inspectContainer } from "../../engine/inspectContainer.ts";
-import { inspectImage } from "../../engine/inspectImage.ts";
+import { inspectContainer } from "../../engine/containers/inspectContainer.ts";
+import { inspectImage } from "../../engine/images/inspectImage.ts";
 import { isSlipwayError, SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag, text } from "../Command.ts";
 import { inspectAll } from "../inspectAll.ts";

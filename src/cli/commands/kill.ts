@@ -1,4 +1,4 @@
-import { killContainer } from "../../engine/killContainer.ts";
+import { killContainer } from "../../engine/containers/killContainer.ts";
 import { type Command, text } from "../Command.ts";
 import { forEach } from "../forEach.ts";
 

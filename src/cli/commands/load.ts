@@ -1,4 +1,4 @@
-import { loadImages } from "../../engine/loadImages.ts";
+import { loadImages } from "../../engine/images/loadImages.ts";
 import { familiarName } from "../../oci/reference.ts";
 import { archiveInput } from "../archiveStreams.ts";
 import { type Command, given, text } from "../Command.ts";

@@ -19,7 +19,7 @@ export const command: Command = {
   },
   async run(call) {
     const options = registryAccess(call);
-    const engine = await import("../../engine/login.ts");
+    const engine = await import("../../engine/images/login.ts");
     const { loadConfig } = await import("../../engine/openEngine.ts");
     const context = {
       config: loadConfig(process.env, userId(), {}),

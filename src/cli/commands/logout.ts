@@ -9,7 +9,7 @@ export const command: Command = {
   max: 1,
   flags: { authfile: { type: "string", help: "File with the credentials, in the form of ~/.docker/config.json" } },
   async run(call) {
-    const { removeCredentials, serverOf } = await import("../../engine/login.ts");
+    const { removeCredentials, serverOf } = await import("../../engine/images/login.ts");
     const server = serverOf(call.positionals[0]);
     const authFile = text(call, "authfile");
     const context = { config: { registries: {} }, signal: call.signal, env: process.env };

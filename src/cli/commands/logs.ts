@@ -1,4 +1,4 @@
-import { logs, parseLogTime } from "../../engine/logs.ts";
+import { logs, parseLogTime } from "../../engine/containers/logs.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag, text } from "../Command.ts";
 import { ownStreams } from "../streams.ts";

@@ -15,7 +15,7 @@ export const command: Command = {
   },
   async run(call) {
     const [name = "", image = ""] = call.positionals;
-    const { annotateManifestList } = await import("../../engine/manifestLists.ts");
+    const { annotateManifestList } = await import("../../engine/images/manifestLists.ts");
     const features = list(call, "os-features").flatMap((each) => each.split(","));
     annotateManifestList(await call.engine(), name, image, {
       ...given("architecture", text(call, "arch")),

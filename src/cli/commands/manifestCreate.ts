@@ -14,7 +14,7 @@ export const command: Command = {
   },
   async run(call) {
     const [name = "", ...images] = call.positionals;
-    const { createManifestList } = await import("../../engine/manifestLists.ts");
+    const { createManifestList } = await import("../../engine/images/manifestLists.ts");
     const engine = await call.engine();
     const created = await createManifestList(engine, name, images, {
       amend: flag(call, "amend"),

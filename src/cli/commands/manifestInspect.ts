@@ -15,14 +15,14 @@ export const command: Command = {
   async run(call) {
     const name = call.positionals.at(-1) as string;
     const engine = await call.engine();
-    const { draftedIndex } = await import("../../engine/manifestLists.ts");
+    const { draftedIndex } = await import("../../engine/images/manifestLists.ts");
     const draft = draftedIndex(engine, name);
     const print = (value: unknown): void => call.out(`${JSON.stringify(value, undefined, 3)}\n`);
     if (draft !== undefined) {
       print(JSON.parse(Buffer.from(draft.bytes).toString("utf8")));
       return 0;
     }
-    const { createPlaces, entriesOf, findManifest } = await import("../../engine/imageIndexes.ts");
+    const { createPlaces, entriesOf, findManifest } = await import("../../engine/images/imageIndexes.ts");
     const { parseReference } = await import("../../oci/reference.ts");
     const reference = parseReference(name);
     const place = createPlaces(engine, registryAccess(call))(reference);

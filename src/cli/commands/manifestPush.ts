@@ -14,7 +14,7 @@ export const command: Command = {
   },
   async run(call) {
     const [name = ""] = call.positionals;
-    const { pushManifestList } = await import("../../engine/manifestLists.ts");
+    const { pushManifestList } = await import("../../engine/images/manifestLists.ts");
     const digest = await pushManifestList(await call.engine(), name, {
       purge: flag(call, "purge"),
       ...registryAccess(call),

@@ -8,7 +8,7 @@ export const command: Command = {
   min: 1,
   flags: {},
   async run(call) {
-    const { removeManifestList } = await import("../../engine/manifestLists.ts");
+    const { removeManifestList } = await import("../../engine/images/manifestLists.ts");
     const engine = await call.engine();
     return forEach(call, async (name) => removeManifestList(engine, name));
   },

@@ -1,4 +1,4 @@
-import { connectNetwork } from "../../engine/networkConnect.ts";
+import { connectNetwork } from "../../engine/networks/networkConnect.ts";
 import { type Command, given, list, text } from "../Command.ts";
 
 export const command: Command = {

@@ -1,4 +1,4 @@
-import { createNetwork } from "../../engine/networks.ts";
+import { createNetwork } from "../../engine/networks/networks.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag, keyValue, list, text } from "../Command.ts";
 

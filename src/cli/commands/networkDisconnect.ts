@@ -1,4 +1,4 @@
-import { disconnectNetwork } from "../../engine/networkConnect.ts";
+import { disconnectNetwork } from "../../engine/networks/networkConnect.ts";
 import type { Command } from "../Command.ts";
 
 export const command: Command = {

@@ -1,4 +1,4 @@
-import { inspectNetwork } from "../../engine/networks.ts";
+import { inspectNetwork } from "../../engine/networks/networks.ts";
 import type { Command } from "../Command.ts";
 import { inspectAll } from "../inspectAll.ts";
 

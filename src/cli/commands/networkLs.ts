@@ -1,5 +1,5 @@
-import { containersIn } from "../../engine/networks.ts";
-import { isPredefined } from "../../engine/networkRecords.ts";
+import { containersIn } from "../../engine/networks/networks.ts";
+import { isPredefined } from "../../engine/networks/networkRecords.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { NetworkRecord } from "../../store/Store.ts";
 import { type Command, flag, list, text } from "../Command.ts";

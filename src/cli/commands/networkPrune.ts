@@ -1,4 +1,4 @@
-import { pruneNetworks } from "../../engine/networks.ts";
+import { pruneNetworks } from "../../engine/networks/networks.ts";
 import { pruneFilters } from "../../engine/prune/pruneFilters.ts";
 import { type Command, list } from "../Command.ts";
 import { forceFlag, isConfirmed, printDeleted } from "../prune.ts";

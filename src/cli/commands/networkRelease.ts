@@ -1,4 +1,4 @@
-import { refreshContainer } from "../../engine/containerState.ts";
+import { refreshContainer } from "../../engine/containers/containerState.ts";
 import { isSlipwayError } from "../../oci/SlipwayError.ts";
 import type { Command } from "../Command.ts";
 

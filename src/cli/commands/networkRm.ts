@@ -1,4 +1,4 @@
-import { removeNetwork } from "../../engine/networks.ts";
+import { removeNetwork } from "../../engine/networks/networks.ts";
 import { isSlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag } from "../Command.ts";
 import { forEach } from "../forEach.ts";

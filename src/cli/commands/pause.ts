@@ -1,4 +1,4 @@
-import { pauseContainer } from "../../engine/pauseContainer.ts";
+import { pauseContainer } from "../../engine/containers/pauseContainer.ts";
 import type { Command } from "../Command.ts";
 import { forEach } from "../forEach.ts";
 

@@ -1,6 +1,6 @@
-import { refreshContainer } from "../../engine/containerState.ts";
-import { hostPortText } from "../../engine/networkPorts.ts";
-import { runningNetwork } from "../../engine/networkRecords.ts";
+import { refreshContainer } from "../../engine/containers/containerState.ts";
+import { hostPortText } from "../../engine/networks/networkPorts.ts";
+import { runningNetwork } from "../../engine/networks/networkRecords.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { Command } from "../Command.ts";
 

@@ -1,11 +1,11 @@
 import type { ContainerSummary } from "../../engine/Engine.ts";
 import { humanDuration } from "../../engine/humanDuration.ts";
-import { containerOptions } from "../../engine/ContainerOptions.ts";
-import { type ContainerSize, containerSize } from "../../engine/containerSize.ts";
-import { psFilter } from "../../engine/psFilter.ts";
-import { portsText } from "../../engine/networkPorts.ts";
-import { runningNetwork } from "../../engine/networkRecords.ts";
-import { listContainers } from "../../engine/listContainers.ts";
+import { containerOptions } from "../../engine/containers/ContainerOptions.ts";
+import { type ContainerSize, containerSize } from "../../engine/containers/containerSize.ts";
+import { psFilter } from "../../engine/containers/psFilter.ts";
+import { portsText } from "../../engine/networks/networkPorts.ts";
+import { runningNetwork } from "../../engine/networks/networkRecords.ts";
+import { listContainers } from "../../engine/containers/listContainers.ts";
 import { quote } from "../../plan/goFormat.ts";
 import { type Command, flag, list, number, text } from "../Command.ts";
 import { humanSize } from "../render/humanSize.ts";

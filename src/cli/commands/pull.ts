@@ -31,7 +31,7 @@ export const command: Command = {
     if (!quiet && !allTags && !name.includes("@") && reference.tag === "latest" && !/:latest$/.test(name))
       call.out("Using default tag: latest\n");
     const engine = await call.engine((event) => progress.event(event));
-    const { pull, tagsOf } = await import("../../engine/pull.ts");
+    const { pull, tagsOf } = await import("../../engine/images/pull.ts");
     const options = { ...given("platform", text(call, "platform")), ...registryAccess(call) };
     const names = allTags ? (await tagsOf(engine, reference, options)).map((tag) => `${name}:${tag}`) : [name];
     for (const each of names) {

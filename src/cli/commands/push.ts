@@ -37,7 +37,7 @@ export const command: Command = {
     });
     if (!quiet && !allTags && tag === undefined && !name.includes("@")) call.out("Using default tag: latest\n");
     const engine = await call.engine((event) => progress.event(event));
-    const { push } = await import("../../engine/push.ts");
+    const { push } = await import("../../engine/images/push.ts");
     try {
       await push(engine, name, {
         allTags,

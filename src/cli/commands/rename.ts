@@ -1,4 +1,4 @@
-import { renameContainer } from "../../engine/renameContainer.ts";
+import { renameContainer } from "../../engine/containers/renameContainer.ts";
 import type { Command } from "../Command.ts";
 
 export const command: Command = {

@@ -1,6 +1,6 @@
-import { startContainer } from "../../engine/startContainer.ts";
-import { recordContainerEvent } from "../../engine/eventLog.ts";
-import { stopContainer } from "../../engine/stopContainer.ts";
+import { startContainer } from "../../engine/containers/startContainer.ts";
+import { recordContainerEvent } from "../../engine/events/eventLog.ts";
+import { stopContainer } from "../../engine/containers/stopContainer.ts";
 import { type Command, given, number, text } from "../Command.ts";
 import { forEach } from "../forEach.ts";
 

@@ -1,4 +1,4 @@
-import { removeContainer } from "../../engine/removeContainer.ts";
+import { removeContainer } from "../../engine/containers/removeContainer.ts";
 import { type Command, flag } from "../Command.ts";
 import { forEach } from "../forEach.ts";
 

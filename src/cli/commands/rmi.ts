@@ -1,4 +1,4 @@
-import { removeImage } from "../../engine/removeImage.ts";
+import { removeImage } from "../../engine/images/removeImage.ts";
 import { type Command, flag, given, text } from "../Command.ts";
 import { forEach } from "../forEach.ts";
 

@@ -31,7 +31,7 @@ export const command: Command = {
       throw new SlipwayError("USAGE", `the container ID file ${cidfile} is there already`, { exitCode: 125 });
     }
     const engine = await pulling(call, flag(call, "quiet"));
-    const { runContainer } = await import("../../engine/runContainer.ts");
+    const { runContainer } = await import("../../engine/containers/runContainer.ts");
     const { container, exitCode } = await runContainer(engine, options, detached ? undefined : ownStreams(options), {
       sigProxy: call.values["sig-proxy"] !== false,
       attach: options.attach,

@@ -1,4 +1,4 @@
-import { saveImages } from "../../engine/saveImages.ts";
+import { saveImages } from "../../engine/images/saveImages.ts";
 import { archiveOutput } from "../archiveStreams.ts";
 import { type Command, given, text } from "../Command.ts";
 

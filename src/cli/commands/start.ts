@@ -22,7 +22,7 @@ export const command: Command = {
       throw new SlipwayError("USAGE", "start takes names of containers, or --restart-policy");
     const engine = await call.engine();
     if (byPolicy) {
-      const { startByPolicy } = await import("../../engine/startByPolicy.ts");
+      const { startByPolicy } = await import("../../engine/containers/startByPolicy.ts");
       const { failed, started } = await startByPolicy(engine);
       for (const name of started) call.out(`${name}\n`);
       for (const { name, error } of failed) call.err(`slipway: ${name}: ${error.message}\n`);
@@ -30,7 +30,7 @@ export const command: Command = {
     }
     const interactive = flag(call, "interactive");
     if (!flag(call, "attach") && !interactive) {
-      const { startContainer } = await import("../../engine/startContainer.ts");
+      const { startContainer } = await import("../../engine/containers/startContainer.ts");
       return forEach(call, async (name) => {
         await startContainer(engine, name);
         call.out(`${name}\n`);
@@ -38,7 +38,7 @@ export const command: Command = {
     }
     if (call.positionals.length > 1)
       throw new SlipwayError("USAGE", "you cannot start and attach multiple containers at once");
-    const { attachContainer } = await import("../../engine/attachContainer.ts");
+    const { attachContainer } = await import("../../engine/containers/attachContainer.ts");
     return attachContainer(engine, call.positionals[0] as string, ownStreams({ interactive, tty: true }), {
       start: true,
       detachKeys: text(call, "detach-keys"),

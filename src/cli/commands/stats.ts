@@ -1,4 +1,4 @@
-import { type ContainerStats, createStats } from "../../engine/statsContainers.ts";
+import { type ContainerStats, createStats } from "../../engine/containers/statsContainers.ts";
 import { type Command, flag, text } from "../Command.ts";
 import { binarySize, humanSize } from "../render/humanSize.ts";
 import { printRows } from "../render/printRows.ts";

@@ -1,4 +1,4 @@
-import { stopContainer } from "../../engine/stopContainer.ts";
+import { stopContainer } from "../../engine/containers/stopContainer.ts";
 import { type Command, number, text } from "../Command.ts";
 import { forEach } from "../forEach.ts";
 

@@ -1,5 +1,5 @@
 import type { Engine } from "../../engine/Engine.ts";
-import { pruneNetworks } from "../../engine/networks.ts";
+import { pruneNetworks } from "../../engine/networks/networks.ts";
 import { pruneCache } from "../../engine/prune/pruneCache.ts";
 import { pruneContainers, type Pruned } from "../../engine/prune/pruneContainers.ts";
 import { pruneFilters } from "../../engine/prune/pruneFilters.ts";

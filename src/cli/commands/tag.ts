@@ -1,4 +1,4 @@
-import { tagImage } from "../../engine/tagImage.ts";
+import { tagImage } from "../../engine/images/tagImage.ts";
 import type { Command } from "../Command.ts";
 
 export const command: Command = {

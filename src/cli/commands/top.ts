@@ -1,4 +1,4 @@
-import { topContainer } from "../../engine/topContainer.ts";
+import { topContainer } from "../../engine/containers/topContainer.ts";
 import type { Command } from "../Command.ts";
 import { table } from "../render/table.ts";
 

@@ -1,4 +1,4 @@
-import { unpauseContainer } from "../../engine/pauseContainer.ts";
+import { unpauseContainer } from "../../engine/containers/pauseContainer.ts";
 import type { Command } from "../Command.ts";
 import { forEach } from "../forEach.ts";
 

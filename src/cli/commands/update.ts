@@ -1,4 +1,4 @@
-import { updateContainer } from "../../engine/updateContainer.ts";
+import { updateContainer } from "../../engine/containers/updateContainer.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, given, text } from "../Command.ts";
 import { forEach } from "../forEach.ts";

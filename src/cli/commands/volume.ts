@@ -1,4 +1,4 @@
-import { describeVolume, listVolumes, usedVolumes, type Volume } from "../../engine/volumeRecords.ts";
+import { describeVolume, listVolumes, usedVolumes, type Volume } from "../../engine/volumes/volumeRecords.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag, list, text } from "../Command.ts";
 import { printRows } from "../render/printRows.ts";

@@ -1,4 +1,4 @@
-import { createVolume } from "../../engine/volumeRecords.ts";
+import { createVolume } from "../../engine/volumes/volumeRecords.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, given, keyValue, list, text } from "../Command.ts";
 

@@ -1,4 +1,4 @@
-import { describeVolume, getVolume, volumeNotFound } from "../../engine/volumeRecords.ts";
+import { describeVolume, getVolume, volumeNotFound } from "../../engine/volumes/volumeRecords.ts";
 import type { Command } from "../Command.ts";
 import { inspectAll } from "../inspectAll.ts";
 

@@ -1,4 +1,4 @@
-import { removeVolume } from "../../engine/volumeRecords.ts";
+import { removeVolume } from "../../engine/volumes/volumeRecords.ts";
 import { isSlipwayError } from "../../oci/SlipwayError.ts";
 import { type Command, flag } from "../Command.ts";
 import { forEach } from "../forEach.ts";

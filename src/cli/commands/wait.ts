@@ -1,4 +1,4 @@
-import { waitContainer } from "../../engine/waitContainer.ts";
+import { waitContainer } from "../../engine/containers/waitContainer.ts";
 import type { Command } from "../Command.ts";
 import { forEach } from "../forEach.ts";
 

@@ -1,4 +1,4 @@
-import type { ContextEntry, Outline, Target, Violation } from "../../engine/describeBuild.ts";
+import type { ContextEntry, Outline, Target, Violation } from "../../engine/build/describeBuild.ts";
 import type { SourceRange } from "../../oci/SlipwayError.ts";
 import { excerpt } from "../errorText.ts";
 import { humanCount } from "./humanCount.ts";

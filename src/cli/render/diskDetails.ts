@@ -1,8 +1,8 @@
-import { containerOptions } from "../../engine/ContainerOptions.ts";
+import { containerOptions } from "../../engine/containers/ContainerOptions.ts";
 import type { DiskUsage } from "../../engine/diskUsage.ts";
 import { humanDuration } from "../../engine/humanDuration.ts";
 import { cacheTypes, describeEntry } from "../../engine/prune/pruneCache.ts";
-import { statusText } from "../../engine/listContainers.ts";
+import { statusText } from "../../engine/containers/listContainers.ts";
 import { quote } from "../../plan/goFormat.ts";
 import type { CacheEntry } from "../../store/collector.ts";
 import { humanSize } from "./humanSize.ts";

@@ -2,9 +2,9 @@ import { expect, test } from "bun:test";
 import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { withEngine } from "../../../test/support/withEngine.ts";
-import { buildLog, findStep, listBuilds, startBuildRecord } from "../buildRecords.ts";
+import { buildLog, findStep, listBuilds, startBuildRecord } from "../build/buildRecords.ts";
 import type { Engine } from "../Engine.ts";
-import type { CacheSettings } from "../cacheLimits.ts";
+import type { CacheSettings } from "../build/cacheLimits.ts";
 import { buildIdentifiers } from "./pruneBuilds.ts";
 
 /** A build of one step that said its number. */

@@ -1,7 +1,7 @@
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { CacheEntry, Collected, Limits } from "../../store/collector.ts";
 import type { Engine } from "../Engine.ts";
-import { parseLogTime } from "../logs.ts";
+import { parseLogTime } from "../containers/logs.ts";
 
 /** BuildKit's names for the kinds of what the cache has. */
 export const cacheTypes: Readonly<Record<CacheEntry["kind"], string>> = {

@@ -1,10 +1,10 @@
 import { isSlipwayError } from "../../oci/SlipwayError.ts";
 import { diskUsage } from "../../store/diskUsage.ts";
-import { containerOptions } from "../ContainerOptions.ts";
-import { attachLock } from "../containerState.ts";
+import { containerOptions } from "../containers/ContainerOptions.ts";
+import { attachLock } from "../containers/containerState.ts";
 import type { Engine } from "../Engine.ts";
-import { listContainers } from "../listContainers.ts";
-import { removeContainer } from "../removeContainer.ts";
+import { listContainers } from "../containers/listContainers.ts";
+import { removeContainer } from "../containers/removeContainer.ts";
 import type { PruneFilters } from "./pruneFilters.ts";
 
 export interface Pruned {

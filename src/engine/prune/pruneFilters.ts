@@ -1,5 +1,5 @@
 import { SlipwayError } from "../../oci/SlipwayError.ts";
-import { parseLogTime } from "../logs.ts";
+import { parseLogTime } from "../containers/logs.ts";
 
 /** `--filter` of the prune commands: what was made since `until` stays, and what has not the labels. */
 export interface PruneFilters {

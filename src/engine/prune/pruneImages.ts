@@ -1,7 +1,7 @@
 import type { Digest } from "../../oci/digest.ts";
 import { ownUsage } from "../../store/diskUsage.ts";
 import type { Engine } from "../Engine.ts";
-import { removeImage } from "../removeImage.ts";
+import { removeImage } from "../images/removeImage.ts";
 import type { Pruned } from "./pruneContainers.ts";
 import type { PruneFilters } from "./pruneFilters.ts";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { AT_FDCWD } from "../../linux/constants.ts";
 import { isErrno } from "../../linux/LinuxError.ts";
 import { diskUsage } from "../../store/diskUsage.ts";
-import { containerOptions } from "../ContainerOptions.ts";
+import { containerOptions } from "../containers/ContainerOptions.ts";
 import type { Engine } from "../Engine.ts";
 import type { Pruned } from "./pruneContainers.ts";
 import type { PruneFilters } from "./pruneFilters.ts";

@@ -11,11 +11,11 @@ import { matchesPlatform, pickPlatform } from "../../oci/platformMatch.ts";
 import { isSlipwayError } from "../../oci/SlipwayError.ts";
 import type { Lease } from "../../store/Store.ts";
 import type { Engine } from "../Engine.ts";
-import type { ImageSource } from "../fetchBlob.ts";
-import { fetchImage } from "../pull.ts";
+import type { ImageSource } from "../images/fetchBlob.ts";
+import { fetchImage } from "../images/pull.ts";
 import type { Content } from "./content.ts";
 import { Refusal } from "./protocol.ts";
-import { platformOf } from "../resolveImage.ts";
+import { platformOf } from "../images/resolveImage.ts";
 
 export interface Taken {
   digest: Digest;

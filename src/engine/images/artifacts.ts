@@ -1,0 +1,79 @@
+import { type Descriptor, mediaTypes } from "../../oci/descriptor.ts";
+import { type Digest, isDigest, sha256 } from "../../oci/digest.ts";
+import type { Manifest } from "../../oci/manifest.ts";
+import { parseReference } from "../../oci/reference.ts";
+import { listReferrers, putWithSubject } from "../../registry/referrers.ts";
+import type { Registry } from "../../registry/createRegistry.ts";
+import type { Engine } from "../Engine.ts";
+import { openRegistry, type RegistryAccess } from "./openRegistry.ts";
+
+export interface ArtifactFile {
+  mediaType: string;
+  bytes: Uint8Array;
+  annotations?: Record<string, string>;
+}
+
+export interface Artifact {
+  artifactType: string;
+  /** Tag or digest, in the same repository, of what it is about. */
+  subject?: string;
+  files: readonly ArtifactFile[];
+  annotations?: Record<string, string>;
+}
+
+const EMPTY = Buffer.from("{}");
+
+/**
+ * Pushes an artifact (image-spec, manifest.md "Guidelines for Artifact Usage"): its files as layers under an empty config. Under the reference's tag;
+ * by its digest alone where it is about something and `reference` names no tag.
+ */
+export async function pushArtifact(
+  engine: Engine,
+  reference: string,
+  artifact: Artifact,
+  access: RegistryAccess = {},
+): Promise<Descriptor> {
+  const { domain, path, tag } = parseReference(reference);
+  const registry = openRegistry(engine, domain, access);
+  const put = async (bytes: Uint8Array, mediaType: string): Promise<Descriptor> => {
+    const digest = sha256(bytes);
+    const open = async () => new Blob([bytes as Uint8Array<ArrayBuffer>]).stream() as ReadableStream<Uint8Array>;
+    if (!(await registry.hasBlob(path, digest))) await registry.upload(path, { digest, size: bytes.length, open });
+    return { mediaType, digest, size: bytes.length };
+  };
+  const config = { ...(await put(EMPTY, mediaTypes.ociEmpty)), data: EMPTY.toString("base64") };
+  const layers: Descriptor[] = [];
+  for (const { bytes, mediaType, annotations } of artifact.files)
+    layers.push({ ...(await put(bytes, mediaType)), ...(annotations === undefined ? {} : { annotations }) });
+  const manifest: Manifest = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    artifactType: artifact.artifactType,
+    config,
+    // A manifest has at least one layer, as registries want it.
+    layers: layers.length > 0 ? layers : [config],
+    ...(artifact.subject === undefined ? {} : { subject: await describe(registry, path, artifact.subject) }),
+    ...(artifact.annotations === undefined ? {} : { annotations: artifact.annotations }),
+  };
+  const named = artifact.subject === undefined || /:[^/]*$/.test(reference) ? tag : undefined;
+  const bytes = Buffer.from(JSON.stringify(manifest));
+  return putWithSubject(registry, path, { bytes, mediaType: mediaTypes.ociManifest }, named);
+}
+
+/** What is about the image or artifact of that name: signatures, SBOMs, attestations. */
+export async function referrers(
+  engine: Engine,
+  reference: string,
+  options: RegistryAccess & { artifactType?: string } = {},
+): Promise<Descriptor[]> {
+  const { domain, path, tag = "latest", digest } = parseReference(reference);
+  const registry = openRegistry(engine, domain, options);
+  const subject: Digest = digest ?? (await describe(registry, path, tag)).digest;
+  return listReferrers(registry, path, subject, options.artifactType);
+}
+
+async function describe(registry: Registry, path: string, reference: string): Promise<Descriptor> {
+  const { bytes, digest, mediaType } = await registry.manifest(path, reference);
+  const inside = (JSON.parse(Buffer.from(bytes).toString("utf8")) as Manifest).mediaType;
+  return { mediaType: inside ?? mediaType, digest: isDigest(reference) ? reference : digest, size: bytes.length };
+}

@@ -1,0 +1,441 @@
+import type { Linux } from "../../linux/Linux.ts";
+import { isErrno } from "../../linux/LinuxError.ts";
+import { AT_FDCWD, O_RDONLY } from "../../linux/constants.ts";
+import { SlipwayError } from "../../oci/SlipwayError.ts";
+import { addressBytes, parseAddress } from "../../runtime/network/addresses.ts";
+import { addDnsEntry, removeDnsEntries, requireDnsServer } from "../../runtime/network/dns.ts";
+import { untilResolved } from "../../runtime/network/dnsQuery.ts";
+import { addEndpoint, refreshFirewall, removeEndpoint } from "../../runtime/network/endpoints.ts";
+import type { PublishedPorts } from "../../runtime/network/firewall.ts";
+import { portsRecords, withNetworkLock } from "../../runtime/network/hostState.ts";
+import { type Links, openLinks } from "../../runtime/network/links.ts";
+import { createNetworkNamespace, openLinksInside, setNetworkSettings } from "../../runtime/network/namespaces.ts";
+import type { DnsOptions, NetworkFilesOptions } from "../../runtime/networkFiles.ts";
+import type { ContainerRecord, NetworkRecord } from "../../store/Store.ts";
+import { type ContainerOptions, containerOptions } from "../containers/ContainerOptions.ts";
+import { refreshContainer } from "../containers/containerState.ts";
+import type { Engine } from "../Engine.ts";
+import { hostPortText, type PortBinding, type PortRequest, parsePublish } from "./networkPorts.ts";
+import {
+  bridgeNetwork,
+  DRIVER_OPTION,
+  deviceOf,
+  hasDns,
+  type NetworkAttachment,
+  type RunningEndpoint,
+  type RunningNetwork,
+  runningNetwork,
+} from "./networkRecords.ts";
+
+/** The network that a container is about to start with. */
+export interface ContainerNetwork {
+  /** For the runtime. */
+  spec: "host" | "none" | { path: string };
+  /** What its files say of it. */
+  files: Pick<NetworkFilesOptions, "ownHosts" | "addresses" | "hostGateway" | "dns">;
+  /** Directory of the container whose files it shares. */
+  filesFrom?: string;
+  /** Sockets that hold its ports of the host for as long as its monitor lives. */
+  fds: number[];
+  /** To be recorded; undefined where it has no network of its own. */
+  running?: RunningNetwork;
+  /** Closes what the monitor and the runtime have by now. */
+  close(): void;
+}
+
+const NO_MORE = (): void => undefined;
+/** How long a port or address may take to be let go by a container that has just ended. */
+const PATIENCE_MS = 1500;
+
+/**
+ * Makes the container's network: a namespace with an address in each of its networks, its ports of the host. All of it goes by itself when
+ * its last process ends, but for what `releaseNetwork` takes away.
+ * @throws SlipwayError `PORT_IN_USE`, `NETWORK_NOT_FOUND`, `CONTAINER_NOT_RUNNING`, `DNS_MISSING`, and what `addEndpoint` throws
+ */
+export async function openContainerNetwork(engine: Engine, record: ContainerRecord): Promise<ContainerNetwork> {
+  const options = containerOptions(record);
+  const dns = { servers: options.dns ?? [], search: options.dnsSearch ?? [], options: options.dnsOptions ?? [] };
+  const simple = (spec: "host" | "none"): ContainerNetwork => ({
+    spec,
+    files: { ownHosts: spec === "host", dns },
+    fds: [],
+    close: NO_MORE,
+  });
+  if (options.network.startsWith("container:")) return joinContainer(engine, options.network.slice(10));
+  if (options.networks === undefined || options.networks.length === 0)
+    return simple(options.network === "none" || options.networks !== undefined ? "none" : "host");
+  return openBridges(engine, record, options);
+}
+
+/** The namespace of another container, and its files. */
+function joinContainer(engine: Engine, nameOrId: string): ContainerNetwork {
+  const { containers } = engine.store;
+  const other = refreshContainer(engine, containers.find(nameOrId));
+  if (other.status !== "running" && other.status !== "paused") {
+    throw new SlipwayError("CONTAINER_NOT_RUNNING", `cannot join network of a non running container: ${other.id}`, {
+      hint: `Start it first: slipway start ${other.name}`,
+      exitCode: 125,
+    });
+  }
+  return {
+    spec: { path: `/proc/${other.pid}/ns/net` },
+    files: { ownHosts: false },
+    filesFrom: containers.directory(other.id),
+    fds: [],
+    close: NO_MORE,
+  };
+}
+
+async function openBridges(
+  engine: Engine,
+  record: ContainerRecord,
+  options: ContainerOptions,
+): Promise<ContainerNetwork> {
+  const { store } = engine;
+  const { linux } = store;
+  const attachments = (options.networks ?? []).map((attachment) => ({
+    attachment,
+    network: store.networks.find(attachment.network),
+  }));
+  if (attachments.some(({ network }) => hasDns(network))) requireDnsServer();
+  const way = attachments.find(({ network }) => !network.internal);
+  const held = await holdPorts(engine, record, options, (way ?? attachments[0])?.network);
+  let namespace = -1;
+  const close = (): void => {
+    for (const fd of held.fds) linux.close(fd);
+    held.fds.length = 0;
+    if (namespace >= 0) linux.close(namespace);
+    namespace = -1;
+  };
+  try {
+    namespace = containerNamespace(linux);
+    const endpoints: RunningEndpoint[] = [];
+    for (const [at, { attachment, network }] of attachments.entries()) {
+      endpoints.push(
+        await joinNetwork(engine, record, {
+          namespace,
+          network,
+          attachment,
+          interface: `eth${at}`,
+          defaultRoute: way?.network === network,
+        }),
+      );
+    }
+    const target = endpoints.find(({ network }) => network === way?.network.id) ?? (endpoints[0] as RunningEndpoint);
+    const bindings = target.address6 === undefined ? held.bindings.filter((each) => !isSix(each)) : held.bindings;
+    publish(engine, record, target, bindings);
+    return {
+      spec: { path: `/proc/${process.pid}/fd/${namespace}` },
+      files: {
+        ownHosts: false,
+        addresses: endpoints.flatMap(({ address, address6 }) =>
+          address6 === undefined ? [address] : [address, address6],
+        ),
+        hostGateway: target.gateway,
+        dns: dnsOptionsOf(engine, options, endpoints),
+      },
+      fds: held.fds,
+      running: { endpoints, ports: bindings },
+      close,
+    };
+  } catch (error) {
+    close();
+    releaseNetwork(engine, record.id);
+    throw error;
+  }
+}
+
+/** A network namespace with nothing in it but the loopback. */
+export function containerNamespace(linux: Linux): number {
+  const namespace = createNetworkNamespace(linux);
+  const links = openLinksInside(linux, namespace);
+  links.setUp(1); // the loopback
+  links.close();
+  // Docker's: a port below 1024 and an echo request are no privilege in a network of one's own.
+  const settings = { "ipv4/ip_unprivileged_port_start": "0", "ipv4/ping_group_range": "0 2147483647" };
+  setNetworkSettings(linux, settings, namespace);
+  return namespace;
+}
+
+/** What a container in these networks has in its /etc/resolv.conf: the servers of networks that know names; they ask those of `--dns`. */
+export function dnsOptionsOf(
+  engine: Engine,
+  options: ContainerOptions,
+  endpoints: readonly RunningEndpoint[],
+): DnsOptions {
+  const named = new Set(engine.store.networks.list().flatMap((each) => (hasDns(each) ? each.id : [])));
+  const servers = endpoints.flatMap(({ network, gateway }) => (named.has(network) ? gateway : []));
+  return {
+    servers: servers.length > 0 ? servers : (options.dns ?? []),
+    search: options.dnsSearch ?? [],
+    options: options.dnsOptions ?? [],
+    containerNames: servers.length > 0,
+  };
+}
+
+export interface JoinOptions {
+  namespace: number;
+  network: NetworkRecord;
+  attachment: NetworkAttachment;
+  interface: string;
+  defaultRoute: boolean;
+}
+
+/** Puts the namespace of a container into one network, where its names are known from then on. */
+export async function joinNetwork(
+  engine: Engine,
+  record: ContainerRecord,
+  options: JoinOptions,
+): Promise<RunningEndpoint> {
+  const { store } = engine;
+  const { linux } = store;
+  const { network, attachment } = options;
+  const join = (): RunningEndpoint =>
+    withLinks(engine, (links) => {
+      const endpoint = addEndpoint(linux, links, options.namespace, {
+        network: bridgeNetwork(store, links, network),
+        container: record.id,
+        interface: options.interface,
+        defaultRoute: options.defaultRoute,
+        ...(attachment.address === undefined ? {} : { address: attachment.address }),
+        ...(attachment.address6 === undefined ? {} : { address6: attachment.address6 }),
+        ...(attachment.mac === undefined ? {} : { mac: attachment.mac }),
+      });
+      refreshFirewall(linux, links.list());
+      if (hasDns(network)) {
+        const entry = {
+          container: record.id,
+          address: endpoint.address,
+          ...(endpoint.address6 === undefined ? {} : { address6: endpoint.address6 }),
+          names: [...new Set([record.name, ...attachment.aliases, record.id.slice(0, 12)])],
+          servers: containerOptions(record).dns ?? [],
+        };
+        const gateways = network.subnets.map(({ gateway }) => gateway);
+        addDnsEntry(deviceOf(network), gateways, entry, links.list());
+      }
+      return { ...endpoint, network: network.id };
+    });
+  for (const end = Date.now() + PATIENCE_MS; ; await Bun.sleep(10)) {
+    try {
+      const endpoint = join();
+      // By its ID: a name may be another container's, too.
+      if (hasDns(network)) await untilResolved(endpoint.gateway, record.id.slice(0, 12), endpoint.address);
+      return endpoint;
+    } catch (error) {
+      if (!(error instanceof SlipwayError && error.code === "ADDRESS_LEAVING" && Date.now() < end)) throw error;
+    }
+  }
+}
+
+/** Takes a running container out of one network. */
+export function leaveNetwork(engine: Engine, record: ContainerRecord, endpoint: RunningEndpoint): void {
+  withLinks(engine, (links) => {
+    removeEndpoint(links, endpoint);
+    const left = links.list();
+    removeDnsEntries(record.id, left, [endpoint.device]);
+    refreshFirewall(engine.store.linux, left);
+  });
+}
+
+/** Takes away what does not go by itself with a container's last process: its ports in the firewall, its names. */
+export function releaseNetwork(engine: Engine, id: string): void {
+  withLinks(engine, (links) => {
+    const left = links.list();
+    removeDnsEntries(id, left);
+    if (portsRecords().get(id) === undefined) return;
+    portsRecords().remove(id);
+    refreshFirewall(engine.store.linux, left);
+  });
+}
+
+export function withLinks<T>(engine: Engine, work: (links: Links) => T): T {
+  const { linux } = engine.store;
+  return withNetworkLock(linux, () => {
+    const links = openLinks(linux);
+    try {
+      return work(links);
+    } finally {
+      links.close();
+    }
+  });
+}
+
+/** Opens the network namespace of a running container; the caller closes the descriptor. */
+export function openNamespaceOf(engine: Engine, record: ContainerRecord): number {
+  return engine.store.linux.openat(AT_FDCWD, `/proc/${record.pid}/ns/net`, O_RDONLY);
+}
+
+// Ports -----------------------------------------------------------------------------------------------------------------
+
+function isSix({ hostAddress }: { hostAddress: string }): boolean {
+  return hostAddress.includes(":");
+}
+
+/** What `-p` and `-P` ask for. */
+export function portRequests(options: ContainerOptions): PortRequest[] {
+  const asked = (options.publish ?? []).flatMap(parsePublish);
+  if (options.publishAll !== true) return asked;
+  const named = new Set(asked.map(({ port, protocol }) => `${port}/${protocol}`));
+  const exposed = Object.keys(options.config.ExposedPorts ?? {}).filter((key) => !named.has(key));
+  return [...asked, ...exposed.flatMap((key) => parsePublish(key))];
+}
+
+/** A socket per port: nobody else on the host gets it while the monitor, which inherits the socket, lives. */
+async function holdPorts(
+  engine: Engine,
+  record: ContainerRecord,
+  options: ContainerOptions,
+  network: NetworkRecord | undefined,
+): Promise<{ fds: number[]; bindings: PortBinding[] }> {
+  const { linux } = engine.store;
+  const fds: number[] = [];
+  const bindings: PortBinding[] = [];
+  const hold = (protocol: PortBinding["protocol"], address: string, port: number): number => {
+    const parsed = parseAddress(address);
+    if (parsed === undefined) throw new Error(`no address: ${address}`);
+    if (protocol === "sctp") return port; // nothing but the firewall knows of it
+    const socket = linux.holdPort(protocol, addressBytes(parsed.address, parsed.family), port);
+    fds.push(socket.fd);
+    return socket.port;
+  };
+  try {
+    for (const request of portRequests(options)) {
+      checkHostAddress(request, network);
+      const any = network?.options[DRIVER_OPTION.hostAddress] ?? "0.0.0.0";
+      const addresses = request.hostAddress === "" ? (network?.ipv6 ? [any, "::"] : [any]) : [request.hostAddress];
+      for (const end = Date.now() + PATIENCE_MS; ; await Bun.sleep(20)) {
+        const free = tryPorts(request, (port) => {
+          const before = fds.length;
+          try {
+            let chosen = port;
+            for (const address of addresses) chosen = hold(request.protocol, address, chosen);
+            return chosen;
+          } catch (error) {
+            for (const fd of fds.splice(before)) linux.close(fd);
+            if (isErrno(error, "EADDRINUSE")) return undefined;
+            throw cannotHold(error, request, addresses[0] as string);
+          }
+        });
+        if (free !== undefined) {
+          const { protocol, port } = request;
+          bindings.push(...addresses.map((hostAddress) => ({ protocol, port, hostAddress, hostPort: free })));
+          break;
+        }
+        const holder = holderOf(engine, record, request);
+        if (holder !== undefined || Date.now() > end) throw portInUse(request, addresses[0] as string, holder);
+      }
+    }
+    return { fds, bindings };
+  } catch (error) {
+    for (const fd of fds) linux.close(fd);
+    throw error;
+  }
+}
+
+/** @throws SlipwayError `INVALID_ADDRESS` */
+function checkHostAddress({ hostAddress, port }: PortRequest, network: NetworkRecord | undefined): void {
+  const parsed = parseAddress(hostAddress);
+  if (parsed?.family !== 6) return;
+  const why =
+    parsed.address === 1n
+      ? "the kernel leads nothing from IPv6's loopback to a container: publish at 127.0.0.1"
+      : network?.ipv6 === true
+        ? undefined
+        : `the network ${network?.name} has no IPv6 addresses to lead it to: create one with --ipv6`;
+  if (why === undefined) return;
+  throw new SlipwayError("INVALID_ADDRESS", `port ${port} cannot be published at [${hostAddress}]: ${why}`, {
+    exitCode: 125,
+  });
+}
+
+/** The first port of the request's that `take` gets. */
+function tryPorts(
+  { hostFirst, hostLast }: PortRequest,
+  take: (port: number) => number | undefined,
+): number | undefined {
+  for (let port = hostFirst; port <= hostLast; port++) {
+    const taken = take(port);
+    if (taken !== undefined) return taken;
+  }
+  return undefined;
+}
+
+/** Name of the running container that has the port. */
+function holderOf(engine: Engine, record: ContainerRecord, { protocol, hostFirst }: PortRequest): string | undefined {
+  return engine.store.containers
+    .list()
+    .filter((other) => other.id !== record.id && other.network !== undefined)
+    .map((other) => refreshContainer(engine, other))
+    .find((other) =>
+      runningNetwork(other).ports.some((each) => each.protocol === protocol && each.hostPort === hostFirst),
+    )?.name;
+}
+
+function portInUse(
+  { protocol, hostFirst, hostLast }: PortRequest,
+  address: string,
+  holder: string | undefined,
+): SlipwayError {
+  const text = hostPortText({ hostAddress: address, hostPort: hostFirst });
+  const which = hostFirst === hostLast ? `${text}/${protocol}` : `${text}-${hostLast}/${protocol}`;
+  const by = holder === undefined ? "" : ` by the container ${holder}`;
+  return new SlipwayError("PORT_IN_USE", `the host's port ${which} is already in use${by}`, {
+    hint: "Stop what has it, or publish another one: -p OTHER:PORT.",
+    exitCode: 125,
+  });
+}
+
+function cannotHold(error: unknown, { protocol, hostFirst }: PortRequest, address: string): unknown {
+  const text = `${hostPortText({ hostAddress: address, hostPort: hostFirst })}/${protocol}`;
+  if (isErrno(error, "EADDRNOTAVAIL"))
+    return new SlipwayError("INVALID_ADDRESS", `the host's port ${text} cannot be had: the host has no such address`, {
+      cause: error,
+      exitCode: 125,
+    });
+  if (isErrno(error, "EACCES"))
+    return new SlipwayError("PORT_FORBIDDEN", `the host's port ${text} cannot be had: this user may not`, {
+      cause: error,
+      exitCode: 125,
+    });
+  return error;
+}
+
+/** Leads the ports of the host to the container. */
+function publish(engine: Engine, record: ContainerRecord, endpoint: RunningEndpoint, bindings: PortBinding[]): void {
+  if (bindings.length === 0) return;
+  const ports = bindings.map((each): PublishedPorts => {
+    const everywhere = each.hostAddress === "0.0.0.0" || each.hostAddress === "::";
+    return {
+      protocol: each.protocol,
+      ...(everywhere ? {} : { hostAddress: each.hostAddress }),
+      first: each.hostPort,
+      last: each.hostPort,
+      address: isSix(each) ? (endpoint.address6 as string) : endpoint.address,
+      port: each.port,
+    };
+  });
+  withLinks(engine, (links) => {
+    links.reflect(endpoint.veth);
+    portsRecords().set(record.id, { veth: endpoint.veth, ports: joined(ports) });
+    refreshFirewall(engine.store.linux, links.list());
+  });
+}
+
+/** Neighbours that keep their distance as one range: one rule of the firewall instead of thousands. */
+function joined(ports: PublishedPorts[]): PublishedPorts[] {
+  const found: PublishedPorts[] = [];
+  for (const each of ports) {
+    const before = found.at(-1);
+    if (
+      before !== undefined &&
+      before.protocol === each.protocol &&
+      before.hostAddress === each.hostAddress &&
+      before.address === each.address &&
+      before.last + 1 === each.first &&
+      each.first - each.port === before.first - before.port
+    )
+      before.last = each.last;
+    else found.push({ ...each });
+  }
+  return found;
+}
