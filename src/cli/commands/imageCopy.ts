@@ -1,4 +1,5 @@
-import { type Command, given, text } from "../Command.ts";
+import { type Command, flag, given, text } from "../Command.ts";
+import { isTerminal } from "../isTerminal.ts";
 import { registryAccess, registryFlags } from "../registryFlags.ts";
 
 export const command: Command = {
@@ -10,17 +11,31 @@ export const command: Command = {
   max: 2,
   flags: {
     platform: { type: "string", help: "Of an image of several platforms copy this one alone, os/architecture" },
+    quiet: { type: "bool", short: "q", help: "Print the digest alone, and no progress" },
     ...registryFlags,
   },
   async run(call) {
     const { parsePlace } = await import("../../engine/images/imagePlace.ts");
     const [source = "", target = ""] = call.positionals;
     const { imageCopy } = await import("../../engine/images/imageCopy.ts");
-    const digest = await imageCopy(await call.engine(), parsePlace(source), parsePlace(target), {
-      ...given("platform", text(call, "platform")),
-      ...registryAccess(call),
+    const quiet = flag(call, "quiet");
+    const { createCopyProgress } = await import("../render/copyProgress.ts");
+    const { terminalSize } = await import("../render/terminalSize.ts");
+    const progress = createCopyProgress({
+      write: quiet ? () => {} : call.err,
+      ...(!quiet && isTerminal(2, call.linux()) ? { size: terminalSize(2, call.linux()) } : {}),
     });
-    call.out(`${digest}\n`);
+    const engine = await call.engine((event) => progress.event(event));
+    try {
+      const digest = await imageCopy(engine, parsePlace(source), parsePlace(target), {
+        ...given("platform", text(call, "platform")),
+        ...registryAccess(call),
+      });
+      progress.finish();
+      call.out(`${digest}\n`);
+    } finally {
+      progress.finish();
+    }
     return 0;
   },
 };
