@@ -199,8 +199,8 @@ export async function keepBlobs(
   }
 }
 
-/** Records them as the repository's, until the main image goes. In a transaction with the records of the images. */
-export function keepDocuments(store: Store, repository: string, { documents, main }: WholeIndex): void {
+/** Records them as the repository's, until their image goes, or the main one where they are of none. In a transaction with the records of the images. */
+export function keepDocuments(store: Store, repository: string, { documents, images, main }: WholeIndex): void {
   for (const { digest, bytes, mediaType, manifest } of documents) {
     const subject = manifest.subject?.digest;
     store.manifests.put(
@@ -213,6 +213,6 @@ export function keepDocuments(store: Store, repository: string, { documents, mai
       isIndex(manifest) ? [] : blobsOf(manifest).flatMap(({ digest: blob }) => (store.blobs.has(blob) ? [blob] : [])),
     );
     if (store.manifests.get(repository, digest)?.image === undefined)
-      store.manifests.belong(repository, digest, main.id);
+      store.manifests.belong(repository, digest, (images.find((image) => image.digest === digest) ?? main).id);
   }
 }
