@@ -85,9 +85,7 @@ e2e(
           const brought = await moved(proxy, async () => {
             told = (await buildAndPush(slipway, `${proxy.host}/team/app:4`, plain, ["--push", "--explain"])).stderr;
           });
-          expect(told).toMatch(
-            /because: \[2\/2\] COPY app \/srv\/app goes where .* COPY --link needs nothing of it/,
-          );
+          expect(told).toMatch(/because: \[2\/2\] COPY app \/srv\/app goes where .* COPY --link needs nothing of it/);
           expect(brought).toBeGreaterThan(bytes);
           // The step's own layer is remembered: the same build needs the base no more.
           await slipway.run(["rmi", "-f", `${proxy.host}/team/app:4`, `${proxy.host}/team/base:1`]);

@@ -1,5 +1,5 @@
-import { type Command, flag, given, text } from "../Command.ts";
-import { isTerminal } from "../isTerminal.ts";
+import { type Command, given, text } from "../Command.ts";
+import { copyProgress } from "../copyProgress.ts";
 import { registryAccess, registryFlags } from "../registryFlags.ts";
 
 export const command: Command = {
@@ -18,13 +18,7 @@ export const command: Command = {
     const { parsePlace } = await import("../../engine/images/imagePlace.ts");
     const [source = "", target = ""] = call.positionals;
     const { imageCopy } = await import("../../engine/images/imageCopy.ts");
-    const quiet = flag(call, "quiet");
-    const { createCopyProgress } = await import("../render/copyProgress.ts");
-    const { terminalSize } = await import("../render/terminalSize.ts");
-    const progress = createCopyProgress({
-      write: quiet ? () => {} : call.err,
-      ...(!quiet && isTerminal(2, call.linux()) ? { size: terminalSize(2, call.linux()) } : {}),
-    });
+    const progress = await copyProgress(call);
     const engine = await call.engine((event) => progress.event(event));
     try {
       const digest = await imageCopy(engine, parsePlace(source), parsePlace(target), {
