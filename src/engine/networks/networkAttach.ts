@@ -157,14 +157,21 @@ export function containerNamespace(linux: Linux): number {
   return namespace;
 }
 
-/** What a container in these networks has in its /etc/resolv.conf: the servers of networks that know names; they ask those of `--dns`. */
+/**
+ * What a container in these networks has in its /etc/resolv.conf: the servers of networks that know names; they ask those of `--dns`. Each knows
+ * the names of all of the container's networks; those of an internal one, which know nothing else, come last.
+ */
 export function dnsOptionsOf(
   engine: Engine,
   options: ContainerOptions,
   endpoints: readonly RunningEndpoint[],
 ): DnsOptions {
-  const named = new Set(engine.store.networks.list().flatMap((each) => (hasDns(each) ? each.id : [])));
-  const servers = endpoints.flatMap(({ network, gateway }) => (named.has(network) ? gateway : []));
+  const networks = new Map(engine.store.networks.list().map((each) => [each.id, each]));
+  const named = endpoints.flatMap(({ network, gateway }) => {
+    const found = networks.get(network);
+    return found !== undefined && hasDns(found) ? { gateway, internal: found.internal } : [];
+  });
+  const servers = named.toSorted((a, b) => Number(a.internal) - Number(b.internal)).map(({ gateway }) => gateway);
   return {
     servers: servers.length > 0 ? servers : (options.dns ?? []),
     search: options.dnsSearch ?? [],
@@ -201,7 +208,6 @@ export async function joinNetwork(
         ...(attachment.address6 === undefined ? {} : { address6: attachment.address6 }),
         ...(attachment.mac === undefined ? {} : { mac: attachment.mac }),
       });
-      refreshFirewall(linux, links.list());
       if (hasDns(network)) {
         const entry = {
           container: record.id,
@@ -211,8 +217,9 @@ export async function joinNetwork(
           servers: containerOptions(record).dns ?? [],
         };
         const gateways = network.subnets.map(({ gateway }) => gateway);
-        addDnsEntry(deviceOf(network), gateways, entry, links.list());
+        addDnsEntry({ device: deviceOf(network), gateways, internal: network.internal }, entry, links.list());
       }
+      refreshFirewall(linux, links.list());
       return { ...endpoint, network: network.id };
     });
   for (const end = Date.now() + PATIENCE_MS; ; await Bun.sleep(10)) {
@@ -241,10 +248,10 @@ export function leaveNetwork(engine: Engine, record: ContainerRecord, endpoint: 
 export function releaseNetwork(engine: Engine, id: string): void {
   withLinks(engine, (links) => {
     const left = links.list();
-    removeDnsEntries(id, left);
-    if (portsRecords().get(id) === undefined) return;
-    portsRecords().remove(id);
-    refreshFirewall(engine.store.linux, left);
+    const named = removeDnsEntries(id, left);
+    const published = portsRecords().get(id) !== undefined;
+    if (published) portsRecords().remove(id);
+    if (published || named) refreshFirewall(engine.store.linux, left);
   });
 }
 
