@@ -8,7 +8,7 @@ import { e2e as anywhere } from "../support/e2e.ts";
 import { until } from "../support/until.ts";
 import { type Slipway, slipwayPath } from "../support/withSlipway.ts";
 
-const refusal = process.getuid?.() === 0 ? bridgeRefusal(createLinux()) : undefined;
+const refusal = process.getuid?.() === 0 ? await bridgeRefusal(createLinux()) : undefined;
 const e2e: typeof anywhere = (name, work, options) => {
   if (refusal === undefined) anywhere(name, work, options);
   else anywhere(`${name} (skipped: no bridge networks here: ${refusal})`, async () => {}, options);

@@ -7,7 +7,8 @@ import type { SolveContext } from "../../solve/SolveContext.ts";
 import { refreshContainer } from "../containers/containerState.ts";
 import type { Engine } from "../Engine.ts";
 import { containerNamespace, withLinks } from "../networks/networkAttach.ts";
-import { bridgeNetwork, deviceOf, runningNetwork } from "../networks/networkRecords.ts";
+import { bridgeNetwork } from "../networks/bridgeNetwork.ts";
+import { deviceOf, runningNetwork } from "../networks/networkRecords.ts";
 
 /**
  * What `build --network` means where it names a network of the store, or `container:NAME`, whose network RUN steps share.
