@@ -23,7 +23,7 @@ export const command: Command = {
       (error: Error) => ({ name: "none", path: "", version: "", how: error.message }),
     );
     const isolation = describeIsolation();
-    const refusal = bridgeRefusal(store.linux);
+    const refusal = await bridgeRefusal(store.linux);
     const dns = findDnsServer();
     const network = {
       bridge: refusal === undefined,

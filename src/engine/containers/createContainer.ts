@@ -46,7 +46,7 @@ export async function createContainer(
   const mountedLayers = mounts.flatMap((mount) => mount.layers ?? []);
   const settings: ContainerOptions = {
     ...options,
-    ...networkMode(engine, options),
+    ...(await networkMode(engine, options)),
     config,
     args,
     mounts,

@@ -7,7 +7,7 @@ import { containerEnvironment } from "../../runtime/containerEnvironment.ts";
 import { enterMountNamespace, type MountNamespace } from "../../runtime/MountNamespace.ts";
 import { findProgram } from "../../runtime/findProgram.ts";
 import { makeDirectories, makeMountStubs, mountTargets } from "../../runtime/mountStubs.ts";
-import { type ContainerNetwork, openContainerNetwork } from "../networks/networkAttach.ts";
+import { type ContainerNetwork, openContainerNetwork } from "../networks/containerNetwork.ts";
 import { releaseNetworkOf } from "../networks/networkRelease.ts";
 import { networkFiles } from "../../runtime/networkFiles.ts";
 import type { Seccomp } from "../../runtime/OciSpec.ts";

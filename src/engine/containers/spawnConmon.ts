@@ -11,7 +11,7 @@ import { containerFiles } from "./containerFiles.ts";
 import { type ContainerOptions, containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "../Engine.ts";
 import { logBytes } from "./logFiles.ts";
-import type { ContainerNetwork } from "../networks/networkAttach.ts";
+import type { ContainerNetwork } from "../networks/containerNetwork.ts";
 import { hasToBeReleased } from "../networks/networkRelease.ts";
 import { selfCommand } from "../selfCommand.ts";
 import { readOr } from "../../runtime/readOr.ts";
