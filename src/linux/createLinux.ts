@@ -1,6 +1,5 @@
 import { dlopen, FFIType, ptr, read as readMemory } from "bun:ffi";
 import { readFileSync } from "node:fs";
-import { constants } from "node:os";
 import {
   AT_EMPTY_PATH,
   AT_SYMLINK_FOLLOW,
@@ -34,6 +33,7 @@ import {
   FS_TOPDIR_FL,
 } from "./constants.ts"; // prettier-ignore
 import type { DirEntry, Linux, OpenHow, Stat, StatEntry } from "./Linux.ts";
+import { errno } from "./errno.ts";
 import { LinuxError } from "./LinuxError.ts";
 import { decodePath, encodePath, encodePathInto } from "./pathBytes.ts";
 import { type Syscall, syscallNumbers } from "./syscallNumbers.ts";
@@ -43,8 +43,7 @@ const PATH_BYTES = 4097; // PATH_MAX with its NUL, plus one so that "too long" i
 const MOUNT_DATA_BYTES = 4095; // the smallest page, with its NUL
 const DIRENT_BYTES = 64 * 1024;
 const STATX_BASIC_STATS = 0x7ff;
-const { E2BIG, EAGAIN, EBADF, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY, EPERM } =
-  constants.errno;
+const { E2BIG, EAGAIN, EBADF, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY, EPERM } = errno;
 
 /** The running kernel, by way of libc's syscall(2). Opens libc at the first call of this function; keep what it returns. */
 export function createLinux(): Linux {
