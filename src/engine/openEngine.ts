@@ -8,11 +8,11 @@ import { inUserNamespace, USER_VARIABLE, userId } from "../linux/userNamespace.t
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { outsideLinux } from "../runtime/rootless/outsideLinux.ts";
 import { defaultRoot, openStore } from "../store/openStore.ts";
-import { type CacheSettings, cacheSettingNames, readCacheSetting } from "./build/cacheLimits.ts";
+import type { CacheSettings } from "./build/cacheLimits.ts";
 import type { Engine, EngineConfig } from "./Engine.ts";
 import type { Store } from "../store/Store.ts";
 import type { Emit } from "./events.ts";
-import { isRecord } from "../oci/faults.ts";
+import { isRecord } from "../oci/isRecord.ts";
 
 export interface OpenEngineOptions {
   emit: Emit;
@@ -116,8 +116,7 @@ function readConfig(file: string, needed: boolean): Partial<EngineConfig> {
   if (!isRecord(value)) throw invalid("it must be an object");
   const cache: CacheSettings = {};
   for (const [key, each] of Object.entries(value)) {
-    if (cacheSettingNames.includes(key)) Object.assign(cache, readCacheSetting(key, each, invalid));
-    else if (key === "root" || key === "runtime") {
+    if (key === "root" || key === "runtime") {
       if (typeof each !== "string" || each === "") throw invalid(`"${key}" must be a text`);
     } else if (key === "registries") {
       if (!isRecord(each)) throw invalid('"registries" must be an object');
@@ -127,7 +126,10 @@ function readConfig(file: string, needed: boolean): Partial<EngineConfig> {
             `registry "${host}" must be {"mirrors": [texts], "http": boolean, "tlsVerify": boolean, "foreignLayers": boolean}`,
           );
     } else {
-      throw invalid(`"${key}" is not known; there are root, runtime, registries, ${cacheSettingNames.join(", ")}`);
+      const { cacheSettingNames, readCacheSetting } =
+        require("./build/cacheLimits.ts") as typeof import("./build/cacheLimits.ts");
+      if (cacheSettingNames.includes(key)) Object.assign(cache, readCacheSetting(key, each, invalid));
+      else throw invalid(`"${key}" is not known; there are root, runtime, registries, ${cacheSettingNames.join(", ")}`);
     }
   }
   return { ...value, cache } as Partial<EngineConfig>;

@@ -52,7 +52,7 @@ export async function createContainer(
     mounts,
     anonymousVolumes,
   };
-  const taken = new Set(store.containers.list().map((each) => each.name));
+  const taken = new Set<string>(); // as far as we have met them: no list of all containers is read for a name
   for (;;) {
     const record: ContainerRecord = {
       id,

@@ -4,7 +4,6 @@ import type { ContainerConfig } from "../../oci/config.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { ImageRecord } from "../../store/Store.ts";
 import { type ContainerMount, containerOptions } from "../containers/ContainerOptions.ts";
-import { copyDirectory } from "../containers/copyDirectory.ts";
 import type { CreateOptions, Engine } from "../Engine.ts";
 import { cleanTarget, parseVolume } from "./parseVolume.ts";
 import type { MountRequest } from "../containers/RunSettings.ts";
@@ -159,6 +158,8 @@ function hostPath(path: string, { make }: { make: boolean }): string {
 function fillFromImage(engine: Engine, image: ImageRecord, target: string, directory: string): void {
   const { linux, layers } = engine.store;
   const { createOverlaySnapshotter } = require("../../store/overlay.ts") as typeof import("../../store/overlay.ts");
+  const { copyDirectory } =
+    require("../containers/copyDirectory.ts") as typeof import("../containers/copyDirectory.ts");
   const view = createOverlaySnapshotter(engine.store).view(
     image.config.rootfs.diff_ids.map((diffID) => layers.require(diffID)),
   );

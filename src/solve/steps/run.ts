@@ -3,7 +3,7 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { formatFullPlatform, hostPlatform } from "../../oci/platform.ts";
 import type { RunStep } from "../../plan/graph.ts";
 import type { Store } from "../../store/Store.ts";
-import { checkRunnable } from "../../runtime/emulation.ts";
+import { checkRunnable } from "../../runtime/checkRunnable.ts";
 import { runStep } from "../../runtime/runStep.ts";
 import { reusableMount } from "../reusableMount.ts";
 import { FailedRun } from "../FailedRun.ts";
@@ -170,7 +170,7 @@ async function execute(
   };
   try {
     prepared = await prepareMounts(step, context, resultOf, rootfs);
-    checkRunnable(linux, rootfs, step, { platform: step.platform });
+    checkRunnable(linux, rootfs, step, step.platform);
     const { network, close } = openNetwork(step, context);
     const code = await runStep({
       linux,
