@@ -250,6 +250,7 @@ export interface Containers {
   update(id: string, changes: Partial<ContainerRecord>): ContainerRecord;
   /** Record first, then the directory, and those of its layers whose image went before. */
   remove(id: string): void;
+  /** The newest first. */
   list(): ContainerRecord[];
 }
 

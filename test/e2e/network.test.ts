@@ -269,7 +269,7 @@ e2e(
     const id = await slipway.text("inspect", "-f", "{{.Id}}", "frail1");
     const address = await addressOf(slipway, "frail1", "frail");
     const pid = Number(await slipway.text("inspect", "-f", "{{.State.Pid}}", "frail1"));
-    const conmon = Number(readFileSync(`${slipway.root}/containers/${id}/conmon.pid`, "utf8"));
+    const conmon = Number(readFileSync(`${slipway.root}/monitors/${id}`, "utf8"));
     expect(existsSync(device(address))).toBe(true);
     attached.kill("SIGKILL");
     process.kill(conmon, "SIGKILL");

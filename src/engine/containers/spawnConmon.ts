@@ -6,7 +6,7 @@ import { runtimeGlobals } from "../../runtime/runtimeCommand.ts";
 import { runtimeFailure } from "../../runtime/runtimeFailure.ts";
 import { endProcesses, runtimePids } from "../../runtime/runtimeState.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
-import { containerFiles } from "./containerFiles.ts";
+import { containerFiles, monitorsDirectory } from "./containerFiles.ts";
 import { type ContainerOptions, containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "../Engine.ts";
 import { logBytes } from "./logFiles.ts";
@@ -37,6 +37,7 @@ export function spawnConmon(
   const { runtime } = options;
   rmSync(files.runtimeLog, { force: true });
   mkdirSync(files.exitDirectory, { recursive: true });
+  mkdirSync(monitorsDirectory(files.directory), { recursive: true, mode: 0o700 });
   const runtimeArgs = [...runtimeGlobals(runtime), "--log", files.runtimeLog, "--log-format", "json"];
   const command = [
     options.conmon,
