@@ -134,6 +134,8 @@ export interface PullOptions {
   authFile?: string;
   tlsVerify?: boolean;
   platform?: string;
+  /** All that the name's index names, not one image of it. */
+  allPlatforms?: boolean;
 }
 export interface PullResult {
   /** Canonical: `docker.io/library/alpine:latest`. */

@@ -155,6 +155,8 @@ export interface Tag {
   id: Digest;
   /** Digest under which a registry gave or took it (index or manifest), as `images --digests` shows. */
   repoDigest?: Digest;
+  /** The manifest or index that it came as, a blob of the store: it leaves as that, where all that this names is here. None for what was built here. */
+  source?: Digest;
   tagged: number;
   /** Of the documents that a push of the name writes. */
   annotations?: TagAnnotations;
@@ -180,7 +182,7 @@ export interface Images {
     reference: string,
     id: Digest,
     repoDigest?: Digest,
-    more?: { images?: readonly Digest[]; annotations?: TagAnnotations },
+    more?: { images?: readonly Digest[]; annotations?: TagAnnotations; source?: Digest },
   ): void;
   /** A registry has taken what the name stands for under this digest. */
   setRepoDigest(reference: string, digest: Digest): void;

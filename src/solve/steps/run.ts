@@ -154,7 +154,7 @@ async function execute(
 ): Promise<StepOutcome> {
   const { linux, lease, store, snapshotter } = context;
   const { runtime, namespace } = await context.sandbox();
-  await context.fetchLayers(base.layers);
+  await context.fetchLayers(base.layers, `${step.name} runs in it`);
   const records = base.layers.map((diffID) => store.layers.require(diffID));
   const snapshot = snapshotter.prepare(records, lease.directory(), { volatile: true });
   // What may be run in again, by a shell, stays attached.
