@@ -22,7 +22,7 @@ import { startByFifo } from "../../runtime/startByFifo.ts";
 import { createOverlaySnapshotter } from "../../store/overlay.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { applySettings, ownLimits } from "./applySettings.ts";
-import { containerCgroup } from "./containerCgroup.ts";
+import { containerCgroup, runtimeCgroup } from "./containerCgroup.ts";
 import { containerFiles } from "./containerFiles.ts";
 import { type ContainerOptions, containerHostname, containerOptions } from "./ContainerOptions.ts";
 import { clearContainer, isUp, startLock } from "./containerState.ts";
@@ -82,6 +82,7 @@ export async function launchContainer(
     try {
       // Before the namespace, in which the trees of control groups may be covered.
       const cgroup = limits === undefined ? undefined : containerCgroup(engine, current, limits);
+      if (runtime.cgroups) runtimeCgroup(engine, current);
       namespace = enterMountNamespace(store.linux, { ...runtime, keepCgroups: cgroup !== undefined });
       // It takes as long to come up as the bundle takes to be written.
       const monitor = spawnConmon(engine, current, { conmon, runtime, detached: options.detached, network });
