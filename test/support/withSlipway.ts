@@ -81,6 +81,7 @@ export async function withSlipway(
     ...(caller === undefined ? {} : { XDG_RUNTIME_DIR: join(base, "run") }),
     SLIPWAY_ROOT: root,
     SLIPWAY_CONFIG: config,
+    ...(process.env.SLIPWAY_STORAGE === undefined ? {} : { SLIPWAY_STORAGE: process.env.SLIPWAY_STORAGE }),
     ...caller?.env,
   };
   const program = caller === undefined ? [slipwayPath] : [...caller.prefix, join(base, "slipway")];
