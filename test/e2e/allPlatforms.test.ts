@@ -156,6 +156,10 @@ e2e(
         await slipway.run(["pull", "-q", "--all-platforms", `${app}@${index.digest}`]);
         await slipway.run(["tag", `${app}@${index.digest}`, `${second.host}/pinned`]);
         await slipway.run(["push", "-q", `${second.host}/pinned`]);
+        const layout = await slipway.text("image", "copy", "-q", `${app}@${index.digest}`, "oci:layout:x");
+        expect(layout).toBe(index.digest);
+        await slipway.run(["save", "-o", "pinned.tar", `${app}@${index.digest}`]);
+        expect(digestOf(sh(slipway.directory, "skopeo inspect --raw oci-archive:pinned.tar"))).toBe(index.digest);
         expect(digestOf(raw(`${second.host}/pinned`))).toBe(index.digest);
       }),
     ),

@@ -110,7 +110,11 @@ export interface Repository {
 export async function pushNamed(
   engine: Engine,
   to: Repository,
-  { tag, records, named }: { tag: string; records: readonly ImageRecord[]; named: Tag | undefined },
+  {
+    tag,
+    records,
+    named,
+  }: { tag: string; records: readonly ImageRecord[]; named: Pick<Tag, "source" | "annotations"> | undefined },
 ): Promise<Descriptor> {
   const { form, platform } = to.options;
   const { annotations, source } = named ?? {};
