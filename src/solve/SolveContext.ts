@@ -60,6 +60,8 @@ export interface SolveContext {
   network: "default" | "none" | "host" | NamedNetwork;
   /** SOURCE_DATE_EPOCH in seconds: no file that a step writes is later than this, and each step's key says it. */
   epoch?: number;
+  /** Seconds: a cached step that is older runs again. */
+  cacheTtl?: number;
   /** `--cache-from`. */
   imported?: ImportedCache;
   /** Hears of all that another build with the same inputs could take over. */

@@ -167,6 +167,7 @@ async function buildImage(
       fetchLayers: async (layers) => remote?.fetch(layers),
       openContext: contexts.open,
       failOnMiss: options.failOnMiss ?? false,
+      ...(options.cacheTtl === undefined ? {} : { cacheTtl: options.cacheTtl }),
       ...(options.shellOnError === undefined ? {} : { shellOnError: options.shellOnError }),
       secrets: secretSources(options),
       ssh,
