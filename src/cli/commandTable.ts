@@ -23,7 +23,6 @@ export const commandTable: readonly CommandEntry[] = [
     name: "kaniko",
     summary: "Build and push an image by the flags of kaniko's executor",
     aliases: [],
-    hidden: true,
     load: () => import("./commands/kaniko.ts"),
   },
   {
