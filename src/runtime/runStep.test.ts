@@ -45,8 +45,7 @@ async function step(
   try {
     const code = await runStep({
       linux,
-      runtime,
-      namespace,
+      sandbox: { kind: "oci", runtime, namespace },
       directory,
       rootfs,
       mounts: [],

@@ -369,7 +369,7 @@ export async function openSandbox(engine: Engine): Promise<Sandbox> {
     import("../../runtime/MountNamespace.ts"),
   ]);
   const runtime = await probeRuntime(linux, settings, { runtime: engine.config.runtime });
-  return { runtime, namespace: enterMountNamespace(linux, runtime) };
+  return { kind: "oci", runtime, namespace: enterMountNamespace(linux, runtime) };
 }
 
 function once<T>(work: () => Promise<T>): () => Promise<T> {

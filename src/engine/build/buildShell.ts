@@ -32,13 +32,12 @@ export async function buildShell(
       });
     });
     const snapshot = createOverlaySnapshotter(store).prepare(records, lease.directory(), { volatile: true });
-    const { runtime, namespace } = await openSandbox(engine);
+    const sandbox = await openSandbox(engine);
     const root = reusableMount(linux, snapshot.mount(), `${lease.directory()}/root`);
     try {
       await openShell({
         linux,
-        runtime,
-        namespace,
+        sandbox,
         newDirectory: () => lease.directory(),
         root,
         process,

@@ -153,7 +153,7 @@ async function execute(
   base: LayersResult,
 ): Promise<StepOutcome> {
   const { linux, lease, store, snapshotter } = context;
-  const { runtime, namespace } = await context.sandbox();
+  const sandbox = await context.sandbox();
   await context.fetchLayers(base.layers);
   const records = base.layers.map((diffID) => store.layers.require(diffID));
   const snapshot = snapshotter.prepare(records, lease.directory(), { volatile: true });
@@ -174,8 +174,7 @@ async function execute(
     const { network, close } = openNetwork(step, context);
     const code = await runStep({
       linux,
-      runtime,
-      namespace,
+      sandbox,
       directory: lease.directory(),
       rootfs,
       process: { args: step.args, ...processOf(step, prepared) },
