@@ -4,6 +4,7 @@ import type { Terminal } from "../runtime/runStep.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
+import type { StorageWish } from "../store/Snapshotter.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
 import type { CacheExport, CacheImport } from "./build/cache/CacheSpec.ts";
 import type { CacheSettings } from "./build/cacheLimits.ts";
@@ -31,6 +32,8 @@ export interface EngineConfig {
   root: string;
   /** `crun`, `runc` or a path; undefined: the probe chooses. */
   runtime?: string;
+  /** How root file systems are made; undefined: the probe chooses, as with `auto`. */
+  storage?: StorageWish;
   /**
    * Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway).
    * `tlsVerify` false: any certificate is taken. `foreignLayers`: layers may come from the `urls` that a manifest names.

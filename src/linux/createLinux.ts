@@ -344,6 +344,11 @@ export function createLinux(): Linux {
       const which = path === "" ? "setxattr" : "lsetxattr";
       call(which, path, first(viaProc(dirfd, path)), second(name), ptr(given), value.length, 0);
     },
+    removexattr(dirfd, path, name) {
+      const which = path === "" ? "removexattr" : "lremovexattr";
+      const result = attempt(which, first(viaProc(dirfd, path)), second(name));
+      if (result < 0 && result !== -ENODATA) throw new LinuxError(which, -result, path);
+    },
     overlayAttributes() {
       own ??= mayWriteTrusted() ? "trusted.overlay." : "user.overlay.";
       return own;

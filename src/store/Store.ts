@@ -4,6 +4,7 @@ import type { Linux } from "../linux/Linux.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ImageConfig } from "../oci/config.ts";
+import type { Snapshotter, StorageWish } from "./Snapshotter.ts";
 
 /** Times are milliseconds since the epoch, sizes bytes. Every method is synchronous unless it returns a promise. */
 export interface Store {
@@ -18,6 +19,9 @@ export interface Store {
   readonly cache: CacheRecords;
   readonly cacheMounts: CacheMounts;
   readonly settings: Settings;
+  /** As `storage` says, which is what was asked for. */
+  readonly snapshotter: Snapshotter;
+  readonly storage: StorageWish;
   /** All or nothing; nested calls join the outer one. Takes the write lock at its start. */
   transaction<T>(work: () => T): T;
   /**

@@ -16,7 +16,6 @@ import { createSshAgents } from "../../runtime/sshAgents.ts";
 import { createSemaphore } from "../../solve/semaphore.ts";
 import type { Sandbox, SecretSource, SolveContext, LayersResult, StepResult } from "../../solve/SolveContext.ts";
 import { solve } from "../../solve/solve.ts";
-import { createOverlaySnapshotter } from "../../store/overlay.ts";
 import { createBaseResolver, quiet } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
 import { type BuildRecorder, startBuildRecord } from "./buildRecords.ts";
@@ -159,7 +158,7 @@ async function buildImage(
     const context: SolveContext = {
       store,
       linux: store.linux,
-      snapshotter: createOverlaySnapshotter(store),
+      snapshotter: store.snapshotter,
       lease,
       signal,
       emit: (event) => vertices.solving(event),

@@ -19,7 +19,6 @@ import { defaultSeccomp, type SeccompOptions } from "../../runtime/seccomp.ts";
 import { seccompProfile } from "../../runtime/seccompProfile.ts";
 import { addMount, DEFAULT_SHM_SIZE, rootlessSpec, runtimeSpec, type SpecMount, specText } from "../../runtime/spec.ts";
 import { startByFifo } from "../../runtime/startByFifo.ts";
-import { createOverlaySnapshotter } from "../../store/overlay.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { applySettings, ownLimits } from "./applySettings.ts";
 import { containerCgroup } from "./containerCgroup.ts";
@@ -151,7 +150,7 @@ function writeBundle(
   const files = containerFiles(directory, record.id);
   const layers = record.layers.map((diffID) => store.layers.require(diffID));
   // What goes with the container need not outlive the machine: the end of the mount then waits for no disk.
-  const mountfd = createOverlaySnapshotter(store).prepare(layers, directory, { volatile: record.autoRemove }).mount();
+  const mountfd = store.snapshotter.prepare(layers, directory, { volatile: record.autoRemove }).mount();
   try {
     const user = resolveUser(linux, mountfd, config.User ?? "");
     const unmapped = unmappedOwner(user.uid, user.gid);

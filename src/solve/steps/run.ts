@@ -14,8 +14,6 @@ import type { LayersResult, ResultOf, SolveContext, StepResult } from "../SolveC
 import { openNetwork } from "../openNetwork.ts";
 import { located } from "../located.ts";
 import { openResult } from "../tree/openResult.ts";
-import { dropUntouched } from "./runUntouched.ts";
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
 import { type Claims, rememberedTree, withoutClaims } from "./claims.ts";
 import { type PreparedMounts, prepareMounts } from "./runMounts.ts";
 
@@ -195,13 +193,7 @@ async function execute(
     throw error;
   }
   dispose();
-  const upper = linux.openat(AT_FDCWD, snapshot.upper, O_RDONLY | O_DIRECTORY);
-  try {
-    dropUntouched(linux, upper, () => snapshotter.view(records));
-  } finally {
-    linux.close(upper);
-  }
-  return { upper: snapshot.upper };
+  return { upper: snapshot.layer() };
 }
 
 function processOf(step: RunStep, prepared: PreparedMounts): { env: string[]; cwd: string; user: string } {

@@ -141,8 +141,9 @@ async function bindSource(
   if (result.kind === "layers") {
     await bring(context, result.layers);
     const records = result.layers.map((diffID) => store.layers.require(diffID));
-    const fd = mount.readOnly ? snapshotter.view(records) : snapshotter.prepare(records, lease.directory()).mount();
-    releases.push(() => linux.close(fd));
+    const view = mount.readOnly ? snapshotter.view(records) : undefined;
+    const fd = view?.fd ?? snapshotter.prepare(records, lease.directory(), { volatile: true }).mount();
+    releases.push(() => (view === undefined ? linux.close(fd) : view.close()));
     place(fd);
     return pathInside(context, fd, mount.source);
   }

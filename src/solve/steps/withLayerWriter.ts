@@ -19,14 +19,14 @@ export async function withLayerWriter(
   const upperFd = linux.openat(AT_FDCWD, upper, O_DIRECTORY);
   linux.fchmod(upperFd, 0o755);
   const records = base.map((diffID) => store.layers.require(diffID));
-  const lowerFd = records.length === 0 ? undefined : snapshotter.view(records);
-  const writer = createLayerWriter(linux, upperFd, options.link ? undefined : lowerFd);
+  const lower = records.length === 0 ? undefined : snapshotter.view(records);
+  const writer = createLayerWriter(linux, upperFd, options.link ? undefined : lower?.fd);
   try {
-    await work(writer, lowerFd);
+    await work(writer, lower?.fd);
   } finally {
     writer.finish();
     linux.close(upperFd);
-    if (lowerFd !== undefined) linux.close(lowerFd);
+    lower?.close();
   }
   return upper;
 }
