@@ -1,4 +1,5 @@
 import type { Patience } from "../registry/retry.ts";
+import type { IsolationWish } from "../runtime/isolation.ts";
 import type { SshSource } from "../runtime/sshAgents.ts";
 import type { Terminal } from "../runtime/runStep.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
@@ -30,6 +31,8 @@ export interface Engine {
 /** `/etc/slipway/config.json`, then `$XDG_CONFIG_HOME/slipway/config.json` ($SLIPWAY_CONFIG wins), environment, flags. */
 export interface EngineConfig {
   root: string;
+  /** How processes are kept apart; undefined: `auto`. */
+  isolation?: IsolationWish;
   /** `crun`, `runc` or a path; undefined: the probe chooses. */
   runtime?: string;
   /** How root file systems are made; undefined: the probe chooses, as with `auto`. */

@@ -11,6 +11,7 @@ import { parseBool } from "../../dockerfile/parseBool.ts";
 import type { Graph, ImageStep, ResolveImage, Step, StepID } from "../../plan/graph.ts";
 import { mergeGraphs } from "../../plan/mergeGraphs.ts";
 import { planBuild } from "../../plan/plan.ts";
+import { worksByChroot } from "../../runtime/isolation.ts";
 import { parseUlimits } from "../../runtime/rlimits.ts";
 import { createSshAgents } from "../../runtime/sshAgents.ts";
 import { createSemaphore } from "../../solve/semaphore.ts";
@@ -363,6 +364,7 @@ export function assembleConfig(
 export async function openSandbox(engine: Engine): Promise<Sandbox> {
   const { linux, settings, layers } = engine.store;
   layers.settle();
+  if (worksByChroot(engine.config.isolation)) return { kind: "chroot" };
   const [{ probeRuntime }, { enterMountNamespace }] = await Promise.all([
     import("../../runtime/probe.ts"),
     import("../../runtime/MountNamespace.ts"),

@@ -4,6 +4,7 @@ import { formatFullPlatform, hostPlatform } from "../../oci/platform.ts";
 import type { RunStep } from "../../plan/graph.ts";
 import type { Store } from "../../store/Store.ts";
 import { checkRunnable } from "../../runtime/emulation.ts";
+import { unavailable } from "../../runtime/chroot/unavailable.ts";
 import { runStep } from "../../runtime/runStep.ts";
 import { reusableMount } from "../reusableMount.ts";
 import { FailedRun } from "../FailedRun.ts";
@@ -152,6 +153,8 @@ async function execute(
 ): Promise<StepOutcome> {
   const { linux, lease, store, snapshotter } = context;
   const sandbox = await context.sandbox();
+  const byChroot = sandbox.kind === "chroot";
+  if (byChroot && context.shellOnError !== undefined) throw unavailable("a shell in the step that fails (--on-error)");
   await context.fetchLayers(base.layers);
   const records = base.layers.map((diffID) => store.layers.require(diffID));
   const snapshot = snapshotter.prepare(records, lease.directory(), { volatile: true });
@@ -167,7 +170,7 @@ async function execute(
     else root.close();
   };
   try {
-    prepared = await prepareMounts(step, context, resultOf, rootfs);
+    prepared = await prepareMounts(step, context, resultOf, { root: rootfs, mayMount: !byChroot });
     checkRunnable(linux, rootfs, step, { platform: step.platform });
     const { network, close } = openNetwork(step, context);
     const code = await runStep({
@@ -175,6 +178,7 @@ async function execute(
       sandbox,
       directory: lease.directory(),
       rootfs,
+      ...(snapshot.path === undefined ? {} : { rootPath: snapshot.path }),
       process: { args: step.args, ...processOf(step, prepared) },
       mounts: prepared.mounts,
       network,
