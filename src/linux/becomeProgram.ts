@@ -73,7 +73,13 @@ export function becomeProgram(spec: ProgramSpec): never {
   };
   // Of the calling thread alone, which is the one that executes: libc's own would try it on every thread.
   const thread = (name: keyof typeof x64, ...words: number[]): void =>
-    check(name, symbols.syscall(numbers[name], ...([...words, 0, 0, 0, 0, 0].slice(0, 5) as [number, number, number, number, number])));
+    check(
+      name,
+      symbols.syscall(
+        numbers[name],
+        ...([...words, 0, 0, 0, 0, 0].slice(0, 5) as [number, number, number, number, number]),
+      ),
+    );
 
   if (spec.ownSession) symbols.setsid(); // fails only for who leads one already
   for (const [resource, soft, hard] of spec.limits) {
@@ -124,4 +130,11 @@ export function becomeProgram(spec: ProgramSpec): never {
 }
 
 const x64 = { setresuid: 117, setresgid: 119, setgroups: 116, capset: 126, prlimit64: 302, close_range: 436 };
-const arm64: typeof x64 = { setresuid: 147, setresgid: 149, setgroups: 159, capset: 91, prlimit64: 261, close_range: 436 };
+const arm64: typeof x64 = {
+  setresuid: 147,
+  setresgid: 149,
+  setgroups: 159,
+  capset: 91,
+  prlimit64: 261,
+  close_range: 436,
+};

@@ -28,7 +28,11 @@ export function worksByChroot(
   if (wish === "chroot") {
     const lacks = able.uid === 0 ? missing(able.capabilities()) : CHROOT_NEEDS;
     if (lacks.length === 0) return true;
-    throw refused("chroot", `it needs root with ${lacks.join(", ")}`, "A container's root has them by Docker's defaults.");
+    throw refused(
+      "chroot",
+      `it needs root with ${lacks.join(", ")}`,
+      "A container's root has them by Docker's defaults.",
+    );
   }
   if (wish !== "auto" || able.uid !== 0) return false;
   const capabilities = able.capabilities();

@@ -75,6 +75,15 @@ describe("runStep", () => {
     expect(result).toMatchObject({ code: 7, stdout: "out\n", stderr: "err\n" });
   });
 
+  test("a program that opens /dev/stdout and /dev/stderr by name is heard, another user's, too", async () => {
+    for (const user of ["", "guest"])
+      expect(await step("echo out >/dev/stdout; echo err >>/dev/stderr; echo two >&2", { user })).toMatchObject({
+        code: 0,
+        stdout: "out\n",
+        stderr: "err\ntwo\n",
+      });
+  });
+
   test("leaves what was written in the upper directory and nothing else", async () => {
     const result = await step("echo hi > /tmp/a");
     expect(result.code).toBe(0);

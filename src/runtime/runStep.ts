@@ -5,6 +5,7 @@ import { containerEnvironment } from "./containerEnvironment.ts";
 import { makeMountStubs, mountTargets, removeMountStubs } from "./mountStubs.ts";
 import { containerCapabilities, ownCapabilities } from "./capabilities.ts";
 import { followWindowSize } from "./followWindowSize.ts";
+import { type Output, outputPipe, spawnWith } from "./outputPipe.ts";
 import { ownedName } from "./ownedName.ts";
 import type { Runtime } from "./Runtime.ts";
 import { canLeaveOutCgroups, runtimeGlobals } from "./runtimeCommand.ts";
@@ -135,25 +136,32 @@ async function runToEnd(options: RunStepOptions, runtime: Runtime, globals: stri
   const { directory, signal, terminal } = options;
   const log = `${directory}/runtime.log`;
   const pidFile = `${directory}/pid`;
-  const stdio: ["ignore" | number, "pipe" | number, "pipe" | number] =
-    terminal === undefined ? ["ignore", "pipe", "pipe"] : [terminal.input, terminal.output, terminal.output];
-  const child = Bun.spawn(
-    [
-      runtime.program,
-      ...globals,
-      "--log",
-      log,
-      "--log-format",
-      "json",
-      "run",
-      "--bundle",
-      directory,
-      "--pid-file",
-      pidFile,
-      ownedName("step"),
-    ],
-    { cwd: directory, stdio },
-  );
+  const outputs =
+    terminal === undefined
+      ? [
+          outputPipe(options.linux, (bytes) => options.logs(1, bytes)),
+          outputPipe(options.linux, (bytes) => options.logs(2, bytes)),
+        ]
+      : [];
+  const stdio: ["ignore" | number, number, number] =
+    terminal === undefined
+      ? ["ignore", (outputs[0] as Output).write, (outputs[1] as Output).write]
+      : [terminal.input, terminal.output, terminal.output];
+  const command = [
+    runtime.program,
+    ...globals,
+    "--log",
+    log,
+    "--log-format",
+    "json",
+    "run",
+    "--bundle",
+    directory,
+    "--pid-file",
+    pidFile,
+    ownedName("step"),
+  ];
+  const child = spawnWith(outputs, () => Bun.spawn(command, { cwd: directory, stdio }));
   let ended = false;
   const unfollow =
     terminal === undefined
@@ -168,11 +176,7 @@ async function runToEnd(options: RunStepOptions, runtime: Runtime, globals: stri
   };
   signal?.addEventListener("abort", kill);
   try {
-    const [code] = await Promise.all([
-      child.exited,
-      forward(child.stdout, (bytes) => options.logs(1, bytes)),
-      forward(child.stderr, (bytes) => options.logs(2, bytes)),
-    ]);
+    const [code] = await Promise.all([child.exited, ...outputs.map(({ heard }) => heard)]);
     signal?.throwIfAborted();
     if (code !== 0) {
       const failure = runtimeFailure(log, options.process.args);
@@ -187,14 +191,6 @@ async function runToEnd(options: RunStepOptions, runtime: Runtime, globals: stri
     unfollow();
     signal?.removeEventListener("abort", kill);
   }
-}
-
-async function forward(
-  stream: ReadableStream<Uint8Array> | number | undefined,
-  to: (bytes: Uint8Array) => void,
-): Promise<void> {
-  if (!(stream instanceof ReadableStream)) return; // a terminal of its own
-  for await (const chunk of stream) to(chunk);
 }
 
 function readPid(path: string): number | undefined {

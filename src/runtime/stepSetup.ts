@@ -26,6 +26,8 @@ export function stepSetup(options: RunStepOptions): StepSetup {
   const unmapped = unmappedOwner(user.uid, user.gid);
   if (unmapped !== undefined) throw unmapped;
   makeDirectories(linux, options.rootfs, options.process.cwd);
+  // The runtime makes them where they are missing, and they stay in the layer (BuildKit); one of them (crun) gives them modes of its own.
+  for (const each of ["/proc", "/dev", "/sys"]) makeDirectories(linux, options.rootfs, each);
 
   const hostname = options.hostname ?? HOSTNAME;
   const own = typeof options.network === "object" ? options.network : undefined;

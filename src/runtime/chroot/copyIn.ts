@@ -21,7 +21,10 @@ import type { Linux } from "../../linux/Linux.ts";
 export function copyIn(linux: Linux, source: string, parent: number, name: string): void {
   const stat = linux.statat(AT_FDCWD, source);
   const type = stat.mode & S_IFMT;
-  if (type === S_IFSOCK) return linux.linkat(AT_FDCWD, source, parent, name);
+  if (type === S_IFSOCK) {
+    linux.linkat(AT_FDCWD, source, parent, name);
+    return;
+  }
   const isDirectory = type === S_IFDIR;
   if (isDirectory) linux.mkdirat(parent, name, 0o700);
   const from = linux.openat(AT_FDCWD, source, isDirectory ? O_RDONLY | O_DIRECTORY : O_RDONLY);

@@ -1,10 +1,4 @@
-import {
-  AT_FDCWD,
-  O_DIRECTORY,
-  O_PATH,
-  O_RDONLY,
-  RESOLVE_IN_ROOT,
-} from "../../linux/constants.ts";
+import { AT_FDCWD, O_DIRECTORY, O_PATH, O_RDONLY, RESOLVE_IN_ROOT } from "../../linux/constants.ts";
 import type { Linux, Stat } from "../../linux/Linux.ts";
 import { isErrno } from "../../linux/LinuxError.ts";
 import { removeAt } from "../../store/removeTree.ts";
@@ -15,9 +9,9 @@ import { unavailable } from "./unavailable.ts";
 export interface Places {
   /**
    * Moves aside what is at `target` (absolute, links followed inside of the root, made where it is missing) and lets `make` put something in its
-   * place. `back`: where what was put is moved in the end, instead of being removed. `keeps`: what had to be made so that there is a place stays.
+   * place. `back`: where what was put is moved in the end, instead of being removed.
    */
-  put(target: MountTarget, make: (parent: number, name: string) => void, options?: { back?: string; keeps?: boolean }): void;
+  put(target: MountTarget, make: (parent: number, name: string) => void, options?: { back?: string }): void;
   /**
    * Takes all of it out, the last first, and puts back what was there; directories have the times that they would have without. What the process has
    * moved or removed, as it could not with a mount, is left as it is. Idempotent.
@@ -47,11 +41,14 @@ export function createPlaces(linux: Linux, { root, aside }: { root: string; asid
     const inside = path.slice(rootPath.length + 1);
     const slash = inside.lastIndexOf("/");
     const how = { flags: O_RDONLY | O_DIRECTORY, resolve: RESOLVE_IN_ROOT };
-    return { parent: linux.openat2(rootFd, slash < 0 ? "." : inside.slice(0, slash), how), name: inside.slice(slash + 1) };
+    return {
+      parent: linux.openat2(rootFd, slash < 0 ? "." : inside.slice(0, slash), how),
+      name: inside.slice(slash + 1),
+    };
   }
 
   return {
-    put(target, make, { back, keeps = false } = {}) {
+    put(target, make, { back } = {}) {
       const stubs = makeMountStubs(linux, rootFd, [target]);
       const { parent, name } = locate(target.path);
       const kept = String(count++);
@@ -70,7 +67,7 @@ export function createPlaces(linux: Linux, { root, aside }: { root: string; asid
         } finally {
           linux.close(parent);
         }
-        if (!keeps) removeMountStubs(linux, rootFd, stubs);
+        removeMountStubs(linux, rootFd, stubs);
       });
       make(parent, name);
       placed = linux.statat(parent, name);

@@ -1,5 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,7 +46,27 @@ describe.skipIf(process.getuid?.() !== 0)("a step by chroot", () => {
     mkdirSync(join(root, "bin"), { recursive: true });
     mkdirSync(join(root, "etc"));
     copyFileSync("/bin/busybox", join(root, "bin/busybox"));
-    for (const applet of ["sh", "cat", "ls", "id", "sleep", "chroot", "mknod", "kill", "nohup", "setsid", "stat", "tty", "mv", "rm", "ulimit", "env", "touch", "readlink", "grep"])
+    for (const applet of [
+      "sh",
+      "cat",
+      "ls",
+      "id",
+      "sleep",
+      "chroot",
+      "mknod",
+      "kill",
+      "nohup",
+      "setsid",
+      "stat",
+      "tty",
+      "mv",
+      "rm",
+      "ulimit",
+      "env",
+      "touch",
+      "readlink",
+      "grep",
+    ])
       symlinkSync("busybox", join(root, "bin", applet));
     writeFileSync(join(root, "etc/passwd"), "root:x:0:0::/root:/bin/sh\nme:x:7:8::/home/me:/bin/sh\n");
     writeFileSync(join(root, "etc/group"), "root:x:0:\nmine:x:8:\nmore:x:9:me\n");
@@ -53,7 +84,9 @@ describe.skipIf(process.getuid?.() !== 0)("a step by chroot", () => {
         network: "default",
         hosts: [],
         security: "sandbox",
-        logs: (stream, bytes) => void (said[stream - 1] += Buffer.from(bytes).toString()),
+        logs: (stream, bytes) => {
+          said[stream - 1] += Buffer.from(bytes).toString();
+        },
         ...options,
         process: {
           args: typeof script === "string" ? ["/bin/sh", "-c", script] : script,
@@ -162,8 +195,14 @@ describe.skipIf(process.getuid?.() !== 0)("a step by chroot", () => {
   });
 
   test("ends as its program does, says why it could not begin, and refuses by name what needs namespaces", async () => {
-    expect((await step("ulimit -n; kill -TERM $$", { rlimits: [{ type: "RLIMIT_NOFILE", soft: 77, hard: 99 }] }))).toMatchObject({ code: 143, out: "77\n" });
-    const thrown = async (work: Promise<unknown>): Promise<unknown> => work.then(() => "ended well", (error) => error);
+    expect(
+      await step("ulimit -n; kill -TERM $$", { rlimits: [{ type: "RLIMIT_NOFILE", soft: 77, hard: 99 }] }),
+    ).toMatchObject({ code: 143, out: "77\n" });
+    const thrown = async (work: Promise<unknown>): Promise<unknown> =>
+      work.then(
+        () => "ended well",
+        (error) => error,
+      );
     expect(await thrown(step(["nothing"]))).toMatchObject({ code: "EXECUTABLE_NOT_FOUND", exitCode: 127 });
     expect(await thrown(step(["/etc/passwd"]))).toMatchObject({ code: "NOT_EXECUTABLE", exitCode: 126 });
     expect(await thrown(step("true", { network: "none" }))).toMatchObject({ code: "ISOLATION_UNAVAILABLE" });

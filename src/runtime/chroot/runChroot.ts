@@ -1,17 +1,13 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { copyIn } from "./copyIn.ts";
-import {
-  AT_FDCWD,
-  O_NONBLOCK,
-  O_RDONLY,
-  O_WRONLY,
-} from "../../linux/constants.ts";
+import { AT_FDCWD, O_NONBLOCK, O_RDONLY, O_WRONLY } from "../../linux/constants.ts";
 import type { Linux } from "../../linux/Linux.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { CAPABILITIES, capabilitiesOfMask, containerCapabilities, ownCapabilities } from "../capabilities.ts";
 import { containerEnvironment } from "../containerEnvironment.ts";
 import { UNLIMITED } from "../rlimits.ts";
+import { type Output, output, outputPipe, spawnWith } from "../outputPipe.ts";
 import type { RunStepOptions } from "../runStep.ts";
 import { executableNotFound, notExecutable } from "../runtimeFailure.ts";
 import { selfCommand } from "../selfCommand.ts";
@@ -82,7 +78,9 @@ function stepCapabilities(): string[] {
   const status = readFileSync("/proc/self/status", "utf8");
   const permitted = capabilitiesOfMask(/^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0");
   const available = ownCapabilities(status).filter((name) => permitted.includes(name));
-  return containerCapabilities({ add: [], drop: [], privileged: false, available }).filter((name) => !WITHHELD.has(name));
+  return containerCapabilities({ add: [], drop: [], privileged: false, available }).filter(
+    (name) => !WITHHELD.has(name),
+  );
 }
 
 function refuseWhatNeedsMore({ network, security, hostname, rlimits }: RunStepOptions): void {
@@ -100,7 +98,7 @@ function putKernelFiles(
   { terminal, taken }: { terminal: boolean; taken: ReadonlySet<string> },
 ): void {
   const put = (path: string, make: (parent: number, name: string) => void): void => {
-    if (!taken.has(path)) places.put({ path, directory: true }, make, { keeps: true });
+    if (!taken.has(path)) places.put({ path, directory: true }, make);
   };
   put("/proc", (parent, name) => makeProc(linux, parent, name));
   put("/dev", (parent, name) => void makeDev(linux, parent, name, { terminal }));
@@ -132,63 +130,49 @@ function moveIn(linux: Linux, source: string, parent: number, name: string): voi
 
 async function runToEnd(options: RunStepOptions, root: string): Promise<number> {
   const { linux, directory, signal, terminal, logs } = options;
-  const [reportRead, reportWrite] = linux.pipe(false);
-  const streams = terminal === undefined ? openStreams(linux, root) : undefined;
-  let child: Bun.Subprocess;
-  try {
-    child = Bun.spawn(selfCommand([CHROOT_PROCESS, `${directory}/process.json`]), {
-      cwd: "/",
-      env: {},
-      stdio: [
-        terminal?.input ?? "ignore",
-        streams?.[0].write ?? terminal?.output,
-        streams?.[1].write ?? terminal?.output,
-        reportWrite,
-      ],
-    });
-  } finally {
-    linux.close(reportWrite);
-  }
+  const said: Uint8Array[] = [];
+  const report = outputPipe(linux, (bytes) => void said.push(bytes));
+  const outputs = terminal === undefined ? openOutputs(linux, root, logs) : [];
+  const command = selfCommand([CHROOT_PROCESS, `${directory}/process.json`]);
+  const stdio = [
+    terminal?.input ?? "ignore",
+    outputs[0]?.write ?? terminal?.output,
+    outputs[1]?.write ?? terminal?.output,
+    report.write,
+  ];
+  const child = spawnWith([report], () =>
+    Bun.spawn(command, { cwd: "/", env: {}, stdio: stdio as ["ignore", number, number] }),
+  );
   const kill = (): void => {
     child.kill("SIGKILL");
     void endProcesses(root);
   };
   signal?.addEventListener("abort", kill);
-  const heard = (streams ?? []).map((stream, i) => forward(stream.read, (bytes) => logs(i === 0 ? 1 : 2, bytes)));
   try {
-    const report = new Response(Bun.file(reportRead).stream()).text();
     const code = await child.exited;
-    // What is left of the step holds the pipes open, which /dev has too.
     await endProcesses(root);
-    for (const { write } of streams ?? []) linux.close(write);
-    await Promise.all(heard);
+    // Ours is kept until now: /dev has the pipes as well, and one without a writer looks like one at its end.
+    for (const each of outputs) each.given();
+    await Promise.all(outputs.map(({ heard }) => heard));
     signal?.throwIfAborted();
-    const said = await report;
-    if (said !== "") throw failure(JSON.parse(said) as ChrootFailure, options);
+    await report.heard;
+    if (said.length > 0) throw failure(JSON.parse(Buffer.concat(said).toString()) as ChrootFailure, options);
     if (child.signalCode !== null) return 128 + (constants.signals[child.signalCode as NodeJS.Signals] ?? 0);
     return code;
   } finally {
     signal?.removeEventListener("abort", kill);
+    for (const each of outputs) each.given();
   }
 }
 
-interface Stream {
-  read: number;
-  write: number;
-}
-
 /** The pipes of /dev/stdout and /dev/stderr are the process's own, so that a program that opens them by name does what it does elsewhere. */
-function openStreams(linux: Linux, root: string): [Stream, Stream] {
-  const open = (name: string): Stream => {
+function openOutputs(linux: Linux, root: string, logs: RunStepOptions["logs"]): [Output, Output] {
+  const open = (name: string, stream: 1 | 2): Output => {
     const path = `${root}/dev/${name}`;
     const read = linux.openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
-    return { read, write: linux.openat(AT_FDCWD, path, O_WRONLY) };
+    return output(linux, { read, write: linux.openat(AT_FDCWD, path, O_WRONLY) }, (bytes) => logs(stream, bytes));
   };
-  return [open("stdout"), open("stderr")];
-}
-
-async function forward(fd: number, to: (bytes: Uint8Array) => void): Promise<void> {
-  for await (const chunk of Bun.file(fd).stream()) to(chunk);
+  return [open("stdout", 1), open("stderr", 2)];
 }
 
 /** As execvp(3) looks for it, in the environment that the program gets. */

@@ -148,7 +148,8 @@ async function bindSource(
     const records = result.layers.map((diffID) => store.layers.require(diffID));
     const view = mount.readOnly && place !== undefined ? snapshotter.view(records) : undefined;
     // One that nobody else looks at, where it may be used up.
-    const snapshot = view === undefined ? snapshotter.prepare(records, lease.directory(), { volatile: true }) : undefined;
+    const snapshot =
+      view === undefined ? snapshotter.prepare(records, lease.directory(), { volatile: true }) : undefined;
     const fd =
       place === undefined && snapshot?.path !== undefined
         ? linux.openat(AT_FDCWD, snapshot.path, O_PATH | O_DIRECTORY)
@@ -222,7 +223,12 @@ function secretBytes(mount: Mount<"secret">, step: RunStep, context: SolveContex
 }
 
 /** On a tmpfs of its own: the bytes are never on a disk, and gone with the mount. Where nothing may be mounted, a file of the lease. */
-function secretFile(mount: Mount<"secret">, bytes: Uint8Array, context: SolveContext, place: Place | undefined): string {
+function secretFile(
+  mount: Mount<"secret">,
+  bytes: Uint8Array,
+  context: SolveContext,
+  place: Place | undefined,
+): string {
   const { linux } = context;
   const write = (directory: number): void => {
     const file = linux.openat(directory, "secret", O_WRONLY | O_CREAT | O_EXCL, 0o600);
