@@ -45,8 +45,8 @@ export function output(
   };
 }
 
-/** Starts the process that the outputs are for: from then on, or from its failure on, nobody else has their ends. */
-export function spawnWith<P>(outputs: readonly Output[], spawn: () => P): P {
+/** Starts the process that these are for: from then on, or from its failure on, nobody else has them. */
+export function spawnWith<P>(outputs: readonly Pick<Output, "given">[], spawn: () => P): P {
   try {
     return spawn();
   } finally {

@@ -22,7 +22,7 @@ export const command: Command = {
       (found) => ({ name: found.name, path: found.path, version: found.version, how: describeRuntime(found) }),
       (error: Error) => ({ name: "none", path: "", version: "", how: error.message }),
     );
-    const isolation = describeIsolation();
+    const isolation = describeIsolation(config.isolation);
     const refusal = bridgeRefusal(store.linux);
     const dns = findDnsServer();
     const network = {

@@ -1,194 +1,33 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { constants } from "node:os";
-import { copyIn } from "./copyIn.ts";
-import { AT_FDCWD, O_NONBLOCK, O_RDONLY, O_WRONLY } from "../../linux/constants.ts";
-import type { Linux } from "../../linux/Linux.ts";
-import { SlipwayError } from "../../oci/SlipwayError.ts";
-import { CAPABILITIES, capabilitiesOfMask, containerCapabilities, ownCapabilities } from "../capabilities.ts";
 import { containerEnvironment } from "../containerEnvironment.ts";
-import { UNLIMITED } from "../rlimits.ts";
-import { type Output, output, outputPipe, spawnWith } from "../outputPipe.ts";
 import type { RunStepOptions } from "../runStep.ts";
-import { executableNotFound, notExecutable } from "../runtimeFailure.ts";
-import { selfCommand } from "../selfCommand.ts";
-import type { SpecMount } from "../spec.ts";
 import { stepSetup } from "../stepSetup.ts";
-import { CHROOT_PROCESS, type ChrootFailure, type ChrootProcess } from "./ChrootProcess.ts";
-import { endProcesses } from "./endProcesses.ts";
-import { makeDev, makeProc } from "./kernelFiles.ts";
-import { createPlaces, type Places } from "./places.ts";
+import { rootCapabilities, runInRoot } from "./runInRoot.ts";
 import { unavailable } from "./unavailable.ts";
 
-/** With them a process could leave its root, or make a node of a disk. */
-const WITHHELD = new Set(["CAP_SYS_CHROOT", "CAP_MKNOD", "CAP_SYS_ADMIN", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"]);
-
-/** resource.h, by what follows RLIMIT_. */
-const LIMITS =
-  "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME".split(" ");
-
 /**
- * `runStep` for a process that may make neither namespaces nor mounts. The process's root is changed; its user is what it should be; it has no
- * capability to leave the root and none of our descriptors. What others mount is put into the root for the step and taken out again. Network, host name
- * and process ids are ours: what needs others is refused. All processes in the root are gone when it resolves.
- * @throws SlipwayError `ISOLATION_UNAVAILABLE`, `EXECUTABLE_NOT_FOUND`, `NOT_EXECUTABLE`, and those of `stepSetup`
+ * `runStep` for a process that may make neither namespaces nor mounts: see `runInRoot`. What a step can only have by a namespace of its own is refused.
+ * @throws SlipwayError `ISOLATION_UNAVAILABLE`, and those of `stepSetup` and `runInRoot`
  */
 export async function runChroot(options: RunStepOptions): Promise<number> {
-  const { linux, directory, rootPath, signal } = options;
+  const { linux, directory, rootPath, network, security, hostname, terminal } = options;
   if (rootPath === undefined) throw new Error("a root that is changed to is a directory");
-  refuseWhatNeedsMore(options);
-  const { user, mounts } = stepSetup(options);
-  const terminal = options.terminal !== undefined;
-  const aside = `${directory}/aside`;
-  mkdirSync(aside, { mode: 0o700 });
-  const places = createPlaces(linux, { root: rootPath, aside });
-  try {
-    const taken = new Set(mounts.map(({ target }) => target));
-    putKernelFiles(linux, places, { terminal, taken });
-    for (const mount of mounts) putMount(linux, places, mount);
-    const env = containerEnvironment({ env: options.process.env, terminal, home: user.home });
-    const spec: ChrootProcess = {
-      root: rootPath,
-      cwd: options.process.cwd,
-      args: options.process.args,
-      candidates: candidates(options.process.args[0] ?? "", env),
-      env,
-      uid: user.uid,
-      gid: user.gid,
-      groups: user.additionalGids,
-      capabilities: stepCapabilities().map((name) => CAPABILITIES.indexOf(name)),
-      limits: (options.rlimits ?? []).map(({ type, soft, hard }) => [
-        LIMITS.indexOf(type.replace("RLIMIT_", "")),
-        soft === UNLIMITED ? -1 : soft,
-        hard === UNLIMITED ? -1 : hard,
-      ]),
-      umask: 0o022,
-      ownSession: !terminal,
-    };
-    writeFileSync(`${directory}/process.json`, JSON.stringify(spec), { mode: 0o600 });
-    signal?.throwIfAborted();
-    return await runToEnd(options, rootPath);
-  } finally {
-    await endProcesses(rootPath);
-    places.restore();
-  }
-}
-
-/** Docker's for a container, of those that we have ourselves, but for what leads out of the root. */
-function stepCapabilities(): string[] {
-  const status = readFileSync("/proc/self/status", "utf8");
-  const permitted = capabilitiesOfMask(/^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0");
-  const available = ownCapabilities(status).filter((name) => permitted.includes(name));
-  return containerCapabilities({ add: [], drop: [], privileged: false, available }).filter(
-    (name) => !WITHHELD.has(name),
-  );
-}
-
-function refuseWhatNeedsMore({ network, security, hostname, rlimits }: RunStepOptions): void {
   if (network === "none") throw unavailable("a step without a network (--network=none)");
   if (typeof network === "object") throw unavailable("a network of its own for a step");
   if (security === "insecure") throw unavailable("a step with --security=insecure");
   if (hostname !== undefined) throw unavailable(`a host name for a step (${hostname})`);
-  for (const { type } of rlimits ?? [])
-    if (!LIMITS.includes(type.replace("RLIMIT_", ""))) throw unavailable(`the limit ${type}`);
-}
-
-function putKernelFiles(
-  linux: Linux,
-  places: Places,
-  { terminal, taken }: { terminal: boolean; taken: ReadonlySet<string> },
-): void {
-  const put = (path: string, make: (parent: number, name: string) => void): void => {
-    if (!taken.has(path)) places.put({ path, directory: true }, make);
-  };
-  put("/proc", (parent, name) => makeProc(linux, parent, name));
-  put("/dev", (parent, name) => void makeDev(linux, parent, name, { terminal }));
-  put("/sys", (parent, name) => linux.mkdirat(parent, name, 0o555));
-}
-
-function putMount(linux: Linux, places: Places, mount: SpecMount): void {
-  const { target, source } = mount;
-  if (mount.type === "tmpfs") {
-    const { mode = "1777", ...rest } = Object.fromEntries((mount.options ?? []).map((each) => each.split("=")));
-    if (rest.size !== undefined) throw unavailable(`a tmpfs of a limited size at ${target}`);
-    places.put({ path: target, directory: true }, (parent, name) => {
-      linux.mkdirat(parent, name, 0o700);
-      linux.fchmodat(parent, name, Number.parseInt(mode, 8));
-    });
-    return;
-  }
-  if (source === undefined) throw new Error("a bind has a source");
-  const place = { path: target, directory: statSync(source).isDirectory() };
-  if (mount.own === "lent") {
-    places.put(place, (parent, name) => moveIn(linux, source, parent, name), { back: source });
-  } else if (mount.own === "given") places.put(place, (parent, name) => moveIn(linux, source, parent, name));
-  else places.put(place, (parent, name) => copyIn(linux, source, parent, name));
-}
-
-function moveIn(linux: Linux, source: string, parent: number, name: string): void {
-  linux.renameat2(AT_FDCWD, source, parent, name);
-}
-
-async function runToEnd(options: RunStepOptions, root: string): Promise<number> {
-  const { linux, directory, signal, terminal, logs } = options;
-  const said: Uint8Array[] = [];
-  const report = outputPipe(linux, (bytes) => void said.push(bytes));
-  const outputs = terminal === undefined ? openOutputs(linux, root, logs) : [];
-  const command = selfCommand([CHROOT_PROCESS, `${directory}/process.json`]);
-  const stdio = [
-    terminal?.input ?? "ignore",
-    outputs[0]?.write ?? terminal?.output,
-    outputs[1]?.write ?? terminal?.output,
-    report.write,
-  ];
-  const child = spawnWith([report], () =>
-    Bun.spawn(command, { cwd: "/", env: {}, stdio: stdio as ["ignore", number, number] }),
-  );
-  const kill = (): void => {
-    child.kill("SIGKILL");
-    void endProcesses(root);
-  };
-  signal?.addEventListener("abort", kill);
-  try {
-    const code = await child.exited;
-    await endProcesses(root);
-    // Ours is kept until now: /dev has the pipes as well, and one without a writer looks like one at its end.
-    for (const each of outputs) each.given();
-    await Promise.all(outputs.map(({ heard }) => heard));
-    signal?.throwIfAborted();
-    await report.heard;
-    if (said.length > 0) throw failure(JSON.parse(Buffer.concat(said).toString()) as ChrootFailure, options);
-    if (child.signalCode !== null) return 128 + (constants.signals[child.signalCode as NodeJS.Signals] ?? 0);
-    return code;
-  } finally {
-    signal?.removeEventListener("abort", kill);
-    for (const each of outputs) each.given();
-  }
-}
-
-/** The pipes of /dev/stdout and /dev/stderr are the process's own, so that a program that opens them by name does what it does elsewhere. */
-function openOutputs(linux: Linux, root: string, logs: RunStepOptions["logs"]): [Output, Output] {
-  const open = (name: string, stream: 1 | 2): Output => {
-    const path = `${root}/dev/${name}`;
-    const read = linux.openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
-    return output(linux, { read, write: linux.openat(AT_FDCWD, path, O_WRONLY) }, (bytes) => logs(stream, bytes));
-  };
-  return [open("stdout", 1), open("stderr", 2)];
-}
-
-/** As execvp(3) looks for it, in the environment that the program gets. */
-function candidates(program: string, env: readonly string[]): string[] {
-  if (program.includes("/")) return [program];
-  const path = env.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) ?? "";
-  return path.split(":").map((directory) => `${directory || "."}/${program}`);
-}
-
-function failure({ syscall, code, message }: ChrootFailure, { process: { args } }: RunStepOptions): SlipwayError {
-  if (syscall === "execve") {
-    if (code === "ENOENT" || code === "ENOTDIR") return executableNotFound(args);
-    if (code === "EACCES" || code === "EPERM") return notExecutable(args, "permission denied");
-    if (code === "ENOEXEC") return notExecutable(args, "exec format error");
-    if (code === "EISDIR") return notExecutable(args, "is a directory");
-  }
-  if (syscall === "prlimit64" && code === "EPERM") return unavailable("a limit above our own", 125);
-  return new SlipwayError("RUNTIME_FAILED", `the process could not be started: ${message}`, { exitCode: 125 });
+  const { user, mounts } = stepSetup(options);
+  const { args, cwd, env } = options.process;
+  return runInRoot({
+    linux,
+    directory,
+    root: rootPath,
+    process: { args, cwd, env: containerEnvironment({ env, terminal: terminal !== undefined, home: user.home }) },
+    user,
+    mounts,
+    capabilities: rootCapabilities({ add: [], drop: [] }),
+    rlimits: options.rlimits ?? [],
+    logs: options.logs,
+    ...(terminal === undefined ? {} : { terminal }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  });
 }
