@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import { inUserNamespace } from "../linux/userNamespace.ts";
 import { capabilitiesOfMask } from "./capabilities.ts";
 
 /** How processes are kept apart. `auto`: the strongest that works. */
@@ -20,9 +21,10 @@ export function effectiveCapabilities(status: string = readFileSync("/proc/self/
  */
 export function worksByChroot(
   wish: IsolationWish = "auto",
-  able: { uid: number; capabilities: () => string[] } = {
+  able: { uid: number; capabilities: () => string[]; ofUser: () => boolean } = {
     uid: process.getuid?.() ?? -1,
     capabilities: effectiveCapabilities,
+    ofUser: inUserNamespace,
   },
 ): boolean {
   if (wish === "chroot") {
@@ -34,9 +36,13 @@ export function worksByChroot(
       "A container's root has them by Docker's defaults.",
     );
   }
-  if (wish !== "auto" || able.uid !== 0) return false;
+  if (able.uid !== 0) return false;
+  if (wish === "rootless" && !able.ofUser())
+    throw refused(wish, "that is for users; root needs no namespace of a user's", "Root has --isolation oci.");
   const capabilities = able.capabilities();
-  return !capabilities.includes("CAP_SYS_ADMIN") && missing(capabilities).length === 0;
+  if (wish === "oci" && !capabilities.includes("CAP_SYS_ADMIN"))
+    throw refused(wish, "it needs CAP_SYS_ADMIN, for mounts and namespaces", "Without it there is --isolation chroot.");
+  return wish === "auto" && !capabilities.includes("CAP_SYS_ADMIN") && missing(capabilities).length === 0;
 }
 
 function missing(capabilities: readonly string[]): string[] {
