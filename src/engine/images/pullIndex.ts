@@ -138,6 +138,7 @@ export async function fetchIndex(
   async function child({ digest, size }: Descriptor): Promise<Omit<Document, "manifest"> | undefined> {
     let bytes: Uint8Array;
     let mediaType = "";
+    lease.protect("blob", digest);
     try {
       if (store.blobs.has(digest)) bytes = store.blobs.read(digest);
       else ({ bytes, mediaType } = await source.manifest(name.path, digest));
