@@ -15,13 +15,14 @@ import { runtimeFailure } from "../../runtime/runtimeFailure.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { containerCgroups } from "./containerCgroup.ts";
 import { containerHostname, containerOptions } from "./ContainerOptions.ts";
+import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "./detachKeys.ts";
 import { refreshContainer } from "./containerState.ts";
 import type { Engine, ExecOptions, Streams } from "../Engine.ts";
 import { recordContainerEvent } from "../events/eventLog.ts";
 
 /**
- * Runs one more process in a running container; resolves with its exit code, or with 0 as soon as it runs where detached. With a terminal it works on the
- * terminal itself, otherwise by pipes. @throws SlipwayError `CONTAINER_NOT_RUNNING`, `USER_NOT_FOUND`, `EXECUTABLE_NOT_FOUND` (127), `NOT_EXECUTABLE` (126)
+ * Runs one more process in a running container; resolves with its exit code, or with 0 as soon as it runs where detached, or when the keys that detach
+ * are typed. @throws SlipwayError `CONTAINER_NOT_RUNNING`, `USER_NOT_FOUND`, `EXECUTABLE_NOT_FOUND` (127), `NOT_EXECUTABLE` (126)
  */
 export async function execContainer(
   engine: Engine,
@@ -39,8 +40,10 @@ export async function execContainer(
       hint: `Start it: slipway start ${record.name}`,
     });
   }
+  const settings = containerOptions(record);
+  const detachKeys = parseDetachKeys(options.detachKeys ?? settings.detachKeys ?? DEFAULT_DETACH_KEYS);
   const runtime = await probeRuntime(store.linux, store.settings, {
-    runtime: containerOptions(record).runtime ?? engine.config.runtime,
+    runtime: settings.runtime ?? engine.config.runtime,
   });
   const execID = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
   const said = (action: string, attributes: Record<string, string> = {}): void =>
@@ -56,11 +59,16 @@ export async function execContainer(
     const command = [runtime.program, ...runtimeGlobals(runtime), "--log", log, "--log-format", "json", "exec"];
     if (options.detach) command.push("--detach");
     const pidFile = `${directory}/pid`;
-    if (options.timeoutMs !== undefined) command.push("--pid-file", pidFile);
+    if (options.timeoutMs !== undefined || options.tty) command.push("--pid-file", pidFile);
     command.push("--process", `${directory}/process.json`, record.id);
     said(`exec_start: ${options.command.join(" ")}`);
     const joining = limited.length > 0 ? joiningCgroups(containerCgroups(store.containers.directory(record.id))) : [];
-    const code = await runExec(store.linux, [...joining, ...command], options, { ...streams, pidFile });
+    const ours = { ...streams, pidFile, detachKeys };
+    const code = await runExec(store.linux, [...joining, ...command], options, ours);
+    if (code === "detached") {
+      said("exec_detach");
+      return 0;
+    }
     if (!options.detach) said("exec_die", { exitCode: String(code) });
     if (code !== 0) {
       const failure = runtimeFailure(log, options.command);
@@ -130,18 +138,27 @@ async function runExec(
   linux: Linux,
   command: string[],
   options: ExecOptions,
-  streams: Streams & { pidFile: string },
-): Promise<number> {
+  streams: Streams & { pidFile: string; detachKeys: readonly number[] },
+): Promise<number | "detached"> {
   if (options.detach) {
     return Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exited;
   }
-  if (options.tty && streams.terminal !== undefined) {
-    // The runtime itself puts the terminal into raw mode, follows its size, and brings it back.
-    const copy = linux.dup(streams.terminal); // Bun takes descriptor 0 for nothing but stdin
+  if (options.tty) {
+    const { execOnTerminal } = await import("./execTerminal.ts");
+    let stop = NOTHING;
     try {
-      return await forwarding(Bun.spawn(command, { stdio: [copy, copy, copy] }));
+      return await execOnTerminal(linux, command, {
+        terminal: streams.terminal,
+        interactive: options.interactive,
+        detachKeys: streams.detachKeys,
+        pidFile: streams.pidFile,
+        stdout: streams.stdout,
+        onStart: (child) => {
+          stop = forwardSignals(child);
+        },
+      });
     } finally {
-      linux.close(copy);
+      stop();
     }
   }
   const stdin = options.interactive && streams.stdin !== undefined ? streams.stdin : "ignore";
@@ -173,18 +190,31 @@ function endExec(pidFile: string): void {
 }
 
 /** The runtime passes them on to the process. */
-async function forwarding(child: { exited: Promise<number>; kill(signal: NodeJS.Signals): void }): Promise<number> {
+async function forwarding(child: Signalled & { exited: Promise<number> }): Promise<number> {
+  const stop = forwardSignals(child);
+  try {
+    return await child.exited;
+  } finally {
+    stop();
+  }
+}
+
+interface Signalled {
+  kill(signal: NodeJS.Signals): void;
+}
+
+const NOTHING = (): void => undefined;
+
+function forwardSignals(child: Signalled): () => void {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
   const listeners = signals.map((name) => {
     const listener = (): void => child.kill(name);
     process.on(name, listener);
     return () => process.off(name, listener);
   });
-  try {
-    return await child.exited;
-  } finally {
+  return () => {
     for (const remove of listeners) remove();
-  }
+  };
 }
 
 async function forward(stream: ReadableStream<Uint8Array>, to: (bytes: Uint8Array) => void): Promise<void> {
