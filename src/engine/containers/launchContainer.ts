@@ -4,6 +4,8 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { containerCapabilities, ownCapabilities } from "../../runtime/capabilities.ts";
 import { compiledSeccomp, keepCompiledSeccomp, uncompiledSeccomp } from "../../runtime/compiledSeccomp.ts";
 import { containerEnvironment } from "../../runtime/containerEnvironment.ts";
+import { unavailable } from "../../runtime/chroot/unavailable.ts";
+import { worksByChroot } from "../../runtime/isolation.ts";
 import { enterMountNamespace, type MountNamespace } from "../../runtime/MountNamespace.ts";
 import { findProgram } from "../../runtime/findProgram.ts";
 import { makeDirectories, makeMountStubs, mountTargets } from "../../runtime/mountStubs.ts";
@@ -19,10 +21,9 @@ import { runtimeGlobals, runtimeStateDirectory } from "../../runtime/runtimeComm
 import type { SeccompOptions } from "../../runtime/seccompOptions.ts";
 import { addMount, DEFAULT_SHM_SIZE, rootlessSpec, runtimeSpec, type SpecMount, specText } from "../../runtime/spec.ts";
 import { startByFifo } from "../../runtime/startByFifo.ts";
-import { createOverlaySnapshotter } from "../../store/overlay.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { applySettings, ownLimits } from "./applySettings.ts";
-import { containerCgroup } from "./containerCgroup.ts";
+import { containerCgroup, runtimeCgroup } from "./containerCgroup.ts";
 import { containerFiles } from "./containerFiles.ts";
 import { type ContainerOptions, containerHostname, containerOptions } from "./ContainerOptions.ts";
 import { clearContainer, isUp, startLock } from "./containerState.ts";
@@ -55,6 +56,7 @@ export async function launchContainer(
   options: LaunchOptions,
 ): Promise<ContainerRecord> {
   const { store } = engine;
+  if (worksByChroot(engine.config.isolation)) throw unavailable("a container that stays", 125);
   const unlock = await store.lock(startLock(record.id));
   try {
     const current = store.containers.find(record.id);
@@ -82,6 +84,7 @@ export async function launchContainer(
     try {
       // Before the namespace, in which the trees of control groups may be covered.
       const cgroup = limits === undefined ? undefined : containerCgroup(engine, current, limits);
+      if (runtime.cgroups) runtimeCgroup(engine, current);
       namespace = enterMountNamespace(store.linux, { ...runtime, keepCgroups: cgroup !== undefined });
       // It takes as long to come up as the bundle takes to be written.
       const monitor = spawnConmon(engine, current, { conmon, runtime, detached: options.detached, network });
@@ -151,7 +154,7 @@ function writeBundle(
   const files = containerFiles(directory, record.id);
   const layers = record.layers.map((diffID) => store.layers.require(diffID));
   // What goes with the container need not outlive the machine: the end of the mount then waits for no disk.
-  const mountfd = createOverlaySnapshotter(store).prepare(layers, directory, { volatile: record.autoRemove }).mount();
+  const mountfd = store.snapshotter.prepare(layers, directory, { volatile: record.autoRemove }).mount();
   try {
     const user = resolveUser(linux, mountfd, config.User ?? "");
     const unmapped = unmappedOwner(user.uid, user.gid);

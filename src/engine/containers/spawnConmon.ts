@@ -1,5 +1,4 @@
 import { mkdirSync, read, rmSync } from "node:fs";
-import { promisify } from "node:util";
 import { USER_VARIABLE } from "../../linux/userNamespace.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { Runtime } from "../../runtime/Runtime.ts";
@@ -13,7 +12,7 @@ import type { Engine } from "../Engine.ts";
 import { logBytes } from "./logFiles.ts";
 import type { ContainerNetwork } from "../networks/containerNetwork.ts";
 import { hasToBeReleased } from "../networks/networkRelease.ts";
-import { selfCommand } from "../selfCommand.ts";
+import { selfCommand } from "../../runtime/selfCommand.ts";
 import { readOr } from "../../runtime/readOr.ts";
 
 export interface Monitor {
@@ -163,8 +162,15 @@ function logArguments({ log }: ContainerOptions, path: string): string[] {
 async function readLine(fd: number): Promise<string> {
   const chunk = new Uint8Array(4096);
   for (let text = ""; ; ) {
-    const { bytesRead } = await promisify(read)(fd, chunk, 0, chunk.length, null);
+    const bytesRead = await readSome(fd, chunk);
     text += Buffer.from(chunk.buffer, 0, bytesRead).toString();
     if (bytesRead === 0 || text.includes("\n")) return text;
   }
+}
+
+/** Not by `promisify`, which comes with a library that takes as long to load as a database to open. */
+function readSome(fd: number, chunk: Uint8Array): Promise<number> {
+  return new Promise((resolve, reject) =>
+    read(fd, chunk, 0, chunk.length, null, (error, bytesRead) => (error === null ? resolve(bytesRead) : reject(error))),
+  );
 }
