@@ -11,7 +11,8 @@ import { isAlive } from "../../linux/processStart.ts";
 import { resolveGroups, resolveUser } from "../../runtime/resolveUser.ts";
 import { specText } from "../../runtime/spec.ts";
 import { runtimeGlobals } from "../../runtime/runtimeCommand.ts";
-import { runtimeFailure } from "../../runtime/runtimeFailure.ts";
+import { readOr } from "../../runtime/readOr.ts";
+import { runtimeFailure, runtimeMessage } from "../../runtime/runtimeFailure.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { containerCgroups } from "./containerCgroup.ts";
 import { containerHostname, containerOptions } from "./ContainerOptions.ts";
@@ -63,7 +64,7 @@ export async function execContainer(
     command.push("--process", `${directory}/process.json`, record.id);
     said(`exec_start: ${options.command.join(" ")}`);
     const joining = limited.length > 0 ? joiningCgroups(containerCgroups(store.containers.directory(record.id))) : [];
-    const ours = { ...streams, pidFile, detachKeys };
+    const ours = { ...streams, pidFile, detachKeys, log };
     const code = await runExec(store.linux, [...joining, ...command], options, ours);
     if (code === "detached") {
       said("exec_detach");
@@ -71,7 +72,7 @@ export async function execContainer(
     }
     if (!options.detach) said("exec_die", { exitCode: String(code) });
     if (code !== 0) {
-      const failure = runtimeFailure(log, options.command);
+      const failure = runtimeFailure(log, options.command, CANNOT_EXEC);
       if (failure !== undefined) throw failure;
     }
     return code;
@@ -79,6 +80,9 @@ export async function execContainer(
     rmSync(directory, { recursive: true, force: true });
   }
 }
+
+/** Docker's exit code of whatever keeps a further process from starting. */
+const CANNOT_EXEC = 126;
 
 /** The container's own process with the options on top. */
 function execProcess(engine: Engine, record: ContainerRecord, options: ExecOptions): OciProcess {
@@ -138,7 +142,7 @@ async function runExec(
   linux: Linux,
   command: string[],
   options: ExecOptions,
-  streams: Streams & { pidFile: string; detachKeys: readonly number[] },
+  streams: Streams & { pidFile: string; log: string; detachKeys: readonly number[] },
 ): Promise<number | "detached"> {
   if (options.detach) {
     return Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exited;
@@ -175,7 +179,7 @@ async function runExec(
   const [code] = await Promise.all([
     forwarding(child).finally(() => clearTimeout(timer)),
     forward(child.stdout, streams.stdout),
-    forward(child.stderr, streams.stderr),
+    forwardErrors(child.stderr, streams),
   ]);
   if (timedOut) throw new SlipwayError("EXEC_TIMEOUT", `${options.command.join(" ")} took too long and was ended`);
   return code;
@@ -219,4 +223,24 @@ function forwardSignals(child: Signalled): () => void {
 
 async function forward(stream: ReadableStream<Uint8Array>, to: (bytes: Uint8Array) => void): Promise<void> {
   for await (const chunk of stream) to(chunk);
+}
+
+/** How long crun takes from the one place to the other, milliseconds. */
+const LOG_MS = 10;
+
+/** But for what crun says there of a process that does not start: it writes that to its log as well, which becomes our error. */
+async function forwardErrors(
+  stream: ReadableStream<Uint8Array>,
+  { stderr, log }: { stderr: (bytes: Uint8Array) => void; log: string },
+): Promise<void> {
+  let isFirst = true;
+  for await (const chunk of stream) {
+    if (isFirst) {
+      isFirst = false;
+      await Bun.sleep(LOG_MS);
+      const said = runtimeMessage(readOr(log));
+      if (said !== undefined && said === Buffer.from(chunk).toString().trim()) continue;
+    }
+    stderr(chunk);
+  }
 }
