@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, statSync } from "node:fs";
 import { AT_FDCWD, CLONE_FS, CLONE_NEWNS, O_RDONLY } from "../../linux/constants.ts";
 import type { Linux } from "../../linux/Linux.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
-import { cgroupName } from "../../runtime/cgroup.ts";
+import { cgroupName } from "../../runtime/cgroupName.ts";
 import type { MountNamespace } from "../../runtime/MountNamespace.ts";
 import type { OciDevice, OciSpec } from "../../runtime/OciSpec.ts";
 import { type DeviceRule, limitsAnything, type Resources } from "../../runtime/resources.ts";
