@@ -22,6 +22,7 @@ const packages = {
       names: ["aardvark-dns"],
       files: ["/usr/libexec/podman/aardvark-dns", "/usr/lib/podman/aardvark-dns", ...program("aardvark-dns")],
     },
+    { names: ["fuse-overlayfs"], files: program("fuse-overlayfs") },
     { names: ["iproute2"], files: program("ip") },
     { names: ["git"], files: program("git") },
     { names: ["skopeo"], files: program("skopeo") },

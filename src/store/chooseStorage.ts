@@ -1,8 +1,9 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { opaqueAttribute } from "../layer/overlayForm.ts";
 import { AT_FDCWD, S_IFCHR } from "../linux/constants.ts";
 import { inUserNamespace, mappedIds } from "../linux/userNamespace.ts";
+import { createFuseSnapshotter } from "./fuse.ts";
 import { readBootId } from "./leases.ts";
 import { createOverlaySnapshotter } from "./overlay.ts";
 import type { Snapshotter, StorageName } from "./Snapshotter.ts";
@@ -21,10 +22,13 @@ export interface StorageChoice {
  */
 export function chooseStorage(store: Store): StorageChoice {
   const key = choiceKey();
-  const known = store.settings.get(key);
-  if (known !== undefined) return JSON.parse(known) as StorageChoice;
+  const kept = store.settings.get(key);
+  if (kept !== undefined) {
+    const known = JSON.parse(kept) as StorageChoice & { fuse?: string };
+    if (known.name === "overlay" || known.fuse === fuseState()) return known;
+  }
   const found = probeStorage(store);
-  store.settings.set(key, JSON.stringify(found));
+  store.settings.set(key, JSON.stringify(found.name === "overlay" ? found : { ...found, fuse: fuseState() }));
   return found;
 }
 
@@ -34,6 +38,9 @@ export function probeStorage(store: Store): StorageChoice {
   const overlay = tryOverlay(store);
   if (overlay === undefined) return { name: "overlay", refused };
   refused.push({ name: "overlay", ...overlay });
+  const fuse = tryFuse(store);
+  if (fuse === undefined) return { name: "fuse", refused };
+  refused.push({ name: "fuse", ...fuse });
   return { name: "copy", refused };
 }
 
@@ -43,10 +50,31 @@ function choiceKey(): string {
   return ["storage 1", readBootId(), String(process.getuid?.()), ...ids].join(" "); // 1: form of the record
 }
 
+/** What would make a better one possible, as far as it changes while the host runs. */
+function fuseState(): string {
+  const program = Bun.which("fuse-overlayfs");
+  const device = statSync("/dev/fuse", { throwIfNoEntry: false });
+  return JSON.stringify([program, program === null ? 0 : statSync(program).mtimeMs, device?.mode, device?.uid]);
+}
+
 type Refusal = { reason: string; remedy?: string };
 
 function tryOverlay(store: Store): Refusal | undefined {
   return trial(store, () => createOverlaySnapshotter(store));
+}
+
+function tryFuse(store: Store): Refusal | undefined {
+  if (Bun.which("fuse-overlayfs") === null)
+    return { reason: "fuse-overlayfs is not installed", remedy: "apt-get install fuse-overlayfs" };
+  try {
+    closeSync(openSync("/dev/fuse", "r+"));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT")
+      return { reason: "there is no /dev/fuse", remedy: "modprobe fuse; in a container: --device /dev/fuse" };
+    return { reason: message, ...(code === "EACCES" ? { remedy: "chmod 666 /dev/fuse" } : {}) };
+  }
+  return trial(store, () => createFuseSnapshotter(store));
 }
 
 /** Mounts an empty root file system and works in it, and makes of the store's file system what a layer needs. */

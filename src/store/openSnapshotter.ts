@@ -29,11 +29,14 @@ export function openSnapshotter(store: Store, wish: StorageWish): Snapshotter {
 
   /** That of the directory. */
   function of(directory: string): Snapshotter {
-    const { name } = own();
+    const snapshotter = own();
     if (existsSync(join(directory, "prepared"))) return get("copy");
-    // An upper directory is the same to both.
-    if (name === "copy" && existsSync(join(directory, "upper"))) return get("overlay");
-    return get(name);
+    if (snapshotter.name !== "fuse" && existsSync(join(directory, "fuse"))) {
+      const { takeOverFromFuse } = require("./fuse.ts") as typeof import("./fuse.ts");
+      takeOverFromFuse(store.linux, directory);
+    }
+    if (snapshotter.name === "copy" && existsSync(join(directory, "upper"))) return get("overlay");
+    return snapshotter;
   }
 
   return {
@@ -55,7 +58,11 @@ function create(store: Store, name: StorageName): Snapshotter {
       const { createOverlaySnapshotter } = require("./overlay.ts") as typeof import("./overlay.ts");
       return createOverlaySnapshotter(store);
     }
-    default: {
+    case "fuse": {
+      const { createFuseSnapshotter } = require("./fuse.ts") as typeof import("./fuse.ts");
+      return createFuseSnapshotter(store);
+    }
+    case "copy": {
       const { createCopySnapshotter } = require("./copy.ts") as typeof import("./copy.ts");
       return createCopySnapshotter(store);
     }

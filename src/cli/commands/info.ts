@@ -6,6 +6,7 @@ import { worksByChroot } from "../../runtime/isolation.ts";
 import { describeIsolation } from "../../runtime/rootless/describeIsolation.ts";
 import { findDnsServer } from "../../runtime/network/dns.ts";
 import { bridgeRefusal } from "../../runtime/network/probeBridge.ts";
+import { describeStorage } from "../../store/describeStorage.ts";
 import { type Command, text } from "../Command.ts";
 import { version } from "../version.ts";
 
@@ -19,7 +20,8 @@ export const command: Command = {
   async run(call) {
     const { store, config } = await call.engine();
     const containers = store.containers.list();
-    const runtime = await (worksByChroot(config.isolation)
+    const byChroot = worksByChroot(config.isolation);
+    const runtime = await (byChroot
       ? Promise.reject(new Error("not asked for: nothing runs in namespaces"))
       : probeRuntime(store.linux, store.settings, { runtime: config.runtime })
     ).then(
@@ -27,7 +29,8 @@ export const command: Command = {
       (error: Error) => ({ name: "none", path: "", version: "", how: error.message }),
     );
     const isolation = describeIsolation(config.isolation);
-    const refusal = bridgeRefusal(store.linux);
+    const storage = describeStorage(store);
+    const refusal = byChroot ? "there are no namespaces" : bridgeRefusal(store.linux);
     const dns = findDnsServer();
     const network = {
       bridge: refusal === undefined,
@@ -37,7 +40,7 @@ export const command: Command = {
     const about = {
       ServerVersion: version,
       DockerRootDir: store.root,
-      Driver: "overlay",
+      Driver: storage.name,
       Images: store.images.list().length,
       Containers: containers.length,
       ContainersRunning: containers.filter((each) => each.status === "running").length,
@@ -45,6 +48,7 @@ export const command: Command = {
       Runtime: runtime,
       Network: network,
       Isolation: isolation,
+      Storage: storage,
       KernelVersion: release(),
       OperatingSystem: operatingSystem(),
       Architecture: process.arch === "x64" ? "x86_64" : process.arch,
@@ -62,7 +66,8 @@ export const command: Command = {
           `Store:        ${about.DockerRootDir}`,
           `Isolation:    ${isolation.how}`,
           ...(isolation.missing === undefined ? [] : [`              better with more: ${isolation.missing}`]),
-          `Storage:      overlayfs of the kernel${store.linux.overlayAttributes() === "user.overlay." ? ", its marks in user attributes" : ""}`,
+          `Storage:      ${storage.how}`,
+          ...(storage.missing === undefined ? [] : [`              better with more: ${storage.missing}`]),
           `Images:       ${about.Images} (${about.Layers} layers)`,
           `Containers:   ${about.Containers} (${about.ContainersRunning} running)`,
           `Runtime:      ${runtime.name} ${runtime.version}${runtime.path === "" ? "" : ` (${runtime.path})`}`,
