@@ -26,6 +26,8 @@ export interface Engine {
   readonly signal: AbortSignal;
   /** Where a plain user's process is not in the user's namespace so far: begins the whole command anew there. See docs/isolation.md. */
   readonly beginAnew?: () => never;
+  /** Takes away what stays of a container's networks, in a process that has the code for that: see networkRelease.ts. */
+  releaseNetwork?: (engine: Engine, container: string) => void;
 }
 
 /** `/etc/slipway/config.json`, then `$XDG_CONFIG_HOME/slipway/config.json` ($SLIPWAY_CONFIG wins), environment, flags. */
@@ -153,6 +155,8 @@ export interface PullOptions {
   authFile?: string;
   tlsVerify?: boolean;
   platform?: string;
+  /** All that the name's index names, not one image of it. */
+  allPlatforms?: boolean;
 }
 export interface PullResult {
   /** Canonical: `docker.io/library/alpine:latest`. */

@@ -9,12 +9,12 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import { ISOLATIONS, type IsolationWish, worksByChroot } from "../runtime/isolation.ts";
 import { outsideLinux } from "../runtime/rootless/outsideLinux.ts";
 import { defaultRoot, type OpenStoreOptions, openStore } from "../store/openStore.ts";
-import { type CacheSettings, cacheSettingNames, readCacheSetting } from "./build/cacheLimits.ts";
+import type { CacheSettings } from "./build/cacheLimits.ts";
 import type { Engine, EngineConfig } from "./Engine.ts";
 import type { StorageWish } from "../store/Snapshotter.ts";
 import type { Store } from "../store/Store.ts";
 import type { Emit } from "./events.ts";
-import { isRecord } from "../oci/faults.ts";
+import { isRecord } from "../oci/isRecord.ts";
 
 export interface OpenEngineOptions {
   emit: Emit;
@@ -160,8 +160,7 @@ function readConfig(file: string, needed: boolean): Partial<EngineConfig> {
   if (!isRecord(value)) throw invalid("it must be an object");
   const cache: CacheSettings = {};
   for (const [key, each] of Object.entries(value)) {
-    if (cacheSettingNames.includes(key)) Object.assign(cache, readCacheSetting(key, each, invalid));
-    else if (["root", "runtime", "storage", "isolation"].includes(key)) {
+    if (["root", "runtime", "storage", "isolation"].includes(key)) {
       if (typeof each !== "string" || each === "") throw invalid(`"${key}" must be a text`);
     } else if (key === "registries") {
       if (!isRecord(each)) throw invalid('"registries" must be an object');
@@ -171,9 +170,13 @@ function readConfig(file: string, needed: boolean): Partial<EngineConfig> {
             `registry "${host}" must be {"mirrors": [texts], "http": boolean, "tlsVerify": boolean, "foreignLayers": boolean}`,
           );
     } else {
-      throw invalid(
-        `"${key}" is not known; there are root, runtime, storage, isolation, registries, ${cacheSettingNames.join(", ")}`,
-      );
+      const { cacheSettingNames, readCacheSetting } =
+        require("./build/cacheLimits.ts") as typeof import("./build/cacheLimits.ts");
+      if (cacheSettingNames.includes(key)) Object.assign(cache, readCacheSetting(key, each, invalid));
+      else
+        throw invalid(
+          `"${key}" is not known; there are root, runtime, storage, isolation, registries, ${cacheSettingNames.join(", ")}`,
+        );
     }
   }
   return { ...value, cache } as Partial<EngineConfig>;

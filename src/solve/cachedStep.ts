@@ -135,10 +135,11 @@ function explain(context: SolveContext, keyed: KeyedStep, key: string): Miss {
   const earlier = store.cache
     .nearest(groupOf(context, step), COMPARED)
     .map(({ value }) => JSON.parse(value) as KeyPart[]);
-  return explainNearest(explained(keyed), earlier, (digest) => {
-    const list = keyed.lists?.get(digest)?.();
-    return list === undefined ? readFileList(store.root, digest) : [...list];
-  });
+  return explainNearest(
+    explained(keyed),
+    earlier,
+    (digest) => keyed.lists?.get(digest)?.() ?? readFileList(store.root, digest),
+  );
 }
 
 /** The parts in a person's terms, what lies below last: an image by its digest, other steps by their latest layer. */

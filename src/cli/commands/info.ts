@@ -30,7 +30,7 @@ export const command: Command = {
     );
     const isolation = describeIsolation(config.isolation);
     const storage = describeStorage(store);
-    const refusal = byChroot ? "there are no namespaces" : bridgeRefusal(store.linux);
+    const refusal = byChroot ? "there are no namespaces" : await bridgeRefusal(store.linux);
     const dns = findDnsServer();
     const network = {
       bridge: refusal === undefined,

@@ -103,8 +103,8 @@ async function buildImage(
     const remote = mayLeaveBases(options, outputs)
       ? (await import("./remoteBases.ts")).createRemoteBases(engine, {
           lease,
-          pulling: (reference, work) =>
-            vertices.internal(`[internal] pull ${reference}`, (status) => work(quiet(engine, status))),
+          pulling: (reference, why, work) =>
+            vertices.internal(`[internal] pull ${reference}`, (status) => work(quiet(engine, status)), why),
         })
       : undefined;
     const dockerfile = parseDockerfile(source.text, { file: source.name });
@@ -164,7 +164,7 @@ async function buildImage(
       signal,
       emit: (event) => vertices.solving(event),
       slots: createSemaphore(options.jobs ?? navigator.hardwareConcurrency),
-      fetchLayers: async (layers) => remote?.fetch(layers),
+      fetchLayers: async (layers, why) => remote?.fetch(layers, why),
       openContext: contexts.open,
       failOnMiss: options.failOnMiss ?? false,
       ...(options.cacheTtl === undefined ? {} : { cacheTtl: options.cacheTtl }),

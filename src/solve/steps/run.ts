@@ -3,7 +3,7 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { formatFullPlatform, hostPlatform } from "../../oci/platform.ts";
 import type { RunStep } from "../../plan/graph.ts";
 import type { Store } from "../../store/Store.ts";
-import { checkRunnable } from "../../runtime/emulation.ts";
+import { checkRunnable } from "../../runtime/checkRunnable.ts";
 import { unavailable } from "../../runtime/chroot/unavailable.ts";
 import { runStep } from "../../runtime/runStep.ts";
 import { reusableMount } from "../reusableMount.ts";
@@ -155,7 +155,7 @@ async function execute(
   const sandbox = await context.sandbox();
   const byChroot = sandbox.kind === "chroot";
   if (byChroot && context.shellOnError !== undefined) throw unavailable("a shell in the step that fails (--on-error)");
-  await context.fetchLayers(base.layers);
+  await context.fetchLayers(base.layers, `${step.name} runs in it`);
   const records = base.layers.map((diffID) => store.layers.require(diffID));
   const snapshot = snapshotter.prepare(records, lease.directory(), { volatile: true });
   // What may be run in again, by a shell, stays attached.
@@ -171,7 +171,7 @@ async function execute(
   };
   try {
     prepared = await prepareMounts(step, context, resultOf, { root: rootfs, mayMount: !byChroot });
-    checkRunnable(linux, rootfs, step, { platform: step.platform });
+    checkRunnable(linux, rootfs, step, step.platform);
     const { network, close } = openNetwork(step, context);
     const code = await runStep({
       linux,

@@ -144,7 +144,7 @@ async function bindSource(
   const { linux, lease, snapshotter, store } = context;
   const result = await resultOf(mount.from);
   if (result.kind === "layers") {
-    await bring(context, result.layers);
+    await bring(context, result.layers, "a step mounts files of it");
     const records = result.layers.map((diffID) => store.layers.require(diffID));
     const view = mount.readOnly && place !== undefined ? snapshotter.view(records) : undefined;
     // One that nobody else looks at, where it may be used up.
