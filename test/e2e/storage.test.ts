@@ -65,7 +65,7 @@ function storageTest(rung: Rung, storage: StorageName): void {
     await until();
     const changed = "A /added\nC /got\nD /got/b\nC /h\nC /seen";
     expect(await slipway.text("diff", "cc")).toBe(changed);
-    expect(await slipway.text("ps", "-s", "--format", "{{.Size}}")).toStartWith("12B");
+    expect(await slipway.text("ps", "-s", "--format", "{{.Size}}")).toStartWith("18B");
     await slipway.run(["commit", "cc", "committed"]);
     await slipway.run(["stop", "-t", "0", "cc"]);
     expect(await slipway.text("diff", "cc")).toBe(changed);
