@@ -37,6 +37,7 @@ export const S_IFCHR = 0o020000;
 export const S_IFIFO = 0o010000;
 
 export const MS_RDONLY = 1;
+export const MS_NOSUID = 0x2;
 export const MS_NODEV = 4;
 export const MS_REMOUNT = 32;
 export const MS_BIND = 4096;
