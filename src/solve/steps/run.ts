@@ -138,7 +138,7 @@ async function digestOf(source: string, context: SolveContext, result: StepResul
     if (!node.isDirectory) return fileValue(digester.describe(node));
     const digest = digester.digest(node);
     // Of layers, which are closed by then, the list is made now: it is asked for once, a memo keeps the digest.
-    const list = result.kind === "layers" ? [...digester.list(node)] : undefined;
+    const list = result.kind === "layers" ? Array.from(digester.list(node), (piece) => piece.slice()) : undefined;
     lists.set(digest, () => list ?? digester.list(node));
     return treeValue(digest);
   } finally {
