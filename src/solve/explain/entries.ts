@@ -1,10 +1,18 @@
 import { decodePath } from "../../linux/pathBytes.ts";
 
 /**
- * The files of a tree in the order of a walk, each as its path, a NUL, its text (`TreeDigester.describe`), a NUL: in pieces of whole files. A piece
- * is valid until the next one. Iterating throws `DamagedList` where the list cannot be read to its end.
+ * Some files of a tree, one after the other, each as its path, a NUL, its text (`TreeDigester.describe`), a NUL. Where lists are cut into pieces depends on
+ * the names alone, so that two of them are the same again soon after they differed.
  */
-export type FileList = Iterable<Uint8Array>;
+export interface Piece {
+  /** Of the bytes. Pieces of one hash are taken for the same. */
+  readonly hash: bigint;
+  /** @throws DamagedList */
+  bytes(): Uint8Array;
+}
+
+/** The files of a tree in the order of a walk. A piece is valid until the next one. Iterating throws `DamagedList` where the list cannot be read to its end. */
+export type FileList = Iterable<Piece>;
 
 export class DamagedList extends Error {}
 
@@ -12,6 +20,8 @@ export class DamagedList extends Error {}
 export interface Entries {
   /** False at the end. @throws DamagedList */
   next(): boolean;
+  /** Passes over the next piece, if it begins here and is that one. @throws DamagedList */
+  skip(piece: Piece): boolean;
   path(): string;
   text(): string;
   close(): void;
@@ -24,17 +34,30 @@ export interface Entries {
 
 export function createEntries(list: FileList): Entries {
   const pieces = list[Symbol.iterator]();
+  let ahead: Piece | undefined;
+
+  function peek(): Piece | undefined {
+    ahead ??= pieces.next().value as Piece | undefined;
+    return ahead;
+  }
+
   const entries = {
     bytes: new Uint8Array(0) as Uint8Array,
     start: 0,
     middle: 0,
     end: -1,
+    skip(piece: Piece): boolean {
+      if (entries.end + 1 < entries.bytes.length || peek()?.hash !== piece.hash) return false;
+      ahead = undefined;
+      return true;
+    },
     next(): boolean {
       let start = entries.end + 1;
       while (start >= entries.bytes.length) {
-        const piece = pieces.next();
-        if (piece.done === true) return false;
-        entries.bytes = piece.value;
+        const piece = peek();
+        if (piece === undefined) return false;
+        ahead = undefined;
+        entries.bytes = piece.bytes();
         start = 0;
       }
       entries.start = start;

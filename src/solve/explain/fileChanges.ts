@@ -1,6 +1,14 @@
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../linux/constants.ts";
 
-import { comparePaths, createEntries, DamagedList, type Entries, type FileList, sameText } from "./entries.ts";
+import {
+  comparePaths,
+  createEntries,
+  DamagedList,
+  type Entries,
+  type FileList,
+  type Piece,
+  sameText,
+} from "./entries.ts";
 
 /** One respect in which a file is not what it was. Contents are digests (hex). */
 export interface FileDifference {
@@ -23,9 +31,13 @@ export interface FileChange {
  */
 export function fileChanges(earlier: readonly FileList[], now: FileList): (FileChange[] | undefined)[] {
   const comparisons = earlier.map((list) => createComparison(list));
-  const current = createEntries(now);
   try {
-    while (current.next()) for (const each of comparisons) each.now(current);
+    for (const piece of now) {
+      const differing = comparisons.filter((each) => !each.same(piece));
+      if (differing.length === 0) continue;
+      const current = createEntries([piece]);
+      while (current.next()) for (const each of differing) each.now(current);
+    }
     return comparisons.map((each) => each.end());
   } catch (error) {
     if (error instanceof DamagedList) return earlier.map(() => undefined);
@@ -42,11 +54,12 @@ function createComparison(list: FileList) {
   const removed = new Map<string, string>();
   const before = createEntries(list);
   let damaged = false;
-  let more = next();
+  /** `before` shows a file that is still to be compared. */
+  let pending = false;
 
-  function next(): boolean {
+  function guarded(ask: () => boolean): boolean {
     try {
-      return before.next();
+      return !damaged && ask();
     } catch (error) {
       if (!(error instanceof DamagedList)) throw error;
       damaged = true;
@@ -54,28 +67,35 @@ function createComparison(list: FileList) {
     }
   }
 
+  function next(): boolean {
+    pending ||= guarded(before.next);
+    return pending;
+  }
+
   function compare(path: string, old: string, now: string): void {
     if (old !== now) changes.push({ path, change: "changed", differences: fileDifferences(old, now) });
   }
 
   return {
+    /** Passes over a piece that both lists have. */
+    same: (piece: Piece): boolean => !pending && guarded(() => before.skip(piece)),
     now(current: Entries): void {
-      if (damaged) return;
       let order = 1;
-      while (more) {
+      while (next()) {
         order = comparePaths(before, current);
         if (order >= 0) break;
         removed.set(before.path(), before.text());
-        more = next();
+        pending = false;
       }
+      if (damaged) return;
       if (order !== 0) added.set(current.path(), current.text());
       else {
         if (!sameText(before, current)) compare(current.path(), before.text(), current.text());
-        more = next();
+        pending = false;
       }
     },
     end(): FileChange[] | undefined {
-      for (; more; more = next()) removed.set(before.path(), before.text());
+      for (; next(); pending = false) removed.set(before.path(), before.text());
       if (damaged) return undefined;
       // Where two lists are not in quite the same order, a file is missed in one place and found in another.
       for (const [path, now] of added) {

@@ -13,12 +13,13 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { isErrno } from "../../linux/LinuxError.ts";
-import { DamagedList, type FileList } from "./entries.ts";
+import { DamagedList, type FileList, type Piece } from "./entries.ts";
 
 /** Lists are aids to an explanation and no more: the oldest go where there are more than this, or where they are larger. */
 const MAX_LISTS = 500;
 const MAX_BYTES = 64 * 1024 * 1024;
-const LENGTH = 4;
+/** Of the length, and with the hash. */
+const [LENGTH, HEADER] = [4, 12];
 
 /**
  * Keeps what is in the tree of this digest, as `TreeDigester.list` gives it: one list for all steps and builds: `<root>/trees/<digest>`, compressed, written aside and renamed.
@@ -40,17 +41,17 @@ export function keepFileList(root: string, digest: string, list: () => FileList)
   dropOldest(directory);
 }
 
-/** Each frame behind its length; a length of zero ends the list. */
+/** Each piece, compressed, behind its length and its hash; a length of zero ends the list. */
 function* frames(list: FileList): Generator<Uint8Array> {
-  const length = Buffer.alloc(LENGTH);
+  const header = Buffer.alloc(HEADER);
   for (const piece of list) {
-    const frame = Bun.zstdCompressSync(piece as Uint8Array<ArrayBuffer>, { level: 1 });
-    length.writeUInt32LE(frame.length);
-    yield length;
+    const frame = Bun.zstdCompressSync(piece.bytes() as Uint8Array<ArrayBuffer>, { level: 1 });
+    header.writeUInt32LE(frame.length);
+    header.writeBigUInt64LE(piece.hash, LENGTH);
+    yield header;
     yield frame;
   }
-  length.writeUInt32LE(0);
-  yield length;
+  yield header.fill(0);
 }
 
 /** The list, read as it is asked for; undefined where there is none (any more). */
@@ -67,24 +68,27 @@ export function readFileList(root: string, digest: string): FileList | undefined
   return pieces(fd);
 }
 
-function* pieces(fd: number): Generator<Uint8Array> {
+function* pieces(fd: number): Generator<Piece> {
   try {
-    const length = Buffer.alloc(LENGTH);
-    const limit = fstatSync(fd).size;
-    for (;;) {
-      const size = readSync(fd, length) === LENGTH ? length.readUInt32LE() : limit;
-      if (size === 0) return;
-      if (size >= limit) throw new DamagedList();
-      const bytes = new Uint8Array(size);
-      if (readSync(fd, bytes) !== size) throw new DamagedList();
-      yield decompress(bytes);
+    const header = Buffer.alloc(HEADER);
+    const { size } = fstatSync(fd);
+    for (let at = 0; ; ) {
+      if (readSync(fd, header, 0, HEADER, at) !== HEADER) throw new DamagedList("a list of files has no end");
+      const length = header.readUInt32LE();
+      const start = at + HEADER;
+      if (length === 0) return;
+      at = start + length;
+      if (at > size) throw new DamagedList("a list of files is cut short");
+      yield { hash: header.readBigUInt64LE(LENGTH), bytes: () => decompress(fd, start, length) };
     }
   } finally {
     closeSync(fd);
   }
 }
 
-function decompress(bytes: Uint8Array<ArrayBuffer>): Uint8Array {
+function decompress(fd: number, start: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  readSync(fd, bytes, 0, length, start);
   try {
     return Bun.zstdDecompressSync(bytes);
   } catch (cause) {

@@ -1,7 +1,7 @@
 import { O_NOFOLLOW, O_RDONLY, S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../linux/constants.ts";
 import type { Linux } from "../../linux/Linux.ts";
 import { decodePath, encodePath } from "../../linux/pathBytes.ts";
-import type { FileList } from "../explain/entries.ts";
+import type { FileList, Piece } from "../explain/entries.ts";
 import { type FileTree, isCopied, type TreeFilter, TreeNode } from "./FileTree.ts";
 
 export interface TreeDigester {
@@ -30,8 +30,8 @@ interface Selected {
 
 const CHUNK = 1024 * 1024;
 const DIGEST = 32;
-/** Bytes of a list that are handed on at once. */
-const PIECE = 256 * 1024;
+/** Bytes of a list that are handed on at once: from here on, where a name says so, and at most. */
+const [PIECE, LARGEST_PIECE] = [32 * 1024, 256 * 1024];
 const NO_ATTRIBUTES = new Uint8Array(DIGEST);
 /** In the place of a mode: a directory that is not selected itself, but something below it is. */
 const ONLY_BELOW = 0xffffffff;
@@ -149,10 +149,7 @@ export function createTreeDigester(
         piece.end();
         describeInto(piece, child);
         piece.end();
-        if (piece.length() >= PIECE) {
-          yield piece.bytes.subarray(0, piece.length());
-          piece.clear();
-        }
+        if (piece.length() >= (isCut(child) ? PIECE : LARGEST_PIECE)) yield taken(piece);
       }
       if (!child.isDirectory || (verdict?.keep === false && !verdict.descend)) continue;
       const inside = verdict && { filter: (selected as Selected).filter, state: verdict.state };
@@ -171,7 +168,7 @@ export function createTreeDigester(
         piece.end();
       }
       yield* below(piece, node.row, "", select(selection));
-      if (piece.length() > 0) yield piece.bytes.subarray(0, piece.length());
+      if (piece.length() > 0) yield taken(piece);
     },
     digest(node, { contentsOnly = false, selection } = {}) {
       const whole = createScratch();
@@ -189,6 +186,20 @@ function timeOf({ mtimeSec }: TreeNode, epoch: number): string {
 
 function join(directory: string, name: string): string {
   return directory === "" ? name : `${directory}/${name}`;
+}
+
+/** Of about every 32nd name. */
+function isCut({ nameBytes, nameStart, nameLength }: TreeNode): boolean {
+  let sum = 0;
+  for (let i = 0; i < nameLength; i++) sum = (Math.imul(sum, 31) + (nameBytes[nameStart + i] as number)) | 0;
+  return ((sum ^ (sum >>> 15)) & 31) === 0;
+}
+
+/** What was written. It stays until more is. */
+function taken(scratch: Scratch): Piece {
+  const bytes = scratch.bytes.subarray(0, scratch.length());
+  scratch.clear();
+  return { hash: Bun.hash.xxHash64(bytes), bytes: () => bytes };
 }
 
 /** Of "0" to "f". */
