@@ -159,6 +159,8 @@ export interface Tag {
   id: Digest;
   /** Digest under which a registry gave or took it (index or manifest), as `images --digests` shows. */
   repoDigest?: Digest;
+  /** The manifest or index that it came as, a blob of the store: it leaves as that, where all that this names is here. None for what was built here. */
+  source?: Digest;
   tagged: number;
   /** Of the documents that a push of the name writes. */
   annotations?: TagAnnotations;
@@ -184,7 +186,7 @@ export interface Images {
     reference: string,
     id: Digest,
     repoDigest?: Digest,
-    more?: { images?: readonly Digest[]; annotations?: TagAnnotations },
+    more?: { images?: readonly Digest[]; annotations?: TagAnnotations; source?: Digest },
   ): void;
   /** A registry has taken what the name stands for under this digest. */
   setRepoDigest(reference: string, digest: Digest): void;
@@ -254,6 +256,7 @@ export interface Containers {
   update(id: string, changes: Partial<ContainerRecord>): ContainerRecord;
   /** Record first, then the directory, and those of its layers whose image went before. */
   remove(id: string): void;
+  /** The newest first. */
   list(): ContainerRecord[];
 }
 

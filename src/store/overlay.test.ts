@@ -182,6 +182,7 @@ describe("what the kernel is asked for", () => {
     answer("fsMessages", { value: "" });
     for (const each of ["fsconfigString", "fsconfigFlag", "fsconfigCreate", "mount", "umount"] as const)
       answer(each, { value: undefined });
+    answer("fsconfigString", { errno: "EINVAL" }, { when: isUnknownKey });
     answer("close", { value: undefined }, { when: (fd) => fd >= 7000 });
     const { store, lease } = open(recording.linux, name);
     const layers = store.transaction(() => Array.from({ length: count }, () => layer(store, lease, {})));
@@ -201,6 +202,7 @@ describe("what the kernel is asked for", () => {
     calls
       .filter(({ name, args }) => mounting.includes(name) || (name === "close" && Number(args[0]) >= 7000))
       .map(({ name, args }) => [name, ...args]);
+  const isUnknownKey = (_: number, key: string) => key === "no-parameter-of-overlayfs";
   const off = ["redirect_dir", "metacopy", "index", "xino"];
 
   test("by the mount API: one parameter a layer, the topmost first, and the context is closed", () => {
@@ -211,6 +213,7 @@ describe("what the kernel is asked for", () => {
     expect(snapshot.mount()).toBe(7002);
     expect(words(recording.take())).toEqual([
       ["fsopen", "overlay"],
+      ["fsconfigString", 7001, "no-parameter-of-overlayfs", ""],
       ...layers.toReversed().map(({ path }) => ["fsconfigString", 7001, "lowerdir+", path]),
       ["fsconfigString", 7001, "upperdir", join(own, "upper")],
       ["fsconfigString", 7001, "workdir", join(own, "work")],
@@ -259,6 +262,16 @@ describe("what the kernel is asked for", () => {
     },
   );
 
+  test("a kernel that takes any parameter before it knows them, as overlayfs did before 6.5, is asked by mount(2), without a mount that fails", () => {
+    const { store, recording, layers } = recorded(2);
+    recording.answer("fsconfigString", { value: undefined });
+    recording.answer("fsconfigCreate", { errno: "EINVAL" });
+    recording.take();
+    expect(createOverlaySnapshotter(store).view(layers).fd).toBe(7003);
+    const names = words(recording.take()).map(([name]) => name);
+    expect(names).toEqual(["fsopen", "fsconfigString", "close", "mount", "openTree", "umount"]);
+  });
+
   test("a path too long for a parameter goes by a descriptor, which is closed with the context", () => {
     const { store, recording, layers } = recorded(3, "d".repeat(200));
     recording.take();
@@ -274,7 +287,7 @@ describe("what the kernel is asked for", () => {
 
   test("a refusal carries the kernel's own words, or a hint where it is a matter of privilege", () => {
     const { store, recording, layers } = recorded(2);
-    const view = () => createOverlaySnapshotter(store).view(layers);
+    const view = () => createOverlaySnapshotter(store, { way: "fsconfig" }).view(layers);
     recording.answer("fsconfigCreate", { errno: "ESTALE" }, { times: 1 });
     recording.answer("fsMessages", { value: "overlay: one\noverlay: two\n" }, { times: 1 });
     expect(view).toThrow(

@@ -22,6 +22,7 @@ export type OverlayWay = "fsconfig" | "mount";
 
 /** fs/fsopen.c: a string parameter has at most 255 bytes. */
 const PARAMETER_LIMIT = 255;
+const NO_PARAMETER = "no-parameter-of-overlayfs";
 
 /**
  * Kernel overlayfs. Features that put more than whiteouts and opaque marks into an upper directory are off, so that it can become a layer
@@ -60,7 +61,7 @@ function featureOptions(linux: Linux): [key: string, value?: string][] {
   return [...own, ["index", "off"], ["xino", "off"]];
 }
 
-/** Undefined where `probing` and the kernel knows no `lowerdir+`, or no file system contexts at all. */
+/** Undefined where `probing` and the kernel knows no `lowerdir+`, or no file system contexts, of its own or of overlayfs. */
 function mountByFsconfig(
   linux: Linux,
   stack: StackedLayer[],
@@ -83,6 +84,7 @@ function mountByFsconfig(
     return `/proc/self/fd/${fd}`;
   };
   try {
+    if (probing && takesAnything(linux, fsfd)) return undefined;
     for (const [i, layer] of stack.toReversed().entries()) {
       try {
         linux.fsconfigString(fsfd, "lowerdir+", parameter(layer.path));
@@ -107,6 +109,21 @@ function mountByFsconfig(
   } finally {
     linux.close(fsfd);
     for (const fd of held) linux.close(fd);
+  }
+}
+
+/**
+ * A file system without contexts of its own (overlayfs before Linux 6.5) is told of its parameters at the end, all in one line, whatever they
+ * are: it would refuse `lowerdir+` only then, and in the kernel's log.
+ */
+function takesAnything(linux: Linux, fsfd: number): boolean {
+  try {
+    linux.fsconfigString(fsfd, NO_PARAMETER, "");
+    return true;
+  } catch (error) {
+    if (!isErrno(error, "EINVAL")) throw error;
+    linux.fsMessages(fsfd); // what it says of this is of no use to anybody
+    return false;
   }
 }
 

@@ -7,7 +7,7 @@ import type { ImageRecord } from "../../store/Store.ts";
 import type { View } from "../../store/Snapshotter.ts";
 import type { Engine } from "../Engine.ts";
 import { resolveImage } from "./resolveImage.ts";
-import { isRecord } from "../../oci/faults.ts";
+import { isRecord } from "../../oci/isRecord.ts";
 
 export interface FileChange {
   kind: "added" | "changed" | "removed";

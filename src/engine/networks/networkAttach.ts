@@ -10,83 +10,32 @@ import type { PublishedPorts } from "../../runtime/network/firewall.ts";
 import { portsRecords, withNetworkLock } from "../../runtime/network/hostState.ts";
 import { type Links, openLinks } from "../../runtime/network/links.ts";
 import { createNetworkNamespace, openLinksInside, setNetworkSettings } from "../../runtime/network/namespaces.ts";
-import type { DnsOptions, NetworkFilesOptions } from "../../runtime/networkFiles.ts";
+import type { DnsOptions } from "../../runtime/networkFiles.ts";
 import type { ContainerRecord, NetworkRecord } from "../../store/Store.ts";
 import { type ContainerOptions, containerOptions } from "../containers/ContainerOptions.ts";
 import { refreshContainer } from "../containers/containerState.ts";
 import type { Engine } from "../Engine.ts";
-import { hostPortText, type PortBinding, type PortRequest, parsePublish } from "./networkPorts.ts";
+import { hostPortText, type PortBinding, type PortRequest, portRequests } from "./networkPorts.ts";
+import { bridgeNetwork } from "./bridgeNetwork.ts";
+import type { ContainerNetwork } from "./containerNetwork.ts";
 import {
-  bridgeNetwork,
   DRIVER_OPTION,
   deviceOf,
   hasDns,
   type NetworkAttachment,
   type RunningEndpoint,
-  type RunningNetwork,
   runningNetwork,
 } from "./networkRecords.ts";
 
-/** The network that a container is about to start with. */
-export interface ContainerNetwork {
-  /** For the runtime. */
-  spec: "host" | "none" | { path: string };
-  /** What its files say of it. */
-  files: Pick<NetworkFilesOptions, "ownHosts" | "addresses" | "hostGateway" | "dns">;
-  /** Directory of the container whose files it shares. */
-  filesFrom?: string;
-  /** Sockets that hold its ports of the host for as long as its monitor lives. */
-  fds: number[];
-  /** To be recorded; undefined where it has no network of its own. */
-  running?: RunningNetwork;
-  /** Closes what the monitor and the runtime have by now. */
-  close(): void;
-}
-
-const NO_MORE = (): void => undefined;
 /** How long a port or address may take to be let go by a container that has just ended. */
 const PATIENCE_MS = 1500;
 
 /**
- * Makes the container's network: a namespace with an address in each of its networks, its ports of the host. All of it goes by itself when
- * its last process ends, but for what `releaseNetwork` takes away.
- * @throws SlipwayError `PORT_IN_USE`, `NETWORK_NOT_FOUND`, `CONTAINER_NOT_RUNNING`, `DNS_MISSING`, and what `addEndpoint` throws
+ * A namespace with an address in each of the container's networks, its ports of the host. All of it goes by itself when its last process ends, but
+ * for what `releaseNetwork` takes away.
+ * @throws SlipwayError `PORT_IN_USE`, `NETWORK_NOT_FOUND`, `DNS_MISSING`, and what `addEndpoint` throws
  */
-export async function openContainerNetwork(engine: Engine, record: ContainerRecord): Promise<ContainerNetwork> {
-  const options = containerOptions(record);
-  const dns = { servers: options.dns ?? [], search: options.dnsSearch ?? [], options: options.dnsOptions ?? [] };
-  const simple = (spec: "host" | "none"): ContainerNetwork => ({
-    spec,
-    files: { ownHosts: spec === "host", dns },
-    fds: [],
-    close: NO_MORE,
-  });
-  if (options.network.startsWith("container:")) return joinContainer(engine, options.network.slice(10));
-  if (options.networks === undefined || options.networks.length === 0)
-    return simple(options.network === "none" || options.networks !== undefined ? "none" : "host");
-  return openBridges(engine, record, options);
-}
-
-/** The namespace of another container, and its files. */
-function joinContainer(engine: Engine, nameOrId: string): ContainerNetwork {
-  const { containers } = engine.store;
-  const other = refreshContainer(engine, containers.find(nameOrId));
-  if (other.status !== "running" && other.status !== "paused") {
-    throw new SlipwayError("CONTAINER_NOT_RUNNING", `cannot join network of a non running container: ${other.id}`, {
-      hint: `Start it first: slipway start ${other.name}`,
-      exitCode: 125,
-    });
-  }
-  return {
-    spec: { path: `/proc/${other.pid}/ns/net` },
-    files: { ownHosts: false },
-    filesFrom: containers.directory(other.id),
-    fds: [],
-    close: NO_MORE,
-  };
-}
-
-async function openBridges(
+export async function openBridges(
   engine: Engine,
   record: ContainerRecord,
   options: ContainerOptions,
@@ -157,14 +106,21 @@ export function containerNamespace(linux: Linux): number {
   return namespace;
 }
 
-/** What a container in these networks has in its /etc/resolv.conf: the servers of networks that know names; they ask those of `--dns`. */
+/**
+ * What a container in these networks has in its /etc/resolv.conf: the servers of networks that know names; they ask those of `--dns`. Each knows
+ * the names of all of the container's networks; those of an internal one, which know nothing else, come last.
+ */
 export function dnsOptionsOf(
   engine: Engine,
   options: ContainerOptions,
   endpoints: readonly RunningEndpoint[],
 ): DnsOptions {
-  const named = new Set(engine.store.networks.list().flatMap((each) => (hasDns(each) ? each.id : [])));
-  const servers = endpoints.flatMap(({ network, gateway }) => (named.has(network) ? gateway : []));
+  const networks = new Map(engine.store.networks.list().map((each) => [each.id, each]));
+  const named = endpoints.flatMap(({ network, gateway }) => {
+    const found = networks.get(network);
+    return found !== undefined && hasDns(found) ? { gateway, internal: found.internal } : [];
+  });
+  const servers = named.toSorted((a, b) => Number(a.internal) - Number(b.internal)).map(({ gateway }) => gateway);
   return {
     servers: servers.length > 0 ? servers : (options.dns ?? []),
     search: options.dnsSearch ?? [],
@@ -201,7 +157,6 @@ export async function joinNetwork(
         ...(attachment.address6 === undefined ? {} : { address6: attachment.address6 }),
         ...(attachment.mac === undefined ? {} : { mac: attachment.mac }),
       });
-      refreshFirewall(linux, links.list());
       if (hasDns(network)) {
         const entry = {
           container: record.id,
@@ -211,8 +166,9 @@ export async function joinNetwork(
           servers: containerOptions(record).dns ?? [],
         };
         const gateways = network.subnets.map(({ gateway }) => gateway);
-        addDnsEntry(deviceOf(network), gateways, entry, links.list());
+        addDnsEntry({ device: deviceOf(network), gateways, internal: network.internal }, entry, links.list());
       }
+      refreshFirewall(linux, links.list());
       return { ...endpoint, network: network.id };
     });
   for (const end = Date.now() + PATIENCE_MS; ; await Bun.sleep(10)) {
@@ -241,10 +197,10 @@ export function leaveNetwork(engine: Engine, record: ContainerRecord, endpoint: 
 export function releaseNetwork(engine: Engine, id: string): void {
   withLinks(engine, (links) => {
     const left = links.list();
-    removeDnsEntries(id, left);
-    if (portsRecords().get(id) === undefined) return;
-    portsRecords().remove(id);
-    refreshFirewall(engine.store.linux, left);
+    const named = removeDnsEntries(id, left);
+    const published = portsRecords().get(id) !== undefined;
+    if (published) portsRecords().remove(id);
+    if (published || named) refreshFirewall(engine.store.linux, left);
   });
 }
 
@@ -269,15 +225,6 @@ export function openNamespaceOf(engine: Engine, record: ContainerRecord): number
 
 function isSix({ hostAddress }: { hostAddress: string }): boolean {
   return hostAddress.includes(":");
-}
-
-/** What `-p` and `-P` ask for. */
-export function portRequests(options: ContainerOptions): PortRequest[] {
-  const asked = (options.publish ?? []).flatMap(parsePublish);
-  if (options.publishAll !== true) return asked;
-  const named = new Set(asked.map(({ port, protocol }) => `${port}/${protocol}`));
-  const exposed = Object.keys(options.config.ExposedPorts ?? {}).filter((key) => !named.has(key));
-  return [...asked, ...exposed.flatMap((key) => parsePublish(key))];
 }
 
 /** A socket per port: nobody else on the host gets it while the monitor, which inherits the socket, lives. */

@@ -22,7 +22,7 @@ export interface NetworkMode {
  * Which networks the options mean. Where nothing is said it is the bridge; on a host that cannot have one it is the host's network, with a warning.
  * @throws SlipwayError `INVALID_OPTION`, `NETWORK_NOT_FOUND`, `CONTAINER_NOT_FOUND`
  */
-export function networkMode(engine: Engine, options: CreateOptions): NetworkMode {
+export async function networkMode(engine: Engine, options: CreateOptions): Promise<NetworkMode> {
   const { store } = engine;
   for (const text of options.publish ?? []) parsePublish(text);
   const given = options.networks ?? [];
@@ -71,8 +71,8 @@ export function resolved(
   return { network, attachment: { ...attachment, network: network.id } };
 }
 
-function defaultMode(engine: Engine, options: CreateOptions, given: NetworkAttachment[]): NetworkMode {
-  const refusal = bridgeRefusal(engine.store.linux);
+async function defaultMode(engine: Engine, options: CreateOptions, given: NetworkAttachment[]): Promise<NetworkMode> {
+  const refusal = await bridgeRefusal(engine.store.linux);
   if (refusal === undefined) {
     const { attachment } = resolved(engine, { aliases: [], ...given[0], network: "bridge" });
     return { network: "bridge", networks: [attachment] };

@@ -4,7 +4,6 @@ import type { ContainerConfig } from "../../oci/config.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { ImageRecord } from "../../store/Store.ts";
 import { type ContainerMount, containerOptions } from "../containers/ContainerOptions.ts";
-import { copyDirectory } from "../../layer/copyDirectory.ts";
 import type { CreateOptions, Engine } from "../Engine.ts";
 import { cleanTarget, parseVolume } from "./parseVolume.ts";
 import type { MountRequest } from "../containers/RunSettings.ts";
@@ -158,6 +157,7 @@ function hostPath(path: string, { make }: { make: boolean }): string {
 
 function fillFromImage(engine: Engine, image: ImageRecord, target: string, directory: string): void {
   const { linux, layers } = engine.store;
+  const { copyDirectory } = require("../../layer/copyDirectory.ts") as typeof import("../../layer/copyDirectory.ts");
   const view = engine.store.snapshotter.view(image.config.rootfs.diff_ids.map((diffID) => layers.require(diffID)));
   try {
     let from: number;

@@ -5,16 +5,16 @@ import { createLayerWriter, type LayerWriter } from "./layerWriter.ts";
 
 /**
  * Runs `work` with a writer of a new layer on `base` and a descriptor of what lies below (undefined: nothing). With `link` the layer must not
- * depend on that, so the writer does not see it. Returns the directory that becomes the layer; all descriptors are closed.
+ * depend on that, so the writer does not see it. `why` it has to be here, for people. Returns the directory that becomes the layer; all descriptors are closed.
  */
 export async function withLayerWriter(
   context: SolveContext,
   base: readonly Digest[],
-  options: { link: boolean },
+  options: { link: boolean; why: string },
   work: (writer: LayerWriter, lowerFd: number | undefined) => void | Promise<void>,
 ): Promise<string> {
   const { linux, lease, store, snapshotter } = context;
-  await context.fetchLayers(base);
+  await context.fetchLayers(base, options.why);
   const upper = lease.directory();
   const upperFd = linux.openat(AT_FDCWD, upper, O_DIRECTORY);
   linux.fchmod(upperFd, 0o755);
