@@ -19,7 +19,11 @@ export function withMarks(linux: Linux, settings: Pick<Settings, "get" | "set">,
   };
 }
 
-function marksOf(linux: Linux, settings: Pick<Settings, "get" | "set">, root: string): "trusted.overlay." | "user.overlay." {
+function marksOf(
+  linux: Linux,
+  settings: Pick<Settings, "get" | "set">,
+  root: string,
+): "trusted.overlay." | "user.overlay." {
   const own = linux.overlayAttributes();
   const kept = settings.get(KEY);
   if (kept === undefined) settings.set(KEY, own);
