@@ -54,10 +54,11 @@ function storageTest(rung: Rung, storage: StorageName): void {
     expect(diffIDs).toBe(layers.values().next().value as string);
     expect((await build()).stderr.match(/CACHED/g)?.length).toBeGreaterThan(8);
 
+    const image = ["--mount", "type=image,source=alpine,target=/image"];
     const inside =
-      "ls -d /moved/d /gone/* /back/e /new/er/x; cat /same /linked /seen; stat -c %a /copied/a; test ! -e /bound && test ! -e /over";
-    expect(await slipway.text("run", "--rm", "--network=host", "built", "sh", "-c", inside)).toBe(
-      "/back/e\n/gone/n\n/moved/d\n/new/er/x\n9\n6\na\nsub\n4755",
+      "ls /image/bin/sh; ls -d /moved/d /gone/* /back/e /new/er/x; cat /same /linked /seen; stat -c %a /copied/a; test ! -e /bound && test ! -e /over";
+    expect(await slipway.text("run", "--rm", "--network=host", ...image, "built", "sh", "-c", inside)).toBe(
+      "/image/bin/sh\n/back/e\n/gone/n\n/moved/d\n/new/er/x\n9\n6\na\nsub\n4755",
     );
     const { Storage } = JSON.parse(await slipway.text("info", "--format", "json"));
     expect(Storage.name).toBe(storage);
