@@ -88,7 +88,7 @@ function probeKey(candidates: string[]): string {
   });
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   const user = inUserNamespace() ? mappedIds().map(({ outside, length }) => `${outside}+${length}`) : [];
-  return ["runtime 4", boot, String(process.getuid?.()), ...user, ...programs].join(" "); // 4: form of the record, and what is asked
+  return ["runtime 5", boot, String(process.getuid?.()), ...user, ...programs].join(" "); // 5: form of the record, and what is asked
 }
 
 function waysOf(path: string): Pick<Runtime, "cgroups" | "cgroupView">[] {
@@ -110,7 +110,7 @@ async function tryRuntime(linux: Linux, runtime: Runtime): Promise<Runtime | str
     const { defaultSeccomp } = await import("./seccomp.ts");
     const first = await runProbe(linux, runtime, confinement, defaultSeccomp(confinement));
     if (typeof first === "string") return first;
-    if (!runtime.cgroups && !/ \/ \S+ \S*\bnodev\b/.test(first.output))
+    if (!runtime.cgroups && !inUserNamespace() && !/ \/ \S+ \S*\bnodev\b/.test(first.output))
       return "it does not keep an image's devices closed";
     const found: Runtime = { ...runtime, startByFifo: first.byFifo, version: await versionOf(runtime.path) };
     const filter = compiledSeccomp({ ...found, compiledSeccomp: true }, confinement);
