@@ -159,6 +159,8 @@ export interface Linux {
   exit(code: number): never;
   /** isatty(3). */
   isTerminal(fd: number): boolean;
+  /** A pseudo-terminal, both ends closed on exec: what is written to `own` is typed at `theirs`. */
+  openTerminal(): { own: number; theirs: number };
   getWindowSize(fd: number): WindowSize;
   /** Tells the processes on the terminal where it was another. */
   setWindowSize(fd: number, size: WindowSize): void;

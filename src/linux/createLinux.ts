@@ -21,12 +21,16 @@ import {
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
   O_CLOEXEC,
+  O_NOCTTY,
+  O_RDWR,
   O_PATH,
   AT_FDCWD,
   SEEK_SET,
   S_IFIFO,
   TCGETS,
+  TIOCGPTPEER,
   TIOCGWINSZ,
+  TIOCSPTLCK,
   TIOCSWINSZ,
   FS_IOC_GETFLAGS,
   FS_IOC_SETFLAGS,
@@ -489,6 +493,17 @@ export function createLinux(): Linux {
       throw new Error("exit_group came back");
     },
     isTerminal: (fd) => attempt("ioctl", fd, TCGETS, at.small) === 0,
+    openTerminal() {
+      const own = openat(AT_FDCWD, "/dev/ptmx", O_RDWR | O_NOCTTY);
+      try {
+        smallView.setInt32(0, 0, true); // unlocked
+        call("ioctl", undefined, own, TIOCSPTLCK, at.small);
+        return { own, theirs: call("ioctl", undefined, own, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC) };
+      } catch (error) {
+        attempt("close", own);
+        throw error;
+      }
+    },
     getWindowSize(fd) {
       call("ioctl", undefined, fd, TIOCGWINSZ, at.small);
       return { rows: smallView.getUint16(0, true), columns: smallView.getUint16(2, true) };

@@ -86,7 +86,7 @@ export function inspectContainer(
       Source: mount.source,
       Destination: mount.target,
       ...(mount.type === "volume" ? { Driver: "local" } : {}),
-      Mode: mount.readOnly ? "ro" : "",
+      Mode: mount.readOnly ? "ro" : mount.type === "volume" ? "z" : "",
       RW: !mount.readOnly,
       Propagation: mount.type === "bind" ? (mount.mountOptions?.[1] ?? "rprivate") : "",
     })),

@@ -41,7 +41,7 @@ e2e(
       const base = at(box);
       mkdirSync(base);
       // From the container: into a directory that is there; to a new name; over a file.
-      expect((await cp(`${box}:/src/f`, base)).stderr).toMatch(/^Successfully copied .* to /);
+      expect((await cp(`${box}:/src/f`, base)).stderr).toBe(""); // its word of it is for a terminal
       await cp("-q", `${box}:/src/f`, join(base, "renamed"));
       writeFileSync(join(base, "over"), "old and longer");
       await cp(`${box}:/src/f`, join(base, "over"));
