@@ -25,7 +25,10 @@ export class TreeNode extends FileRow {
 
   get name(): string {
     const { nameBytes, nameStart, nameLength } = this;
-    return decodePath(nameBytes.subarray(nameStart, nameStart + nameLength));
+    const end = nameStart + nameLength;
+    for (let at = nameStart; at < end; at++)
+      if ((nameBytes[at] as number) > 0x7f) return decodePath(nameBytes.subarray(nameStart, end));
+    return nameBytes.toString("latin1", nameStart, end);
   }
 
   /** What it was when it was last looked at. */
