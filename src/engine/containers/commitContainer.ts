@@ -1,11 +1,12 @@
 import { describeLayer } from "../../layer/packLayer.ts";
 import type { ContainerConfig, ImageConfig } from "../../oci/config.ts";
 import type { Digest } from "../../oci/digest.ts";
-import { parseReference } from "../../oci/reference.ts";
+import { familiarName, parseReference } from "../../oci/reference.ts";
 import { putImage } from "../../store/putImage.ts";
 import { removeMountStubs } from "../../runtime/mountStubs.ts";
 import { applyChange } from "./commitChange.ts";
 import { containerOptions } from "./ContainerOptions.ts";
+import { recordContainerEvent } from "../events/eventLog.ts";
 import type { Engine } from "../Engine.ts";
 
 export interface CommitOptions {
@@ -62,11 +63,19 @@ export async function commitContainer(engine: Engine, nameOrId: string, options:
         },
       ],
     };
-    return store.transaction(() => {
+    const made = store.transaction(() => {
       const { imageID } = putImage(store, { config: image, lease });
       if (reference !== undefined) store.images.tag(reference, imageID);
       return imageID;
     });
+    recordContainerEvent(engine, record, "commit", {
+      attributes: {
+        comment: options.message ?? "",
+        imageID: made,
+        imageRef: reference === undefined ? "" : familiarName(reference),
+      },
+    });
+    return made;
   } finally {
     lease.release();
   }

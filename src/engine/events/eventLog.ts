@@ -1,5 +1,5 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, statSync } from "node:fs";
-import type { ContainerRecord } from "../../store/Store.ts";
+import type { ContainerRecord, NetworkRecord } from "../../store/Store.ts";
 import { containerOptions } from "../containers/ContainerOptions.ts";
 import type { Engine } from "../Engine.ts";
 
@@ -49,8 +49,12 @@ export function recordContainerEvent(
   action: string,
   more: { attributes?: Record<string, string>; at?: number } = {},
 ): void {
-  const { labels } = containerOptions(record);
-  const attributes = { ...labels, image: record.imageReference, name: record.name, ...more.attributes };
+  const attributes = {
+    ...containerOptions(record).config.Labels,
+    image: record.imageReference,
+    name: record.name,
+    ...more.attributes,
+  };
   recordEvent(engine, {
     Type: "container",
     Action: action,
@@ -58,6 +62,17 @@ export function recordContainerEvent(
     attributes,
     ...(more.at === undefined ? {} : { at: more.at }),
   });
+}
+
+/** Of a network; `container`: whom it is about. */
+export function recordNetworkEvent(
+  engine: Engine,
+  network: NetworkRecord,
+  action: "create" | "destroy" | "connect" | "disconnect",
+  container?: string,
+): void {
+  const attributes = { ...(container === undefined ? {} : { container }), name: network.name, type: network.driver };
+  recordEvent(engine, { Type: "network", Action: action, id: network.id, attributes });
 }
 
 /** What is in the log, oldest first. */

@@ -1,4 +1,4 @@
-import { parseReference } from "../../oci/reference.ts";
+import { familiarName, parseReference } from "../../oci/reference.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { Engine } from "../Engine.ts";
 import { recordEvent } from "../events/eventLog.ts";
@@ -27,5 +27,5 @@ export function tagImage(engine: Engine, source: string, target: string): void {
     });
     return image.id;
   });
-  recordEvent(engine, { Type: "image", Action: "tag", id, attributes: { name: target } });
+  recordEvent(engine, { Type: "image", Action: "tag", id, attributes: { name: familiarName(canonical) } });
 }

@@ -6,6 +6,7 @@ import type { ContainerRecord } from "../../store/Store.ts";
 import { type ContainerOptions, containerHostname, containerOptions } from "../containers/ContainerOptions.ts";
 import { refreshContainer, startLock } from "../containers/containerState.ts";
 import type { Engine } from "../Engine.ts";
+import { recordNetworkEvent } from "../events/eventLog.ts";
 import { dnsOptionsOf, joinNetwork, leaveNetwork, openNamespaceOf } from "./networkAttach.ts";
 import { resolved } from "./networkMode.ts";
 import { type NetworkAttachment, type RunningEndpoint, type RunningNetwork, runningNetwork } from "./networkRecords.ts";
@@ -24,6 +25,7 @@ export async function connectNetwork(engine: Engine, nameOrId: string, given: Ne
         "ALREADY_CONNECTED",
         `endpoint with name ${record.name} already exists in network ${network.name}`,
       );
+    recordNetworkEvent(engine, network, "connect", record.id);
     const networks = [...options.networks, attachment];
     const mode = options.networks.length === 0 ? { networks, network: network.name } : { networks };
     if (record.status !== "running" && record.status !== "paused") return { options: { ...options, ...mode } };
@@ -60,6 +62,7 @@ export async function disconnectNetwork(engine: Engine, nameOrId: string, networ
     const networks = options.networks.filter((each) => each.network !== network.id);
     if (networks.length === options.networks.length)
       throw new SlipwayError("NOT_CONNECTED", `container ${record.name} is not connected to network ${network.name}`);
+    recordNetworkEvent(engine, network, "disconnect", record.id);
     const changed: ContainerOptions = { ...options, networks };
     if (record.status !== "running" && record.status !== "paused") return { options: changed };
     const running = runningNetwork(record);

@@ -16,6 +16,7 @@ import { bridgeRefusal } from "../../runtime/network/probeBridge.ts";
 import type { ContainerRecord, NetworkRecord } from "../../store/Store.ts";
 import { refreshContainer } from "../containers/containerState.ts";
 import type { Engine } from "../Engine.ts";
+import { recordNetworkEvent } from "../events/eventLog.ts";
 import type { PruneFilters } from "../prune/pruneFilters.ts";
 import { bridgeNetwork, freeSubnet, withGateway } from "./bridgeNetwork.ts";
 import { withLinks } from "./networkAttach.ts";
@@ -76,6 +77,7 @@ export async function createNetwork(engine: Engine, options: CreateNetworkOption
     try {
       ensureBridge(store.linux, links, bridgeNetwork(store, links, record));
       refreshFirewall(store.linux, links.list());
+      recordNetworkEvent(engine, record, "create");
     } catch (error) {
       store.networks.remove(record.id);
       removeBridge(store.linux, links, device);
@@ -103,6 +105,7 @@ export function removeNetwork(engine: Engine, nameOrId: string): NetworkRecord {
     removeBridge(store.linux, links, deviceOf(record));
     store.networks.remove(record.id);
   });
+  recordNetworkEvent(engine, record, "destroy");
   return record;
 }
 

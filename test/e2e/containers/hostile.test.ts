@@ -1,7 +1,18 @@
 import { expect } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { e2e } from "../../support/e2e.ts";
+import { until } from "../../support/until.ts";
 
 e2e(
   "an image that lays traps gets a clear error or the safe thing, soon, and never a file of the host",
@@ -109,6 +120,20 @@ e2e(
         (await run(["devices", "sh", "-c", "ls -l /planted | grep -c '^b'; head -c1 /planted/disk"], "any")).stderr,
       ).toMatch(/Permission denied|Operation not permitted/);
     }
+
+    // What a container does to its files while it runs is asked for by exec, cp, diff and commit.
+    const trap = "rm -f /etc/passwd; mkfifo /etc/passwd /pipe; ln -s / /up; touch /ready; exec sleep 300";
+    await slipway.run(["run", "-d", "--name", "trap", "--network", "host", "alpine", "sh", "-c", trap]);
+    await until(async () => (await slipway.text("diff", "trap")).includes("A /ready"));
+    for (const user of [[], ["-u", "nobody"]])
+      expect((await slipway.run(["exec", ...user, "trap", "true"], { exit: 126 })).stderr).toContain("no regular file");
+    for (const name of ["pipe", "up"]) await slipway.run(["cp", `trap:/${name}`, join(slipway.directory, name)]);
+    expect([lstatSync(join(slipway.directory, "pipe")).isFIFO(), readlinkSync(join(slipway.directory, "up"))]).toEqual([
+      true,
+      "/",
+    ]);
+    await slipway.run(["commit", "trap", "trapped"]);
+    await slipway.run(["rm", "-f", "trap"]);
 
     // Environments and command lines larger than the kernel takes.
     const large = `A=${"x".repeat(200_000)}`;
