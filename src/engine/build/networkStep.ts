@@ -6,7 +6,7 @@ import { resolvConf } from "../../runtime/networkFiles.ts";
 import type { SolveContext } from "../../solve/SolveContext.ts";
 import { refreshContainer } from "../containers/containerState.ts";
 import type { Engine } from "../Engine.ts";
-import { containerNamespace, withLinks } from "../networks/networkAttach.ts";
+import { containerNamespace, hostGatewayOf, leadOut, serversOf, withLinks } from "../networks/networkAttach.ts";
 import { bridgeNetwork, deviceOf, runningNetwork } from "../networks/networkRecords.ts";
 
 /**
@@ -25,21 +25,22 @@ export function stepNetwork(engine: Engine, name: string): SolveContext["network
       const namespace = containerNamespace(linux);
       try {
         const endpoint = withLinks(engine, (links) => {
+          if (!network.internal) leadOut(linux, links);
           const made = addEndpoint(linux, links, namespace, {
             network: bridgeNetwork(store, links, network),
             container: `step of ${process.pid}`,
             interface: "eth0",
             defaultRoute: !network.internal,
           });
-          refreshFirewall(linux, links.list());
+          refreshFirewall(linux, links);
           return made;
         });
         // Its server runs as long as containers are in the network: without any there is no name to ask it for.
         const named = dnsDevices().includes(deviceOf(network));
-        const servers = named ? [endpoint.gateway] : [];
+        const servers = named ? [endpoint.gateway] : serversOf({});
         return {
           path: `/proc/${process.pid}/fd/${namespace}`,
-          hostGateway: endpoint.gateway,
+          hostGateway: hostGatewayOf(linux, endpoint),
           resolvConf: resolvConf({ servers, search: [], options: [], containerNames: named }, false),
           close: () => linux.close(namespace),
         };

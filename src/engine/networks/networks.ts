@@ -17,7 +17,7 @@ import type { ContainerRecord, NetworkRecord } from "../../store/Store.ts";
 import { refreshContainer } from "../containers/containerState.ts";
 import type { Engine } from "../Engine.ts";
 import type { PruneFilters } from "../prune/pruneFilters.ts";
-import { withLinks } from "./networkAttach.ts";
+import { leadOut, withLinks } from "./networkAttach.ts";
 import {
   bridgeNetwork,
   DRIVER_OPTION,
@@ -79,8 +79,9 @@ export function createNetwork(engine: Engine, options: CreateNetworkOptions): Ne
     // Recorded first: a device that no record names could not be found again.
     store.networks.create(record);
     try {
+      if (!record.internal) leadOut(store.linux, links);
       ensureBridge(store.linux, links, bridgeNetwork(store, links, record));
-      refreshFirewall(store.linux, links.list());
+      refreshFirewall(store.linux, links);
     } catch (error) {
       store.networks.remove(record.id);
       removeBridge(store.linux, links, device);
