@@ -30,6 +30,7 @@ export function forwardPorts(linux: Linux, options: { ports: ForwardedPort[]; pa
     if (port.protocol === "tcp") forwardConnections(port);
     else forwardDatagrams(port);
   }
+  process.on("SIGTERM", () => process.exit(0));
   // Nobody writes: it comes back with the last writer's end.
   read(options.end, Buffer.alloc(1), 0, 1, null, () => process.exit(0));
 }
