@@ -7,7 +7,8 @@ import { createLinux } from "../../src/linux/createLinux.ts";
 import { parseAddress, parseSubnet, type Subnet } from "../../src/runtime/network/addresses.ts";
 import { openLinks } from "../../src/runtime/network/links.ts";
 import { macOf } from "../../src/runtime/network/veth.ts";
-import { wayOutRefusal } from "../../src/runtime/network/wayOut.ts";
+import { isPastaUsable, wayOutRefusal } from "../../src/runtime/network/wayOut.ts";
+import { readOr } from "../../src/runtime/readOr.ts";
 import { rungs } from "../support/rungs.ts";
 import { until } from "../support/until.ts";
 import { type Slipway, withSlipway } from "../support/withSlipway.ts";
@@ -22,107 +23,178 @@ if (isRoot && existsSync(TUN)) chmodSync(TUN, 0o666);
 const caller = isRoot ? rungs.namespace.caller() : { missing: "only root may drop into others" };
 const missing = "missing" in caller ? caller.missing : wayOutRefusal()?.reason;
 
-describe.skipIf(missing !== undefined)(`a plain user's networks${missing === undefined ? "" : ` (skipped: ${missing})`}`, () => {
-  const outside = createServer((socket) => socket.on("error", () => undefined).end("hello from outside"));
-  const names = createSocket("udp4");
-  beforeAll(async () => {
-    withLinks((links) => {
-      const mac = macOf(parseAddress(OUTSIDE)?.address as bigint);
-      const { index } = links.get(DEVICE) ?? links.addBridge(DEVICE, { alias: "", mtu: 1500, mac });
-      links.addAddress(index, parseSubnet(`${OUTSIDE}/32`) as Subnet);
+describe.skipIf(missing !== undefined)(
+  `a plain user's networks${missing === undefined ? "" : ` (skipped: ${missing})`}`,
+  () => {
+    const outside = createServer((socket) => socket.on("error", () => undefined).end("hello from outside"));
+    const names = createSocket("udp4");
+    beforeAll(async () => {
+      withLinks((links) => {
+        const mac = macOf(parseAddress(OUTSIDE)?.address as bigint);
+        const { index } = links.get(DEVICE) ?? links.addBridge(DEVICE, { alias: "", mtu: 1500, mac });
+        links.addAddress(index, parseSubnet(`${OUTSIDE}/32`) as Subnet);
+      });
+      // A server of names that knows one address for all of them.
+      names.on("message", (query, { address, port }) => names.send(answerTo(query), port, address));
+      await Promise.all([
+        new Promise<void>((resolve) => outside.listen(7070, OUTSIDE, resolve)),
+        new Promise<void>((resolve) => names.bind(53, OUTSIDE, resolve)),
+      ]);
     });
-    // A server of names that knows one address for all of them.
-    names.on("message", (query, { address, port }) => names.send(answerTo(query), port, address));
-    await Promise.all([
-      new Promise<void>((resolve) => outside.listen(7070, OUTSIDE, resolve)),
-      new Promise<void>((resolve) => names.bind(53, OUTSIDE, resolve)),
-    ]);
-  });
-  afterAll(() => {
-    outside.close();
-    names.close();
-    withLinks((links) => links.remove(links.get(DEVICE)?.index ?? 0));
-  });
+    afterAll(() => {
+      outside.close();
+      names.close();
+      withLinks((links) => links.remove(links.get(DEVICE)?.index ?? 0));
+    });
 
-  plain("containers reach the world and each other by name, and are reached by their ports; nothing of them is the host's", async (slipway) => {
-    const before = devices();
-    const started = await slipway.run(["run", "-d", "--name=web", "-p", "127.0.0.1:0:80", "-p", "7777/udp", ...server("of web")]);
-    expect(started.stderr).not.toContain("WARNING");
-    const [tcp, udp] = await Promise.all([portOf(slipway, "web", "80"), portOf(slipway, "web", "7777/udp")]);
-    expect(await slipway.text("ps", "--format", "{{.Ports}}")).toBe(`127.0.0.1:${tcp}->80/tcp, 0.0.0.0:${udp}->7777/udp`);
-    expect(await fetched(tcp)).toBe("of web");
-    expect(await datagram(udp, "ping")).toBe("ping");
-    const big = await Promise.all(Array.from({ length: 20 }, () => fetched(tcp, "/big")));
-    expect(new Set(big.map((text) => text.length))).toEqual(new Set([1 << 20]));
+    plain(
+      "containers reach the world and each other by name, and are reached by their ports; nothing of them is the host's",
+      async (slipway) => {
+        const started = await slipway.run([
+          "run",
+          "-d",
+          "--name=web",
+          "-p",
+          "127.0.0.1:0:80",
+          "-p",
+          "7777/udp",
+          ...server("of web"),
+        ]);
+        expect(started.stderr).not.toContain("WARNING");
+        const [tcp, udp] = await Promise.all([portOf(slipway, "web", "80"), portOf(slipway, "web", "7777/udp")]);
+        expect(await slipway.text("ps", "--format", "{{.Ports}}")).toBe(
+          `127.0.0.1:${tcp}->80/tcp, 0.0.0.0:${udp}->7777/udp`,
+        );
+        expect(await fetched(tcp)).toBe("of web");
+        expect(await datagram(udp, "ping")).toBe("ping");
+        const big = await Promise.all(Array.from({ length: 20 }, () => fetched(tcp, "/big")));
+        expect(new Set(big.map((text) => text.length))).toEqual(new Set([1 << 20]));
 
-    // Out of the default network, with an address that is nobody's on the host.
-    const out = (...args: string[]) => slipway.text("run", "--rm", ...args, "alpine", "nc", "-w", "3", OUTSIDE, "7070");
-    expect(await out()).toBe("hello from outside");
-    expect(devices()).toEqual(before);
+        // Out of the default network, with an address that is nobody's on the host.
+        const out = (...args: string[]) =>
+          slipway.text("run", "--rm", ...args, "alpine", "nc", "-w", "3", OUTSIDE, "7070");
+        expect(await out()).toBe("hello from outside");
+        expect(ownersOfDevices()).not.toContain(started.stdout.trim());
 
-    // By name: each other, and what only the host's servers know.
-    await slipway.run(["network", "create", "own"]);
-    await slipway.run(["run", "-d", "--name=db", "--network=own", "--network-alias=store", ...server("of db")]);
-    const asked = await slipway.run(["run", "--rm", "--network=own", `--dns=${OUTSIDE}`, "alpine", "sh", "-c",
-      "wget -qO- http://db http://store && nc -w 3 far.example 7070"]);
-    expect(asked.stdout).toBe("of db\nof db\nhello from outside");
-    const webAddress = await slipway.text("inspect", "-f", "{{.NetworkSettings.IPAddress}}", "web");
-    await slipway.run(["network", "connect", "own", "web"]);
-    expect(await slipway.text("exec", "db", "wget", "-qO-", "http://web")).toBe("of web");
-    expect(await slipway.text("exec", "db", "sh", "-c", `wget -T1 -qO- http://${webAddress} 2>/dev/null || echo no`)).toBe("no"); // another network's
-    // A network without a way out; the host's gateway; a build's steps.
-    await slipway.run(["network", "create", "--internal", "inside"]);
-    expect((await slipway.run(["run", "--rm", "--network=inside", "alpine", "nc", "-w", "1", OUTSIDE, "7070"], { exit: 1 })).stdout).toBe("");
-    await slipway.run(["build", "--network=own", "-"], { input: `FROM alpine\nRUN wget -qO- http://db | grep 'of db' && nc -w 3 ${OUTSIDE} 7070 | grep outside` });
-    await slipway.run(["build", "-"], { input: `FROM alpine\nRUN nc -w 3 ${OUTSIDE} 7070 | grep outside` });
-    expect(await slipway.text("run", "--rm", "--network=host", "alpine", "nc", "-w", "3", OUTSIDE, "7070")).toBe("hello from outside");
-    expect(await slipway.text("run", "--rm", "--network=none", "alpine", "ls", "/sys/class/net")).toBe("lo");
+        // By name: each other, and what only the host's servers know.
+        await slipway.run(["network", "create", "own"]);
+        await slipway.run(["run", "-d", "--name=db", "--network=own", "--network-alias=store", ...server("of db")]);
+        const asked = await slipway.run([
+          "run",
+          "--rm",
+          "--network=own",
+          `--dns=${OUTSIDE}`,
+          "alpine",
+          "sh",
+          "-c",
+          "wget -qO- http://db http://store && nc -w 3 far.example 7070",
+        ]);
+        expect(asked.stdout).toBe("of db\nof db\nhello from outside");
+        const webAddress = await slipway.text("inspect", "-f", "{{.NetworkSettings.IPAddress}}", "web");
+        await slipway.run(["network", "connect", "own", "web"]);
+        expect(await slipway.text("exec", "db", "wget", "-qO-", "http://web")).toBe("of web");
+        expect(
+          await slipway.text("exec", "db", "sh", "-c", `wget -T1 -qO- http://${webAddress} 2>/dev/null || echo no`),
+        ).toBe("no"); // another network's
+        // A network without a way out; the host's gateway; a build's steps.
+        await slipway.run(["network", "create", "--internal", "inside"]);
+        expect(
+          (
+            await slipway.run(["run", "--rm", "--network=inside", "alpine", "nc", "-w", "1", OUTSIDE, "7070"], {
+              exit: 1,
+            })
+          ).stdout,
+        ).toBe("");
+        await slipway.run(["build", "--network=own", "-"], {
+          input: `FROM alpine\nRUN wget -qO- http://db | grep 'of db' && nc -w 3 ${OUTSIDE} 7070 | grep outside`,
+        });
+        await slipway.run(["build", "-"], { input: `FROM alpine\nRUN nc -w 3 ${OUTSIDE} 7070 | grep outside` });
+        expect(await slipway.text("run", "--rm", "--network=host", "alpine", "nc", "-w", "3", OUTSIDE, "7070")).toBe(
+          "hello from outside",
+        );
+        expect(await slipway.text("run", "--rm", "--network=none", "alpine", "ls", "/sys/class/net")).toBe("lo");
 
-    // A port has one holder, and below 1024 none.
-    const taken = await slipway.run(["run", "--rm", "-p", `127.0.0.1:${tcp}:80`, "alpine", "true"], { exit: 125 });
-    expect(taken.stderr).toContain("web");
-    const privileged = await slipway.run(["run", "--rm", "-p", "81:80", "alpine", "true"], { exit: 125 });
-    expect(privileged.stderr).toContain("ip_unprivileged_port_start");
+        // A port has one holder, and below 1024 none.
+        const taken = await slipway.run(["run", "--rm", "-p", `127.0.0.1:${tcp}:80`, "alpine", "true"], { exit: 125 });
+        expect(taken.stderr).toContain("web");
+        const privileged = await slipway.run(["run", "--rm", "-p", "81:80", "alpine", "true"], { exit: 125 });
+        expect(privileged.stderr).toContain("ip_unprivileged_port_start");
 
-    // The same port again after a restart; what is removed, or whose monitor or forwarder was killed, leaves none.
-    await slipway.run(["restart", "-t", "0", "web"]);
-    const again = await portOf(slipway, "web", "80");
-    expect(await fetched(again)).toBe("of web");
-    await slipway.run(["rm", "-f", "web", "db"]);
-    await until(() => forwarders(slipway).length === 0);
-    expect(await fetched(again)).toBe("refused");
-  });
+        // The same port again after a restart; what is removed, or whose monitor or forwarder was killed, leaves none.
+        await slipway.run(["restart", "-t", "0", "web"]);
+        const again = await portOf(slipway, "web", "80");
+        expect(await fetched(again)).toBe("of web");
+        await slipway.run(["rm", "-f", "web", "db"]);
+        await until(() => forwarders(slipway).length === 0);
+        expect(await fetched(again)).toBe("refused");
+      },
+    );
 
-  plain("whatever process is killed, its container's ports are let go, and the next start has all again", async (slipway) => {
-    const run = (name: string, ...more: string[]) => slipway.run(["run", "-d", `--name=${name}`, ...more, ...server(`of ${name}`)]);
-    await run("aa", "-p", "127.0.0.1:0:80", "--restart=always");
-    const port = await portOf(slipway, "aa", "80");
-    expect(await fetched(port)).toBe("of aa");
-    // The container's own process: the policy begins it anew, with the port that it had where one was named.
-    const first = await slipway.text("inspect", "-f", "{{.State.Pid}}", "aa");
-    process.kill(Number(first), "SIGKILL");
-    await until(async () => ![first, "0"].includes(await slipway.text("inspect", "-f", "{{.State.Pid}}", "aa")));
-    await until(async () => (await fetched(await portOf(slipway, "aa", "80"))) === "of aa");
-    expect(forwarders(slipway).length).toBe(1);
-    // What leads the ports.
-    process.kill(forwarders(slipway)[0] as number, "SIGKILL");
-    await until(async () => (await fetched(await portOf(slipway, "aa", "80"))) === "refused");
-    await slipway.run(["restart", "-t", "0", "aa"]);
-    expect(await fetched(await portOf(slipway, "aa", "80"))).toBe("of aa");
-    // The way out of all.
-    const way = wayOut(slipway);
-    process.kill(way, "SIGKILL");
-    expect(await slipway.text("run", "--rm", "alpine", "nc", "-w", "3", OUTSIDE, "7070")).toBe("hello from outside");
-    expect(wayOut(slipway)).not.toBe(way);
-    expect(await slipway.text("exec", "aa", "nc", "-w", "3", OUTSIDE, "7070")).toBe("hello from outside");
-    // The monitor.
-    const conmon = Number(readFileSync(join(slipway.root, "containers", await slipway.text("inspect", "-f", "{{.Id}}", "aa"), "conmon.pid"), "utf8"));
-    process.kill(conmon, "SIGKILL");
-    await until(() => forwarders(slipway).length === 0);
-    await slipway.run(["rm", "-f", "aa"]);
-    expect(await slipway.text("ps", "-aq")).toBe("");
-  });
-});
+    plain(
+      "whatever process is killed, its container's ports are let go, and the next start has all again",
+      async (slipway) => {
+        const run = (name: string, ...more: string[]) =>
+          slipway.run(["run", "-d", `--name=${name}`, ...more, ...server(`of ${name}`)]);
+        await run("aa", "-p", "127.0.0.1:0:80", "--restart=always");
+        const port = await portOf(slipway, "aa", "80");
+        expect(await fetched(port)).toBe("of aa");
+        // The container's own process: the policy begins it anew, with the port that it had where one was named.
+        const first = await slipway.text("inspect", "-f", "{{.State.Pid}}", "aa");
+        process.kill(Number(first), "SIGKILL");
+        await until(async () => ![first, "0"].includes(await slipway.text("inspect", "-f", "{{.State.Pid}}", "aa")));
+        await until(async () => (await fetched(await portOf(slipway, "aa", "80"))) === "of aa");
+        expect(forwarders(slipway).length).toBe(1);
+        // What leads the ports.
+        process.kill(forwarders(slipway)[0] as number, "SIGKILL");
+        await until(async () => (await fetched(await portOf(slipway, "aa", "80"))) === "refused");
+        await slipway.run(["restart", "-t", "0", "aa"]);
+        expect(await fetched(await portOf(slipway, "aa", "80"))).toBe("of aa");
+        // The way out of all.
+        const way = wayOut(slipway);
+        process.kill(way, "SIGKILL");
+        expect(await slipway.text("run", "--rm", "alpine", "nc", "-w", "3", OUTSIDE, "7070")).toBe(
+          "hello from outside",
+        );
+        expect(wayOut(slipway)).not.toBe(way);
+        expect(await slipway.text("exec", "aa", "nc", "-w", "3", OUTSIDE, "7070")).toBe("hello from outside");
+        // The monitor.
+        const conmon = Number(
+          readFileSync(
+            join(slipway.root, "containers", await slipway.text("inspect", "-f", "{{.Id}}", "aa"), "conmon.pid"),
+            "utf8",
+          ),
+        );
+        process.kill(conmon, "SIGKILL");
+        await until(() => forwarders(slipway).length === 0);
+        await slipway.run(["rm", "-f", "aa"]);
+        expect(await slipway.text("ps", "-aq")).toBe("");
+      },
+    );
+
+    plain(
+      "--network pasta gives the host's addresses and the ports that were asked for, until the container ends in whatever way",
+      async (slipway) => {
+        if (!isPastaUsable()) {
+          const refused = await slipway.run(["run", "--rm", "--network=pasta", "alpine", "true"], { exit: 125 });
+          expect(refused.stderr).toContain("apt-get install passt");
+          return;
+        }
+        await slipway.run(["run", "-d", "--name=web", "--network=pasta", "-p", "127.0.0.1:0:80", ...server("of web")]);
+        const port = await portOf(slipway, "web", "80");
+        expect(await slipway.text("ps", "--format", "{{.Ports}}")).toBe(`127.0.0.1:${port}->80/tcp`);
+        expect(await fetched(port)).toBe("of web");
+        expect(await slipway.text("exec", "web", "nc", "-w", "3", OUTSIDE, "7070")).toBe("hello from outside");
+        const dockerfile = `FROM alpine\nRUN nc -w 3 ${OUTSIDE} 7070 | grep outside`;
+        await slipway.run(["build", "--network=pasta", "-"], { input: dockerfile });
+        expect(pastas(slipway)).toBe(1);
+        const id = await slipway.text("inspect", "-f", "{{.Id}}", "web");
+        process.kill(Number(readFileSync(join(slipway.root, "containers", id, "conmon.pid"), "utf8")), "SIGKILL");
+        await slipway.run(["rm", "-f", "web"]);
+        expect(pastas(slipway)).toBe(0);
+      },
+    );
+  },
+);
 
 function plain(name: string, work: (slipway: Slipway) => Promise<void>): void {
   test(name, () => withSlipway(work, "missing" in caller ? {} : { caller }), 120_000);
@@ -164,7 +236,9 @@ async function datagram(port: number, text: string): Promise<string> {
 const portOf = async (slipway: Slipway, container: string, port: string): Promise<number> =>
   Number((await slipway.text("port", container, port)).split(":").at(-1));
 
-const devices = (): string[] => readdirSync("/sys/class/net").filter((name) => /^(sw|sl)/.test(name) && name !== DEVICE);
+/** Containers whose the devices of the host are. */
+const ownersOfDevices = (): string[] =>
+  readdirSync("/sys/class/net").map((name) => readOr(`/sys/class/net/${name}/ifalias`).split(/\s/)[0] ?? "");
 
 /** Those of this test's user that have this store's program. */
 function forwarders({ directory }: Slipway): number[] {
@@ -180,8 +254,12 @@ function forwarders({ directory }: Slipway): number[] {
   });
 }
 
+const pastas = ({ env }: Slipway): number =>
+  readdirSync(join(env.XDG_RUNTIME_DIR as string, "slipway/network/pasta")).length;
+
 const wayOut = ({ env }: Slipway): number =>
-  (JSON.parse(readFileSync(join(env.XDG_RUNTIME_DIR as string, "slipway/network/way-out"), "utf8")) as { pid: number }).pid;
+  (JSON.parse(readFileSync(join(env.XDG_RUNTIME_DIR as string, "slipway/network/way-out"), "utf8")) as { pid: number })
+    .pid;
 
 function withLinks(work: (links: ReturnType<typeof openLinks>) => void): void {
   const links = openLinks(createLinux());

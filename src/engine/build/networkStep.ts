@@ -7,6 +7,7 @@ import type { SolveContext } from "../../solve/SolveContext.ts";
 import { refreshContainer } from "../containers/containerState.ts";
 import type { Engine } from "../Engine.ts";
 import { containerNamespace, hostGatewayOf, leadOut, serversOf, withLinks } from "../networks/networkAttach.ts";
+import { pastaStep } from "../networks/pastaNetwork.ts";
 import { bridgeNetwork, deviceOf, runningNetwork } from "../networks/networkRecords.ts";
 
 /**
@@ -16,6 +17,7 @@ import { bridgeNetwork, deviceOf, runningNetwork } from "../networks/networkReco
 export function stepNetwork(engine: Engine, name: string): SolveContext["network"] {
   if (name.startsWith("container:")) return joined(engine, name.slice("container:".length));
   const { store } = engine;
+  if (name === "pasta") return pastaStep(store.linux);
   const network = store.networks.find(name);
   if (network.driver !== "bridge") return network.driver === "host" ? "host" : "none";
   return {

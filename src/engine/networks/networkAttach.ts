@@ -64,6 +64,10 @@ export async function openContainerNetwork(engine: Engine, record: ContainerReco
     close: NO_MORE,
   });
   if (options.network.startsWith("container:")) return joinContainer(engine, options.network.slice(10));
+  if (options.network === "pasta" && options.networks === undefined) {
+    const { openPasta } = await import("./pastaNetwork.ts");
+    return openPasta(engine, record);
+  }
   if (options.networks === undefined || options.networks.length === 0)
     return simple(options.network === "none" || options.networks !== undefined ? "none" : "host");
   return openBridges(engine, record, options);
@@ -314,7 +318,7 @@ export function portRequests(options: ContainerOptions): PortRequest[] {
 }
 
 /** A socket per port: nobody else on the host gets it while the monitor, which inherits the socket, lives. */
-async function holdPorts(
+export async function holdPorts(
   engine: Engine,
   record: ContainerRecord,
   options: ContainerOptions,
