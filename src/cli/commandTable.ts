@@ -348,6 +348,24 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/imageCopy.ts"),
   },
   {
+    name: "image referrers",
+    summary: "List what is about an image in its registry: signatures, SBOMs, attestations",
+    aliases: [],
+    load: () => import("./commands/imageReferrers.ts"),
+  },
+  {
+    name: "artifact push",
+    summary: "Upload files as an artifact, by itself or about an image",
+    aliases: [],
+    load: () => import("./commands/artifactPush.ts"),
+  },
+  {
+    name: "artifact pull",
+    summary: "Download the files of an artifact",
+    aliases: [],
+    load: () => import("./commands/artifactPull.ts"),
+  },
+  {
     name: "image rebase",
     summary: "Put what an image adds to its base over another base, without a build",
     aliases: [],

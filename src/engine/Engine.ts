@@ -4,6 +4,7 @@ import type { Terminal } from "../runtime/runStep.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
+import type { StorageWish } from "../store/Snapshotter.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
 import type { CacheExport, CacheImport } from "./build/cache/CacheSpec.ts";
 import type { CacheSettings } from "./build/cacheLimits.ts";
@@ -24,6 +25,8 @@ export interface Engine {
   readonly signal: AbortSignal;
   /** Where a plain user's process is not in the user's namespace so far: begins the whole command anew there. See docs/isolation.md. */
   readonly beginAnew?: () => never;
+  /** Takes away what stays of a container's networks, in a process that has the code for that: see networkRelease.ts. */
+  releaseNetwork?: (engine: Engine, container: string) => void;
 }
 
 /** `/etc/slipway/config.json`, then `$XDG_CONFIG_HOME/slipway/config.json` ($SLIPWAY_CONFIG wins), environment, flags. */
@@ -31,6 +34,8 @@ export interface EngineConfig {
   root: string;
   /** `crun`, `runc` or a path; undefined: the probe chooses. */
   runtime?: string;
+  /** How root file systems are made; undefined: the probe chooses, as with `auto`. */
+  storage?: StorageWish;
   /**
    * Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway).
    * `tlsVerify` false: any certificate is taken. `foreignLayers`: layers may come from the `urls` that a manifest names.
@@ -132,6 +137,8 @@ export interface PullOptions {
   authFile?: string;
   tlsVerify?: boolean;
   platform?: string;
+  /** All that the name's index names, not one image of it. */
+  allPlatforms?: boolean;
 }
 export interface PullResult {
   /** Canonical: `docker.io/library/alpine:latest`. */

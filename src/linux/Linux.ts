@@ -118,6 +118,8 @@ export interface Linux {
   xattrs(dirfd: number, path: string): [name: string, value: Uint8Array][];
   getxattr(dirfd: number, path: string, name: string): Uint8Array | undefined;
   setxattr(dirfd: number, path: string, name: string, value: Uint8Array): void;
+  /** Idempotent. */
+  removexattr(dirfd: number, path: string, name: string): void;
   /** What the names of overlayfs's own attributes begin with: only the machine's root may write `trusted` ones. */
   overlayAttributes(): "trusted.overlay." | "user.overlay.";
 

@@ -1,6 +1,5 @@
 import { dlopen, FFIType, ptr, read as readMemory } from "bun:ffi";
 import { readFileSync } from "node:fs";
-import { constants } from "node:os";
 import {
   AT_EMPTY_PATH,
   AT_SYMLINK_FOLLOW,
@@ -35,6 +34,7 @@ import {
 } from "./constants.ts"; // prettier-ignore
 import { asideRunner } from "./aside.ts";
 import type { DirEntry, Linux, OpenHow, Stat, StatEntry } from "./Linux.ts";
+import { errno } from "./errno.ts";
 import { LinuxError } from "./LinuxError.ts";
 import { decodePath, encodePath, encodePathInto } from "./pathBytes.ts";
 import { type Syscall, syscallNumbers } from "./syscallNumbers.ts";
@@ -45,8 +45,7 @@ const MOUNT_DATA_BYTES = 4095; // the smallest page, with its NUL
 const [AF_INET, AF_INET6] = [2, 10];
 const DIRENT_BYTES = 64 * 1024;
 const STATX_BASIC_STATS = 0x7ff;
-const { E2BIG, EAGAIN, EBADF, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY, EPERM } =
-  constants.errno;
+const { E2BIG, EAGAIN, EBADF, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY, EPERM } = errno;
 
 /** The running kernel, by way of libc's syscall(2). Opens libc at the first call of this function; keep what it returns. */
 export function createLinux(): Linux {
@@ -357,6 +356,11 @@ export function createLinux(): Linux {
       }
       const which = path === "" ? "setxattr" : "lsetxattr";
       call(which, path, first(viaProc(dirfd, path)), second(name), ptr(given), value.length, 0);
+    },
+    removexattr(dirfd, path, name) {
+      const which = path === "" ? "removexattr" : "lremovexattr";
+      const result = attempt(which, first(viaProc(dirfd, path)), second(name));
+      if (result < 0 && result !== -ENODATA) throw new LinuxError(which, -result, path);
     },
     overlayAttributes() {
       own ??= mayWriteTrusted() ? "trusted.overlay." : "user.overlay.";

@@ -6,10 +6,9 @@ import { inUserNamespace, mappedIds } from "../linux/userNamespace.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Settings } from "../store/Store.ts";
 import { containerCapabilities, ownCapabilities } from "./capabilities.ts";
-import { cgroupTrees, removeCgroup } from "./cgroup.ts";
 import { compiledSeccomp, keepCompiledSeccomp } from "./compiledSeccomp.ts";
 import type { Seccomp } from "./OciSpec.ts";
-import { defaultSeccomp, type SeccompOptions } from "./seccomp.ts";
+import type { SeccompOptions } from "./seccompOptions.ts";
 import { enterMountNamespace } from "./MountNamespace.ts";
 import type { Runtime } from "./Runtime.ts";
 import { runDirectory, runtimeGlobals, runtimeStateDirectory } from "./runtimeCommand.ts";
@@ -108,6 +107,7 @@ async function tryRuntime(linux: Linux, runtime: Runtime): Promise<Runtime | str
     enterMountNamespace(linux, runtime);
     const capabilities = containerCapabilities({ add: [], drop: [], privileged: false, available: ownCapabilities() });
     const confinement: SeccompOptions = { arch: process.arch, capabilities, deviceCgroup: false };
+    const { defaultSeccomp } = await import("./seccomp.ts");
     const first = await runProbe(runtime, confinement, defaultSeccomp(confinement));
     if (typeof first === "string") return first;
     if (!runtime.cgroups && !/ \/ \S+ \S*\bnodev\b/.test(first.output))
@@ -173,6 +173,7 @@ async function runProbe(
 
 /** crun makes a group before it finds that it cannot work with the groups of this host, and knows nothing of it at `delete`. */
 function removeLeftGroups(id: string): void {
+  const { cgroupTrees, removeCgroup } = require("./cgroup.ts") as typeof import("./cgroup.ts");
   const { v1, v2 } = cgroupTrees();
   removeCgroup([...(v2 === undefined ? [] : [v2.mount]), ...v1.values()].map((mount) => `${mount}/${id}`));
 }

@@ -13,8 +13,8 @@ import { resolveUser } from "./resolveUser.ts";
 import type { Runtime } from "./Runtime.ts";
 import { canLeaveOutCgroups, runtimeGlobals } from "./runtimeCommand.ts";
 import { runtimeFailure } from "./runtimeFailure.ts";
-import { compiledSeccomp } from "./compiledSeccomp.ts";
-import { defaultSeccomp, type SeccompOptions } from "./seccomp.ts";
+import { compiledSeccomp, uncompiledSeccomp } from "./compiledSeccomp.ts";
+import type { SeccompOptions } from "./seccompOptions.ts";
 import type { Rlimit } from "./rlimits.ts";
 import { DEFAULT_SHM_SIZE, rootlessSpec, runtimeSpec, specText, type SpecMount } from "./spec.ts";
 
@@ -122,7 +122,7 @@ export async function runStep(options: RunStepOptions): Promise<number> {
     network: own ?? (options.network === "none" ? "none" : "host"),
     capabilities,
     privileged,
-    seccomp: privileged ? undefined : (compiledSeccomp(runtime, confinement) ?? defaultSeccomp(confinement)),
+    seccomp: privileged ? undefined : (compiledSeccomp(runtime, confinement) ?? uncompiledSeccomp(confinement)),
     noNewPrivileges: false,
     shmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
     rlimits: options.rlimits ?? [],

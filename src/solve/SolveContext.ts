@@ -42,8 +42,8 @@ export interface SolveContext {
   emit: (event: SolveEvent) => void;
   /** Bounds the steps that work at the same time; waiting for inputs and asking the cache is free. */
   slots: Semaphore;
-  /** Before the files of layers are looked at: brings those that a base image has and the store does not have yet. */
-  fetchLayers(layers: readonly Digest[]): Promise<void>;
+  /** Before the files of layers are looked at: brings those that a base image has and the store does not have yet. `why`: what a person is told. */
+  fetchLayers(layers: readonly Digest[], why: string): Promise<void>;
   /** Opens a build context by name. Called once per context. */
   openContext(name: string): Promise<FileTree>;
   /** A step that the cache does not have is an error instead of work. */

@@ -126,7 +126,8 @@ export function createContainers({ linux, root, records, lease: takeLease }: Con
         records.afterCommit(() => removeTree(linux, directory(id)));
       });
     },
-    list: () => select("ORDER BY created DESC, id"),
+    // Put in order here: SQLite would carry the whole records along.
+    list: () => select("").sort((a, b) => b.created - a.created || (a.id < b.id ? -1 : 1)),
   };
 }
 

@@ -3,6 +3,7 @@ import { createSocket } from "node:dgram";
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { containerFiles } from "../../src/engine/containers/containerFiles.ts";
 import { createLinux } from "../../src/linux/createLinux.ts";
 import { parseAddress, parseSubnet, type Subnet } from "../../src/runtime/network/addresses.ts";
 import { openLinks } from "../../src/runtime/network/links.ts";
@@ -158,12 +159,7 @@ describe.skipIf(missing !== undefined)(
         expect(wayOut(slipway)).not.toBe(way);
         expect(await slipway.text("exec", "aa", "nc", "-w", "3", OUTSIDE, "7070")).toBe("hello from outside");
         // The monitor.
-        const conmon = Number(
-          readFileSync(
-            join(slipway.root, "containers", await slipway.text("inspect", "-f", "{{.Id}}", "aa"), "conmon.pid"),
-            "utf8",
-          ),
-        );
+        const conmon = Number(await monitorOf(slipway, "aa"));
         process.kill(conmon, "SIGKILL");
         await until(() => forwarders(slipway).length === 0);
         await slipway.run(["rm", "-f", "aa"]);
@@ -187,8 +183,7 @@ describe.skipIf(missing !== undefined)(
         const dockerfile = `FROM alpine\nRUN nc -w 3 ${OUTSIDE} 7070 | grep outside`;
         await slipway.run(["build", "--network=pasta", "-"], { input: dockerfile });
         expect(pastas(slipway)).toBe(1);
-        const id = await slipway.text("inspect", "-f", "{{.Id}}", "web");
-        process.kill(Number(readFileSync(join(slipway.root, "containers", id, "conmon.pid"), "utf8")), "SIGKILL");
+        process.kill(await monitorOf(slipway, "web"), "SIGKILL");
         await slipway.run(["rm", "-f", "web"]);
         expect(pastas(slipway)).toBe(0);
       },
@@ -252,6 +247,11 @@ function forwarders({ directory }: Slipway): number[] {
       return []; // ended meanwhile
     }
   });
+}
+
+async function monitorOf(slipway: Slipway, container: string): Promise<number> {
+  const id = await slipway.text("inspect", "-f", "{{.Id}}", container);
+  return Number(readFileSync(containerFiles(join(slipway.root, "containers", id), id).conmonPid, "utf8"));
 }
 
 const pastas = ({ env }: Slipway): number =>

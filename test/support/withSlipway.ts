@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import type { StorageName } from "../../src/store/Snapshotter.ts";
 import { startHub } from "./hub.ts";
 import { type TerminalSession, withTerminal } from "./terminal.ts";
 
@@ -64,7 +65,7 @@ export interface Caller {
  */
 export async function withSlipway(
   work: (slipway: Slipway) => Promise<void>,
-  options: { debian?: boolean; caller?: Caller } = {},
+  options: { debian?: boolean; caller?: Caller; storage?: StorageName } = {},
 ): Promise<void> {
   const { caller } = options;
   const hub = await startHub(options);
@@ -81,6 +82,7 @@ export async function withSlipway(
     ...(caller === undefined ? {} : { XDG_RUNTIME_DIR: join(base, "run") }),
     SLIPWAY_ROOT: root,
     SLIPWAY_CONFIG: config,
+    ...(options.storage === undefined ? {} : { SLIPWAY_STORAGE: options.storage }),
     ...caller?.env,
   };
   const program = caller === undefined ? [slipwayPath] : [...caller.prefix, join(base, "slipway")];

@@ -5,6 +5,7 @@ import { probeRuntime } from "../../runtime/probe.ts";
 import { describeIsolation } from "../../runtime/rootless/describeIsolation.ts";
 import { findDnsServer } from "../../runtime/network/dns.ts";
 import { bridgeRefusal } from "../../runtime/network/probeBridge.ts";
+import { describeStorage } from "../../store/describeStorage.ts";
 import { type Command, text } from "../Command.ts";
 import { version } from "../version.ts";
 
@@ -23,7 +24,8 @@ export const command: Command = {
       (error: Error) => ({ name: "none", path: "", version: "", how: error.message }),
     );
     const isolation = describeIsolation();
-    const refusal = bridgeRefusal(store.linux);
+    const storage = describeStorage(store);
+    const refusal = await bridgeRefusal(store.linux);
     const dns = findDnsServer();
     const network = {
       bridge: refusal === undefined,
@@ -33,7 +35,7 @@ export const command: Command = {
     const about = {
       ServerVersion: version,
       DockerRootDir: store.root,
-      Driver: "overlay",
+      Driver: storage.name,
       Images: store.images.list().length,
       Containers: containers.length,
       ContainersRunning: containers.filter((each) => each.status === "running").length,
@@ -41,6 +43,7 @@ export const command: Command = {
       Runtime: runtime,
       Network: network,
       Isolation: isolation,
+      Storage: storage,
       KernelVersion: release(),
       OperatingSystem: operatingSystem(),
       Architecture: process.arch === "x64" ? "x86_64" : process.arch,
@@ -58,7 +61,8 @@ export const command: Command = {
           `Store:        ${about.DockerRootDir}`,
           `Isolation:    ${isolation.how}`,
           ...(isolation.missing === undefined ? [] : [`              better with more: ${isolation.missing}`]),
-          `Storage:      overlayfs of the kernel${store.linux.overlayAttributes() === "user.overlay." ? ", its marks in user attributes" : ""}`,
+          `Storage:      ${storage.how}`,
+          ...(storage.missing === undefined ? [] : [`              better with more: ${storage.missing}`]),
           `Images:       ${about.Images} (${about.Layers} layers)`,
           `Containers:   ${about.Containers} (${about.ContainersRunning} running)`,
           `Runtime:      ${runtime.name} ${runtime.version}${runtime.path === "" ? "" : ` (${runtime.path})`}`,

@@ -45,13 +45,13 @@ export const command: Command = {
     const shown = count < 0 ? found : found.slice(0, count);
     const whole = flag(call, "no-trunc");
     const format = text(call, "format");
+    if (flag(call, "quiet")) {
+      call.out(shown.map(({ id }) => `${whole ? id : id.slice(0, 12)}\n`).join(""));
+      return 0;
+    }
     // Sizes are looked for where they are shown: it takes a walk through all files.
     const withSizes = flag(call, "size") || /\.Size\b/.test(format ?? "");
     const rows = shown.map((each) => row(each, whole, withSizes ? containerSize(engine, each) : undefined));
-    if (flag(call, "quiet")) {
-      for (const each of rows) call.out(`${each.ID}\n`);
-      return 0;
-    }
     const columns: [string, string][] = [
       ["CONTAINER ID", "ID"],
       ["IMAGE", "Image"],
@@ -73,23 +73,30 @@ function row(each: ContainerSummary, whole: boolean, size: ContainerSize | undef
     whole || letters.length <= MAX_COMMAND ? each.commandText : `${letters.slice(0, MAX_COMMAND - 1).join("")}…`;
   const { config, network, mounts } = containerOptions(each);
   const labels = config.Labels ?? {};
-  const volumes = mounts.map(({ name, source, target }) => name ?? (source || target));
   const values = {
     ID: whole ? each.id : each.id.slice(0, 12),
     Image: each.imageReference,
     Command: quote(command),
-    CreatedAt: goTime(each.created),
+    // What the table does not show is made when it is asked for.
+    get CreatedAt() {
+      return goTime(each.created);
+    },
     RunningFor: `${humanDuration(Date.now() - each.created)} ago`,
     Status: each.statusText,
     State: each.status,
     Ports: ports(each),
     Names: each.name,
-    Labels: Object.entries(labels)
-      .map(([key, value]) => `${key}=${value}`)
-      .join(","),
+    get Labels() {
+      return Object.entries(labels)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(",");
+    },
     Networks: network,
     LocalVolumes: String(mounts.filter((mount) => mount.type === "volume").length),
-    Mounts: volumes.map((name) => (whole || name.length <= 15 ? name : `${name.slice(0, 14)}…`)).join(","),
+    get Mounts() {
+      const volumes = mounts.map(({ name, source, target }) => name ?? (source || target));
+      return volumes.map((name) => (whole || name.length <= 15 ? name : `${name.slice(0, 14)}…`)).join(",");
+    },
     Size: size === undefined ? "0B" : `${humanSize(size.written)} (virtual ${humanSize(size.whole)})`,
   };
   return withLabels(values, labels);

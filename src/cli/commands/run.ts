@@ -50,12 +50,12 @@ async function pulling(
   quiet: boolean,
 ): Promise<import("../../engine/Engine.ts").Engine> {
   let progress: { event(event: import("../../engine/events.ts").EngineEvent): void } | undefined;
-  const { createPullProgress } = await import("../render/pullProgress.ts");
-  const { terminalSize } = await import("../render/terminalSize.ts");
   if (quiet) return await call.engine();
   return await call.engine((event) => {
     if (event.type === "pull.start") {
       call.err(`Unable to find image '${event.reference}' locally\n`);
+      const { createPullProgress } = require("../render/pullProgress.ts") as typeof import("../render/pullProgress.ts");
+      const { terminalSize } = require("../render/terminalSize.ts") as typeof import("../render/terminalSize.ts");
       progress = createPullProgress({
         write: call.err,
         ...(isTerminal(2) ? { size: terminalSize(2, call.linux()) } : {}),

@@ -16,7 +16,6 @@ import { createSshAgents } from "../../runtime/sshAgents.ts";
 import { createSemaphore } from "../../solve/semaphore.ts";
 import type { Sandbox, SecretSource, SolveContext, LayersResult, StepResult } from "../../solve/SolveContext.ts";
 import { solve } from "../../solve/solve.ts";
-import { createOverlaySnapshotter } from "../../store/overlay.ts";
 import { createBaseResolver, quiet } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
 import { type BuildRecorder, startBuildRecord } from "./buildRecords.ts";
@@ -103,8 +102,8 @@ async function buildImage(
     const remote = mayLeaveBases(options, outputs)
       ? (await import("./remoteBases.ts")).createRemoteBases(engine, {
           lease,
-          pulling: (reference, work) =>
-            vertices.internal(`[internal] pull ${reference}`, (status) => work(quiet(engine, status))),
+          pulling: (reference, why, work) =>
+            vertices.internal(`[internal] pull ${reference}`, (status) => work(quiet(engine, status)), why),
         })
       : undefined;
     const dockerfile = parseDockerfile(source.text, { file: source.name });
@@ -159,12 +158,12 @@ async function buildImage(
     const context: SolveContext = {
       store,
       linux: store.linux,
-      snapshotter: createOverlaySnapshotter(store),
+      snapshotter: store.snapshotter,
       lease,
       signal,
       emit: (event) => vertices.solving(event),
       slots: createSemaphore(options.jobs ?? navigator.hardwareConcurrency),
-      fetchLayers: async (layers) => remote?.fetch(layers),
+      fetchLayers: async (layers, why) => remote?.fetch(layers, why),
       openContext: contexts.open,
       failOnMiss: options.failOnMiss ?? false,
       ...(options.shellOnError === undefined ? {} : { shellOnError: options.shellOnError }),

@@ -3,7 +3,6 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { Terminal } from "../../runtime/runStep.ts";
 import { openShell } from "../../solve/openShell.ts";
 import { reusableMount } from "../../solve/reusableMount.ts";
-import { createOverlaySnapshotter } from "../../store/overlay.ts";
 import { openSandbox } from "./build.ts";
 import type { BuildRecord, RecordedStep } from "./buildRecords.ts";
 import type { Engine } from "../Engine.ts";
@@ -31,7 +30,7 @@ export async function buildShell(
         hint: "The cache has been pruned since; build again.",
       });
     });
-    const snapshot = createOverlaySnapshotter(store).prepare(records, lease.directory(), { volatile: true });
+    const snapshot = store.snapshotter.prepare(records, lease.directory(), { volatile: true });
     const { runtime, namespace } = await openSandbox(engine);
     const root = reusableMount(linux, snapshot.mount(), `${lease.directory()}/root`);
     try {

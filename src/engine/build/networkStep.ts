@@ -1,14 +1,15 @@
 import { readFileSync } from "node:fs";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { addEndpoint, refreshFirewall } from "../../runtime/network/endpoints.ts";
-import { dnsDevices } from "../../runtime/network/dns.ts";
+import { addDnsEntry, dnsDevices, removeDnsEntries } from "../../runtime/network/dns.ts";
 import { resolvConf } from "../../runtime/networkFiles.ts";
 import type { SolveContext } from "../../solve/SolveContext.ts";
 import { refreshContainer } from "../containers/containerState.ts";
 import type { Engine } from "../Engine.ts";
 import { containerNamespace, hostGatewayOf, leadOut, serversOf, withLinks } from "../networks/networkAttach.ts";
 import { pastaStep } from "../networks/pastaNetwork.ts";
-import { bridgeNetwork, deviceOf, runningNetwork } from "../networks/networkRecords.ts";
+import { bridgeNetwork } from "../networks/bridgeNetwork.ts";
+import { deviceOf, runningNetwork } from "../networks/networkRecords.ts";
 
 /**
  * What `build --network` means where it names a network of the store, or `container:NAME`, whose network RUN steps share.
@@ -25,6 +26,13 @@ export function stepNetwork(engine: Engine, name: string): SolveContext["network
     open() {
       const { linux } = store;
       const namespace = containerNamespace(linux);
+      const step = `step-${process.pid}-${namespace}`;
+      // Its server runs as long as containers are in the network: without any there is no name to ask it for.
+      const named = dnsDevices().includes(deviceOf(network));
+      const close = (): void => {
+        linux.close(namespace);
+        if (named) withLinks(engine, (links) => removeDnsEntries(step, links.list()));
+      };
       try {
         const endpoint = withLinks(engine, (links) => {
           if (!network.internal) leadOut(linux, links);
@@ -34,20 +42,24 @@ export function stepNetwork(engine: Engine, name: string): SolveContext["network
             interface: "eth0",
             defaultRoute: !network.internal,
           });
+          if (named) {
+            const { address } = made;
+            const gateways = network.subnets.map(({ gateway }) => gateway);
+            const asker = { container: step, address, names: [step], servers: serversOf({}) };
+            addDnsEntry({ device: deviceOf(network), gateways, internal: network.internal }, asker, links.list());
+          }
           refreshFirewall(linux, links);
           return made;
         });
-        // Its server runs as long as containers are in the network: without any there is no name to ask it for.
-        const named = dnsDevices().includes(deviceOf(network));
         const servers = named ? [endpoint.gateway] : serversOf({});
         return {
           path: `/proc/${process.pid}/fd/${namespace}`,
           hostGateway: hostGatewayOf(linux, endpoint),
           resolvConf: resolvConf({ servers, search: [], options: [], containerNames: named }, false),
-          close: () => linux.close(namespace),
+          close,
         };
       } catch (error) {
-        linux.close(namespace);
+        close();
         throw error;
       }
     },

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, statSync } from "node:fs";
 import { AT_FDCWD, CLONE_FS, CLONE_NEWNS, O_RDONLY } from "../../linux/constants.ts";
 import type { Linux } from "../../linux/Linux.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
+import { cgroupName } from "../../runtime/cgroup.ts";
 import type { MountNamespace } from "../../runtime/MountNamespace.ts";
 import type { OciDevice, OciSpec } from "../../runtime/OciSpec.ts";
 import { type DeviceRule, limitsAnything, type Resources } from "../../runtime/resources.ts";
@@ -49,9 +50,7 @@ export function applySettings(engine: Engine, record: ContainerRecord, spec: Oci
     const { devices: _, ...limits } = options.resources as Resources;
     spec.linux.resources = { ...spec.linux.resources, ...limits };
   }
-  if (context.runtime.cgroups && options.cgroupParent !== undefined) {
-    spec.linux.cgroupsPath = `${options.cgroupParent.replace(/\/+$/, "")}/${record.id}`;
-  }
+  if (context.runtime.cgroups) spec.linux.cgroupsPath = `/${cgroupName(record.id, options.cgroupParent)}`;
 }
 
 /** What limits of ours come to where the runtime makes no control groups: undefined where there are none to be made. */

@@ -1,3 +1,5 @@
+import { dirname, join } from "node:path";
+
 /** The files of a container, below `store.containers.directory(id)`, which is its OCI bundle too. */
 export interface ContainerFiles {
   directory: string;
@@ -16,6 +18,11 @@ export interface ContainerFiles {
   runtimeLog: string;
 }
 
+/** Beside `containers/`: holds a file for each container whose monitor runs or was killed, so that one look tells for all that they need none. */
+export function monitorsDirectory(directory: string): string {
+  return join(dirname(dirname(directory)), "monitors");
+}
+
 export function containerFiles(directory: string, id: string): ContainerFiles {
   return {
     directory,
@@ -25,7 +32,7 @@ export function containerFiles(directory: string, id: string): ContainerFiles {
     exitDirectory: `${directory}/exit`,
     exit: `${directory}/exit/${id}`,
     pid: `${directory}/pidfile`,
-    conmonPid: `${directory}/conmon.pid`,
+    conmonPid: `${monitorsDirectory(directory)}/${id}`,
     attach: `${directory}/attach`,
     control: `${directory}/ctl`,
     runtimeLog: `${directory}/runtime.log`,

@@ -13,7 +13,6 @@ import { isAlive } from "../../linux/processStart.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { enterMountNamespace } from "../../runtime/MountNamespace.ts";
 import { makeMountStubs, mountTargets } from "../../runtime/mountStubs.ts";
-import { createOverlaySnapshotter } from "../../store/overlay.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
 import { containerOptions } from "./ContainerOptions.ts";
@@ -58,7 +57,7 @@ async function withMounted<T>(engine: Engine, record: ContainerRecord, work: (ro
   const namespace = enterMountNamespace(linux, { cgroupView: false });
   const staged: string[] = [];
   const places: string[] = [];
-  const mountfd = createOverlaySnapshotter(engine.store)
+  const mountfd = engine.store.snapshotter
     .prepare(
       record.layers.map((diffID) => layers.require(diffID)),
       directory,

@@ -46,13 +46,13 @@ export async function createContainer(
   const mountedLayers = mounts.flatMap((mount) => mount.layers ?? []);
   const settings: ContainerOptions = {
     ...options,
-    ...networkMode(engine, options),
+    ...(await networkMode(engine, options)),
     config,
     args,
     mounts,
     anonymousVolumes,
   };
-  const taken = new Set(store.containers.list().map((each) => each.name));
+  const taken = new Set<string>(); // as far as we have met them: no list of all containers is read for a name
   for (;;) {
     const record: ContainerRecord = {
       id,

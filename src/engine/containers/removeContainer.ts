@@ -1,7 +1,9 @@
+import { rmSync } from "node:fs";
 import { removeRuntimeState } from "../../runtime/runtimeState.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { removeContainerCgroups } from "./containerCgroup.ts";
+import { containerFiles } from "./containerFiles.ts";
 import { containerOptions } from "./ContainerOptions.ts";
 import {
   attachLock,
@@ -88,6 +90,7 @@ export function dropContainer(
     removeContainerCgroups(directory);
   } else endContainer(record.id, directory);
   releaseNetworkOf(engine, record);
+  rmSync(containerFiles(directory, record.id).conmonPid, { force: true });
   store.containers.remove(record.id);
   store.tryLock(attachLock(record.id))?.(); // takes the file of a killed holder away
   if (options.volumes === true) {

@@ -3,7 +3,6 @@ import { AT_FDCWD, O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT, S_IFDIR, S_IFMT } from 
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { MountNamespace } from "../../runtime/MountNamespace.ts";
 import type { SpecMount } from "../../runtime/spec.ts";
-import { createOverlaySnapshotter } from "../../store/overlay.ts";
 import type { ContainerMount } from "./ContainerOptions.ts";
 import type { Engine } from "../Engine.ts";
 
@@ -32,12 +31,11 @@ export function stageMounts(
   });
 
   function stage(mount: ContainerMount): string {
-    const base =
+    const view =
       mount.type === "image"
-        ? createOverlaySnapshotter(engine.store).view(
-            (mount.layers ?? []).map((diffID) => engine.store.layers.require(diffID)),
-          )
-        : linux.openat(AT_FDCWD, mount.source, O_PATH | O_DIRECTORY);
+        ? engine.store.snapshotter.view((mount.layers ?? []).map((diffID) => engine.store.layers.require(diffID)))
+        : undefined;
+    const base = view?.fd ?? linux.openat(AT_FDCWD, mount.source, O_PATH | O_DIRECTORY);
     try {
       const fd = mount.type === "image" && mount.subpath === undefined ? base : inside(base, mount);
       try {
@@ -58,7 +56,8 @@ export function stageMounts(
         if (fd !== base) linux.close(fd);
       }
     } finally {
-      linux.close(base);
+      if (view === undefined) linux.close(base);
+      else view.close();
     }
   }
 

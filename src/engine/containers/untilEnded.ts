@@ -2,6 +2,7 @@ import { existsSync, watch } from "node:fs";
 import { isAlive } from "../../linux/processStart.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
+import { prepareRelease } from "../networks/networkRelease.ts";
 import { readExitFile } from "./containerState.ts";
 import type { Engine } from "../Engine.ts";
 
@@ -14,6 +15,7 @@ export async function untilEnded(
   const { patienceMs, signal } = options;
   const files = containerFiles(engine.store.containers.directory(record.id), record.id);
   const ended = (): boolean => readExitFile(files.exit) !== undefined || !isAlive(record.pid, record.pidStart);
+  await prepareRelease(engine, record);
   if (ended()) return true;
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const look = (): void => {

@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { processStart } from "../../linux/processStart.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
@@ -40,6 +39,7 @@ function spawnShell(engine: Engine, script: string, args: string[]): number {
       exitCode: 125,
     });
   }
+  const { spawn } = require("node:child_process") as typeof import("node:child_process");
   // `detached`: a session of its own, so that no terminal's hangup ends it, and one signal reaches its `sleep`, too.
   const child = spawn("/bin/sh", ["-c", script, "slipway-watch", ...args], {
     detached: true,

@@ -7,7 +7,7 @@ import { sha256 } from "../../oci/digest.ts";
 import { openRegistry } from "./openRegistry.ts";
 import { pushArtifact, referrers } from "./artifacts.ts";
 
-const file = (text: string) => ({ mediaType: "text/plain", bytes: Buffer.from(text), annotations: { title: text } });
+const file = (text: string) => ({ mediaType: "text/plain", content: new Blob([text]), annotations: { title: text } });
 
 test("what is about an artifact is listed, by kind, also where the registry keeps no list itself", () =>
   withRegistry(({ host }) =>

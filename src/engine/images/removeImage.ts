@@ -74,9 +74,10 @@ function removeOne(
   if (named === undefined) throw new Error("several images have a name");
   const left = beside.filter(({ id }) => id !== gone.id);
   const main = ofPlatform(left, hostPlatform()) ?? (left[0] as ImageRecord);
-  const { reference, annotations } = named;
-  images.tag(reference, main.id, undefined, {
+  const { reference, annotations, repoDigest, source } = named;
+  images.tag(reference, main.id, repoDigest, {
     images: left.map(({ id }) => id),
+    ...(source === undefined ? {} : { source }),
     ...(annotations === undefined ? {} : { annotations }),
   });
   // The digests by which registries know the name's index: the rest of it is found by them.

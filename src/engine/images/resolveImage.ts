@@ -1,4 +1,5 @@
 import type { ImageConfig } from "../../oci/config.ts";
+import type { Digest } from "../../oci/digest.ts";
 import { formatFullPlatform, normalizePlatform, type Platform, parsePlatform } from "../../oci/platform.ts";
 import { pickPlatform } from "../../oci/platformMatch.ts";
 import { parseReference, readImageID } from "../../oci/reference.ts";
@@ -52,6 +53,12 @@ export function tagNamed(engine: Pick<Engine, "store">, nameOrId: string): Tag |
   if (found === undefined) return undefined;
   const canonical = canonicalOf(nameOrId);
   return engine.store.images.tags(found.id).find(({ reference, id }) => reference === canonical && id === found.id);
+}
+
+/** The digest under which a registry gave what was asked for by it. */
+export function pinnedDigest(engine: Pick<Engine, "store">, nameOrId: string): Digest | undefined {
+  if (readImageID(nameOrId) !== undefined || findImage(engine, nameOrId) === undefined) return undefined;
+  return /@(sha256:.*)$/.exec(canonicalOf(nameOrId) ?? "")?.[1] as Digest | undefined;
 }
 
 /** The one that fits the platform best. */

@@ -11,88 +11,35 @@ import type { PublishedPorts } from "../../runtime/network/firewall.ts";
 import { portsRecords, withNetworkLock } from "../../runtime/network/hostState.ts";
 import { type Links, openLinks } from "../../runtime/network/links.ts";
 import { bridgeNamespacePath, openBridgeNamespace } from "../../runtime/network/bridgeNamespace.ts";
+import { ensureWayOut, hostAddress, serversByWayOut } from "../../runtime/network/wayOut.ts";
 import { createNetworkNamespace, setNetworkSettings } from "../../runtime/network/namespaces.ts";
-import type { DnsOptions, NetworkFilesOptions } from "../../runtime/networkFiles.ts";
+import type { DnsOptions } from "../../runtime/networkFiles.ts";
 import type { ContainerRecord, NetworkRecord } from "../../store/Store.ts";
 import { type ContainerOptions, containerOptions } from "../containers/ContainerOptions.ts";
 import { refreshContainer } from "../containers/containerState.ts";
 import type { Engine } from "../Engine.ts";
-import { hostPortText, type PortBinding, type PortRequest, parsePublish } from "./networkPorts.ts";
+import { startForwarding } from "./forwardCommand.ts";
+import { hostPortText, type PortBinding, type PortRequest, portRequests } from "./networkPorts.ts";
+import { bridgeNetwork } from "./bridgeNetwork.ts";
+import type { ContainerNetwork } from "./containerNetwork.ts";
 import {
-  bridgeNetwork,
   DRIVER_OPTION,
   deviceOf,
   hasDns,
   type NetworkAttachment,
   type RunningEndpoint,
-  type RunningNetwork,
   runningNetwork,
 } from "./networkRecords.ts";
 
-/** The network that a container is about to start with. */
-export interface ContainerNetwork {
-  /** For the runtime. */
-  spec: "host" | "none" | { path: string };
-  /** What its files say of it. */
-  files: Pick<NetworkFilesOptions, "ownHosts" | "addresses" | "hostGateway" | "dns">;
-  /** Directory of the container whose files it shares. */
-  filesFrom?: string;
-  /** Sockets that hold its ports of the host for as long as its monitor lives. */
-  fds: number[];
-  /** To be recorded; undefined where it has no network of its own. */
-  running?: RunningNetwork;
-  /** Closes what the monitor and the runtime have by now. */
-  close(): void;
-}
-
-const NO_MORE = (): void => undefined;
 /** How long a port or address may take to be let go by a container that has just ended. */
 const PATIENCE_MS = 1500;
 
 /**
- * Makes the container's network: a namespace with an address in each of its networks, its ports of the host. All of it goes by itself when
- * its last process ends, but for what `releaseNetwork` takes away.
- * @throws SlipwayError `PORT_IN_USE`, `NETWORK_NOT_FOUND`, `CONTAINER_NOT_RUNNING`, `DNS_MISSING`, and what `addEndpoint` throws
+ * A namespace with an address in each of the container's networks, its ports of the host. All of it goes by itself when its last process ends, but
+ * for what `releaseNetwork` takes away.
+ * @throws SlipwayError `PORT_IN_USE`, `NETWORK_NOT_FOUND`, `DNS_MISSING`, and what `addEndpoint` throws
  */
-export async function openContainerNetwork(engine: Engine, record: ContainerRecord): Promise<ContainerNetwork> {
-  const options = containerOptions(record);
-  const dns = { servers: options.dns ?? [], search: options.dnsSearch ?? [], options: options.dnsOptions ?? [] };
-  const simple = (spec: "host" | "none"): ContainerNetwork => ({
-    spec,
-    files: { ownHosts: spec === "host", dns },
-    fds: [],
-    close: NO_MORE,
-  });
-  if (options.network.startsWith("container:")) return joinContainer(engine, options.network.slice(10));
-  if (options.network === "pasta" && options.networks === undefined) {
-    const { openPasta } = await import("./pastaNetwork.ts");
-    return openPasta(engine, record);
-  }
-  if (options.networks === undefined || options.networks.length === 0)
-    return simple(options.network === "none" || options.networks !== undefined ? "none" : "host");
-  return openBridges(engine, record, options);
-}
-
-/** The namespace of another container, and its files. */
-function joinContainer(engine: Engine, nameOrId: string): ContainerNetwork {
-  const { containers } = engine.store;
-  const other = refreshContainer(engine, containers.find(nameOrId));
-  if (other.status !== "running" && other.status !== "paused") {
-    throw new SlipwayError("CONTAINER_NOT_RUNNING", `cannot join network of a non running container: ${other.id}`, {
-      hint: `Start it first: slipway start ${other.name}`,
-      exitCode: 125,
-    });
-  }
-  return {
-    spec: { path: `/proc/${other.pid}/ns/net` },
-    files: { ownHosts: false },
-    filesFrom: containers.directory(other.id),
-    fds: [],
-    close: NO_MORE,
-  };
-}
-
-async function openBridges(
+export async function openBridges(
   engine: Engine,
   record: ContainerRecord,
   options: ContainerOptions,
@@ -166,14 +113,21 @@ export function containerNamespace(linux: Linux): number {
   return namespace;
 }
 
-/** What a container in these networks has in its /etc/resolv.conf: the servers of networks that know names; they ask those of `--dns`. */
+/**
+ * What a container in these networks has in its /etc/resolv.conf: the servers of networks that know names; they ask those of `--dns`. Each knows
+ * the names of all of the container's networks; those of an internal one, which know nothing else, come last.
+ */
 export function dnsOptionsOf(
   engine: Engine,
   options: ContainerOptions,
   endpoints: readonly RunningEndpoint[],
 ): DnsOptions {
-  const named = new Set(engine.store.networks.list().flatMap((each) => (hasDns(each) ? each.id : [])));
-  const servers = endpoints.flatMap(({ network, gateway }) => (named.has(network) ? gateway : []));
+  const networks = new Map(engine.store.networks.list().map((each) => [each.id, each]));
+  const named = endpoints.flatMap(({ network, gateway }) => {
+    const found = networks.get(network);
+    return found !== undefined && hasDns(found) ? { gateway, internal: found.internal } : [];
+  });
+  const servers = named.toSorted((a, b) => Number(a.internal) - Number(b.internal)).map(({ gateway }) => gateway);
   return {
     servers: servers.length > 0 ? servers : serversOf(options),
     search: options.dnsSearch ?? [],
@@ -211,7 +165,6 @@ export async function joinNetwork(
         ...(attachment.address6 === undefined ? {} : { address6: attachment.address6 }),
         ...(attachment.mac === undefined ? {} : { mac: attachment.mac }),
       });
-      refreshFirewall(linux, links);
       if (hasDns(network)) {
         const entry = {
           container: record.id,
@@ -221,8 +174,9 @@ export async function joinNetwork(
           servers: serversOf(containerOptions(record)),
         };
         const gateways = network.subnets.map(({ gateway }) => gateway);
-        addDnsEntry(deviceOf(network), gateways, entry, links.list());
+        addDnsEntry({ device: deviceOf(network), gateways, internal: network.internal }, entry, links.list());
       }
+      refreshFirewall(linux, links);
       return { ...endpoint, network: network.id };
     });
   for (const end = Date.now() + PATIENCE_MS; ; await Bun.sleep(10)) {
@@ -237,27 +191,21 @@ export async function joinNetwork(
   }
 }
 
-/** Sees to it that a plain user's bridges have a way out; root's have. Loaded only where it is needed. */
+/** Sees to it that a plain user's bridges have a way out; root's have. */
 export function leadOut(linux: Linux, links: Links): void {
   if (links.namespace === undefined) return;
-  const { ensureWayOut } =
-    require("../../runtime/network/wayOut.ts") as typeof import("../../runtime/network/wayOut.ts");
   ensureWayOut(linux);
 }
 
 /** Servers that are asked for what is no container's name; none: the host's. */
 export function serversOf({ dns = [] }: Pick<ContainerOptions, "dns">): string[] {
   if (dns.length > 0 || bridgeNamespacePath() === undefined) return dns;
-  const { serversByWayOut } =
-    require("../../runtime/network/wayOut.ts") as typeof import("../../runtime/network/wayOut.ts");
   return serversByWayOut();
 }
 
 /** What `host-gateway` means: root's bridges have the host's address in them, a plain user's are reached by none of the host's. */
 export function hostGatewayOf(linux: Linux, { gateway }: { gateway: string }): string {
   if (bridgeNamespacePath() === undefined) return gateway;
-  const { hostAddress } =
-    require("../../runtime/network/wayOut.ts") as typeof import("../../runtime/network/wayOut.ts");
   return hostAddress(linux) ?? gateway;
 }
 
@@ -275,10 +223,10 @@ export function leaveNetwork(engine: Engine, record: ContainerRecord, endpoint: 
 export function releaseNetwork(engine: Engine, id: string): void {
   withLinks(engine, (links) => {
     const left = links.list();
-    removeDnsEntries(id, left);
-    if (portsRecords().get(id) === undefined) return;
-    portsRecords().remove(id);
-    refreshFirewall(engine.store.linux, links);
+    const named = removeDnsEntries(id, left);
+    const published = portsRecords().get(id) !== undefined;
+    if (published) portsRecords().remove(id);
+    if (published || named) refreshFirewall(engine.store.linux, links);
   });
 }
 
@@ -306,15 +254,6 @@ export function openNamespaceOf(engine: Engine, record: ContainerRecord): number
 
 function isSix({ hostAddress }: { hostAddress: string }): boolean {
   return hostAddress.includes(":");
-}
-
-/** What `-p` and `-P` ask for. */
-export function portRequests(options: ContainerOptions): PortRequest[] {
-  const asked = (options.publish ?? []).flatMap(parsePublish);
-  if (options.publishAll !== true) return asked;
-  const named = new Set(asked.map(({ port, protocol }) => `${port}/${protocol}`));
-  const exposed = Object.keys(options.config.ExposedPorts ?? {}).filter((key) => !named.has(key));
-  return [...asked, ...exposed.flatMap((key) => parsePublish(key))];
 }
 
 /** A socket per port: nobody else on the host gets it while the monitor, which inherits the socket, lives. */
@@ -480,7 +419,6 @@ function forward(
   { fds, bindings }: { fds: number[]; bindings: PortBinding[] },
 ): number[] {
   if (fds.length === 0) return [];
-  const { startForwarding } = require("./forwardCommand.ts") as typeof import("./forwardCommand.ts");
   const ports = bindings.map(({ protocol, port, hostAddress }, at): ForwardedPort => {
     if (protocol === "sctp") throw new Error("sctp is refused before");
     const family = hostAddress.includes(":") ? 6 : 4;

@@ -22,7 +22,7 @@ export interface NetworkMode {
  * Which networks the options mean. Where nothing is said it is the bridge; on a host that cannot have one it is the host's network, with a warning.
  * @throws SlipwayError `INVALID_OPTION`, `NETWORK_NOT_FOUND`, `CONTAINER_NOT_FOUND`
  */
-export function networkMode(engine: Engine, options: CreateOptions): NetworkMode {
+export async function networkMode(engine: Engine, options: CreateOptions): Promise<NetworkMode> {
   const { store } = engine;
   for (const text of options.publish ?? []) parsePublish(text);
   const given = options.networks ?? [];
@@ -38,7 +38,7 @@ export function networkMode(engine: Engine, options: CreateOptions): NetworkMode
   if (mode === "none" && given.length <= 1) return { network: "none", networks: [] };
   if (mode === "host" && given.length <= 1) return hostMode(engine, options);
   if (mode === "pasta" && given.length <= 1) {
-    const { requirePlainUser } = require("./pastaNetwork.ts") as typeof import("./pastaNetwork.ts");
+    const { requirePlainUser } = await import("./pastaNetwork.ts");
     requirePlainUser();
     return { network: "pasta", networks: undefined };
   }
@@ -76,8 +76,8 @@ export function resolved(
   return { network, attachment: { ...attachment, network: network.id } };
 }
 
-function defaultMode(engine: Engine, options: CreateOptions, given: NetworkAttachment[]): NetworkMode {
-  const refusal = bridgeRefusal(engine.store.linux);
+async function defaultMode(engine: Engine, options: CreateOptions, given: NetworkAttachment[]): Promise<NetworkMode> {
+  const refusal = await bridgeRefusal(engine.store.linux);
   if (refusal === undefined) {
     const { attachment } = resolved(engine, { aliases: [], ...given[0], network: "bridge" });
     return { network: "bridge", networks: [attachment] };

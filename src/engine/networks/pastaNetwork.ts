@@ -1,14 +1,16 @@
 import type { Linux } from "../../linux/Linux.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { bridgeNamespacePath } from "../../runtime/network/bridgeNamespace.ts";
-import { endPasta, PASTA_DNS, PASTA_HOST, startPasta } from "../../runtime/network/pasta.ts";
+import { endPasta } from "../../runtime/network/endPasta.ts";
+import { PASTA_DNS, PASTA_HOST, startPasta } from "../../runtime/network/pasta.ts";
 import { resolvConf } from "../../runtime/networkFiles.ts";
 import { readOr } from "../../runtime/readOr.ts";
 import type { SolveContext } from "../../solve/SolveContext.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { containerOptions } from "../containers/ContainerOptions.ts";
 import type { Engine } from "../Engine.ts";
-import { type ContainerNetwork, containerNamespace, holdPorts } from "./networkAttach.ts";
+import type { ContainerNetwork } from "./containerNetwork.ts";
+import { containerNamespace, holdPorts } from "./networkAttach.ts";
 
 /** @throws SlipwayError `INVALID_OPTION` */
 export function requirePlainUser(): void {

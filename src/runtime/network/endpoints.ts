@@ -1,4 +1,5 @@
 import type { Linux } from "../../linux/Linux.ts";
+import { dnsClients } from "./dns.ts";
 import { isErrno } from "../../linux/LinuxError.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import {
@@ -299,6 +300,7 @@ export function refreshFirewall(linux: Linux, links: Links): void {
       device,
       internal,
       masquerade,
+      ...(internal ? { askers: dnsClients(device) } : {}),
       subnets: gateways.map((each) => {
         const subnet = parseSubnet(each) as Subnet;
         return { ...subnet, address: networkOf(subnet) };

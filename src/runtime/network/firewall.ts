@@ -26,6 +26,8 @@ export interface FirewallBridge {
   internal: boolean;
   /** Whether what goes out has the host's address. */
   masquerade: boolean;
+  /** Of an internal one: who may ask its DNS server. A server that does not know who asks may pass the question on. */
+  askers?: string[];
 }
 
 /** Ports of the host that lead to a container. */
@@ -73,7 +75,7 @@ export function removeFirewall(linux: Linux, namespace?: number): void {
   }
 }
 
-const FORM = 2; // of the rules that follow from a state
+const FORM = 3; // of the rules that follow from a state
 
 function noteOf(state: FirewallState): string {
   const text = JSON.stringify(state, (_, value) => (typeof value === "bigint" ? value.toString() : value));
@@ -89,7 +91,10 @@ function chainsOf({ bridges, ports }: FirewallState): Chain[] {
       type: "filter",
       hook: "prerouting",
       priority: PRIORITY.raw,
-      rules: bridges.map((bridge) => [...device("iifname", bridge.device), ...inLoopback("destination"), ...drop]),
+      rules: bridges.flatMap((bridge) => [
+        [...device("iifname", bridge.device), ...inLoopback("destination"), ...drop],
+        ...(bridge.internal ? askerRules(bridge) : []),
+      ]),
     },
     {
       name: "prerouting",
@@ -144,6 +149,21 @@ function publishRules({ protocol, hostAddress, first, last, address, port }: Pub
 function ofHost({ address, family }: { address: bigint; family: 4 | 6 }): Expression[] {
   const bytes = addressBytes(address, family);
   return inNetwork("destination", family, bytes, new Uint8Array(bytes.length).fill(255));
+}
+
+/** Questions by an address that the DNS server was not told of end here, whoever put it on. */
+function askerRules({ device: name, askers = [] }: FirewallBridge): Expression[][] {
+  return (["udp", "tcp"] as const).flatMap((protocol) => {
+    const asks = [...device("iifname", name), ...toPorts(protocol, 53, 53)];
+    const known = askers.flatMap((asker) => {
+      const parsed = parseAddress(asker);
+      if (parsed === undefined) return [];
+      const bytes = addressBytes(parsed.address, parsed.family);
+      const mask = new Uint8Array(bytes.length).fill(255);
+      return [[...inNetwork("source", parsed.family, bytes, mask), ...asks, ...accept]];
+    });
+    return [...known, [...asks, ...drop]];
+  });
 }
 
 function internalRules(bridge: FirewallBridge): Expression[][] {

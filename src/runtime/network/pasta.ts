@@ -1,7 +1,6 @@
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
-import { readOr } from "../readOr.ts";
-import { networkDirectory } from "./hostState.ts";
+import { pastaFolder, pastaPidFile } from "./endPasta.ts";
 import { isPastaUsable, runPasta } from "./wayOut.ts";
 
 /** At these a namespace that pasta serves finds the host's DNS server and the host itself, wherever they are: for links of one's own, RFC 3927. */
@@ -29,7 +28,7 @@ export function startPasta(id: string, path: string, ports: readonly PastaPort[]
         exitCode: 125,
       },
     );
-  mkdirSync(folder(), { recursive: true, mode: 0o700 });
+  mkdirSync(pastaFolder(), { recursive: true, mode: 0o700 });
   const forwarded = (protocol: "tcp" | "udp", option: string): string[] => {
     const some = ports.filter((each) => each.protocol === protocol);
     // An address is followed by a slash; without one it is all of them.
@@ -40,20 +39,5 @@ export function startPasta(id: string, path: string, ports: readonly PastaPort[]
   const known = ["--dns-forward", PASTA_DNS, "--map-guest-addr", PASTA_HOST];
   const options = [...known, "--ns-ifname", "eth0", ...forwarded("tcp", "-t"), ...forwarded("udp", "-u")];
   // The namespace is named by a process that goes: pasta must not take that for the namespace's end.
-  runPasta([...options, "--no-netns-quit", "--netns", path], pidFile(id));
+  runPasta([...options, "--no-netns-quit", "--netns", path], pastaPidFile(id));
 }
-
-/** Ends it, where it is there. */
-export function endPasta(id: string): void {
-  try {
-    const pid = Number(readFileSync(pidFile(id), "utf8"));
-    // The number may be somebody else's by now.
-    if (readOr(`/proc/${pid}/cmdline`).includes(pidFile(id))) process.kill(pid, "SIGTERM");
-  } catch {
-    return; // never started, or ended
-  }
-  rmSync(pidFile(id), { force: true });
-}
-
-const folder = (): string => `${networkDirectory()}/pasta`;
-const pidFile = (id: string): string => `${folder()}/${id}.pid`;

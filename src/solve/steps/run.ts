@@ -3,7 +3,7 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { formatFullPlatform, hostPlatform } from "../../oci/platform.ts";
 import type { RunStep } from "../../plan/graph.ts";
 import type { Store } from "../../store/Store.ts";
-import { checkRunnable } from "../../runtime/emulation.ts";
+import { checkRunnable } from "../../runtime/checkRunnable.ts";
 import { runStep } from "../../runtime/runStep.ts";
 import { reusableMount } from "../reusableMount.ts";
 import { FailedRun } from "../FailedRun.ts";
@@ -14,8 +14,6 @@ import type { LayersResult, ResultOf, SolveContext, StepResult } from "../SolveC
 import { openNetwork } from "../openNetwork.ts";
 import { located } from "../located.ts";
 import { openResult } from "../tree/openResult.ts";
-import { dropUntouched } from "./runUntouched.ts";
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
 import { type Claims, rememberedTree, withoutClaims } from "./claims.ts";
 import { type PreparedMounts, prepareMounts } from "./runMounts.ts";
 
@@ -154,7 +152,7 @@ async function execute(
 ): Promise<StepOutcome> {
   const { linux, lease, store, snapshotter } = context;
   const { runtime, namespace } = await context.sandbox();
-  await context.fetchLayers(base.layers);
+  await context.fetchLayers(base.layers, `${step.name} runs in it`);
   const records = base.layers.map((diffID) => store.layers.require(diffID));
   const snapshot = snapshotter.prepare(records, lease.directory(), { volatile: true });
   // What may be run in again, by a shell, stays attached.
@@ -170,7 +168,7 @@ async function execute(
   };
   try {
     prepared = await prepareMounts(step, context, resultOf, rootfs);
-    checkRunnable(linux, rootfs, step, { platform: step.platform });
+    checkRunnable(linux, rootfs, step, step.platform);
     const { network, close } = openNetwork(step, context);
     const code = await runStep({
       linux,
@@ -196,13 +194,7 @@ async function execute(
     throw error;
   }
   dispose();
-  const upper = linux.openat(AT_FDCWD, snapshot.upper, O_RDONLY | O_DIRECTORY);
-  try {
-    dropUntouched(linux, upper, () => snapshotter.view(records));
-  } finally {
-    linux.close(upper);
-  }
-  return { upper: snapshot.upper };
+  return { upper: snapshot.layer() };
 }
 
 function processOf(step: RunStep, prepared: PreparedMounts): { env: string[]; cwd: string; user: string } {

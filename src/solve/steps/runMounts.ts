@@ -139,10 +139,11 @@ async function bindSource(
   const { linux, lease, snapshotter, store } = context;
   const result = await resultOf(mount.from);
   if (result.kind === "layers") {
-    await bring(context, result.layers);
+    await bring(context, result.layers, "a step mounts files of it");
     const records = result.layers.map((diffID) => store.layers.require(diffID));
-    const fd = mount.readOnly ? snapshotter.view(records) : snapshotter.prepare(records, lease.directory()).mount();
-    releases.push(() => linux.close(fd));
+    const view = mount.readOnly ? snapshotter.view(records) : undefined;
+    const fd = view?.fd ?? snapshotter.prepare(records, lease.directory(), { volatile: true }).mount();
+    releases.push(() => (view === undefined ? linux.close(fd) : view.close()));
     place(fd);
     return pathInside(context, fd, mount.source);
   }
