@@ -4,6 +4,8 @@ import { describeRuntime } from "../../runtime/Runtime.ts";
 import { probeRuntime } from "../../runtime/probe.ts";
 import { describeIsolation } from "../../runtime/rootless/describeIsolation.ts";
 import { findDnsServer } from "../../runtime/network/dns.ts";
+import { bridgeNamespacePath } from "../../runtime/network/bridgeNamespace.ts";
+import { describeWayOut } from "../../runtime/network/wayOut.ts";
 import { bridgeRefusal } from "../../runtime/network/probeBridge.ts";
 import { describeStorage } from "../../store/describeStorage.ts";
 import { type Command, text } from "../Command.ts";
@@ -27,9 +29,11 @@ export const command: Command = {
     const storage = describeStorage(store);
     const refusal = await bridgeRefusal(store.linux);
     const dns = findDnsServer();
+    const isUsers = refusal === undefined && bridgeNamespacePath() !== undefined;
+    const way = isUsers ? `, in a network of the user's own that ${describeWayOut()} leads out of` : "";
     const network = {
       bridge: refusal === undefined,
-      how: refusal ?? "bridges by netlink, firewall by nf_tables",
+      how: refusal ?? `bridges by netlink, firewall by nf_tables${way}`,
       dns: dns ?? "",
     };
     const about = {

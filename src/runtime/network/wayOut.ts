@@ -50,6 +50,11 @@ export function wayOutRefusal(): { reason: string; remedy: string } | undefined 
   return undefined;
 }
 
+/** For `slipway info`. */
+export function describeWayOut(): string {
+  return isPastaUsable() ? "pasta" : "slirp4netns";
+}
+
 /** Knows the options that we give it; asked once a start of it, not once a container. */
 export function isPastaUsable(): boolean {
   const pasta = findProgram("pasta");
