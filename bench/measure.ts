@@ -16,6 +16,9 @@ export interface Measured {
   peak: number;
 }
 
+/** What a daemon, a monitor or the kernel still does after a client has ended is not measured with the next contender. */
+const SETTLE_MS = 400;
+
 /**
  * Runs every contender `runs` times, taking turns, so that what else the machine does meets all alike; one round before is not counted.
  * A contender whose command fails in that round is left out and `onSkip` hears why.
@@ -49,6 +52,7 @@ export function median(sorted: number[]): number {
 
 function once({ command, env, cwd, prepare }: Contender): { seconds: number; peak: number; complaint?: string } {
   prepare?.();
+  Bun.sleepSync(SETTLE_MS);
   const started = performance.now();
   const { exitCode, stderr, resourceUsage } = Bun.spawnSync(command, {
     env: { ...process.env, ...env },

@@ -20,6 +20,12 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/build.ts"),
   },
   {
+    name: "kaniko",
+    summary: "Build and push an image by the flags of kaniko's executor",
+    aliases: [],
+    load: () => import("./commands/kaniko.ts"),
+  },
+  {
     name: "pull",
     summary: "Download an image from a registry",
     aliases: ["image pull"],

@@ -6,6 +6,7 @@ import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { inUserNamespace, USER_VARIABLE, userId } from "../linux/userNamespace.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import { ISOLATIONS, type IsolationWish, worksByChroot } from "../runtime/isolation.ts";
 import { outsideLinux } from "../runtime/rootless/outsideLinux.ts";
 import { defaultRoot, type OpenStoreOptions, openStore } from "../store/openStore.ts";
 import type { CacheSettings } from "./build/cacheLimits.ts";
@@ -19,7 +20,7 @@ export interface OpenEngineOptions {
   emit: Emit;
   signal: AbortSignal;
   /** What the command line says: it wins over everything else. */
-  flags: { root?: string; runtime?: string; storage?: string };
+  flags: { root?: string; runtime?: string; storage?: string; isolation?: string };
   /** {@link Engine.beginAnew} */
   beginAnew?: (() => never) | undefined;
   linux?: Linux;
@@ -58,7 +59,9 @@ interface OutsideOptions extends Omit<Engine, "store" | "beginAnew"> {
   beginAnew: () => never;
 }
 
-function placeOf({ root, storage }: EngineConfig): Omit<OpenStoreOptions, "linux"> {
+/** Where nothing is mounted, root file systems are copies. */
+function placeOf({ root, storage: wish, isolation }: EngineConfig): Omit<OpenStoreOptions, "linux"> {
+  const storage = worksByChroot(isolation) ? "copy" : wish;
   return { root, ...(storage === undefined ? {} : { storage }) };
 }
 
@@ -90,11 +93,17 @@ export function loadConfig(
       (env.SLIPWAY_STORAGE || undefined) ??
       files.findLast((each) => each.storage !== undefined)?.storage,
   );
+  const isolation = isolationOf(
+    flags.isolation ??
+      (env.SLIPWAY_ISOLATION || undefined) ??
+      files.findLast((each) => each.isolation !== undefined)?.isolation,
+  );
   const cache = Object.assign({}, ...files.map((each) => each.cache ?? {}));
   return {
     root: root ?? defaultRoot(env, uid),
     ...(runtime === undefined ? {} : { runtime }),
     ...(storage === undefined ? {} : { storage }),
+    ...(isolation === undefined ? {} : { isolation }),
     registries: Object.assign({}, ...files.map((each) => each.registries ?? {})),
     ...(Object.keys(cache).length === 0 ? {} : { cache }),
   };
@@ -107,6 +116,17 @@ function storageOf(word: string | undefined): StorageWish | undefined {
   if (found !== undefined) return found;
   throw new SlipwayError("USAGE", `there is no storage ${JSON.stringify(word)}`, {
     hint: `Take one of ${STORAGES.join(", ")}.`,
+    exitCode: 125,
+  });
+}
+
+/** @throws SlipwayError `USAGE` */
+function isolationOf(word: string | undefined): IsolationWish | undefined {
+  if (word === undefined) return undefined;
+  const found = ISOLATIONS.find((each) => each === word);
+  if (found !== undefined) return found;
+  throw new SlipwayError("USAGE", `there is no isolation ${JSON.stringify(word)}`, {
+    hint: `Take one of ${ISOLATIONS.join(", ")}.`,
     exitCode: 125,
   });
 }
@@ -140,7 +160,7 @@ function readConfig(file: string, needed: boolean): Partial<EngineConfig> {
   if (!isRecord(value)) throw invalid("it must be an object");
   const cache: CacheSettings = {};
   for (const [key, each] of Object.entries(value)) {
-    if (key === "root" || key === "runtime" || key === "storage") {
+    if (["root", "runtime", "storage", "isolation"].includes(key)) {
       if (typeof each !== "string" || each === "") throw invalid(`"${key}" must be a text`);
     } else if (key === "registries") {
       if (!isRecord(each)) throw invalid('"registries" must be an object');
@@ -155,7 +175,7 @@ function readConfig(file: string, needed: boolean): Partial<EngineConfig> {
       if (cacheSettingNames.includes(key)) Object.assign(cache, readCacheSetting(key, each, invalid));
       else
         throw invalid(
-          `"${key}" is not known; there are root, runtime, storage, registries, ${cacheSettingNames.join(", ")}`,
+          `"${key}" is not known; there are root, runtime, storage, isolation, registries, ${cacheSettingNames.join(", ")}`,
         );
     }
   }

@@ -34,6 +34,8 @@ export interface StatEntry {
   stat: Stat;
 }
 
+export type FoundEntry = (bytes: Uint8Array, start: number, end: number, stat: Stat) => void;
+
 export interface OpenHow {
   flags: number;
   mode?: number;
@@ -97,6 +99,8 @@ export interface Linux {
    * meanwhile are left out.
    */
   readdirStats(dirfd: number, wanted?: (name: string) => boolean): StatEntry[];
+  /** The same for many files: what `found` hears, a name's bytes from `start` to `end` and the stat, is only lent until it returns. It must not call the kernel. */
+  scanStats(dirfd: number, found: FoundEntry, wanted?: (name: string) => boolean): void;
   readlinkat(dirfd: number, path: string): string;
   mkdirat(dirfd: number, path: string, mode: number): void;
   mknodat(dirfd: number, path: string, mode: number, major: number, minor: number): void;

@@ -33,7 +33,7 @@ import {
   FS_TOPDIR_FL,
 } from "./constants.ts"; // prettier-ignore
 import { asideRunner } from "./aside.ts";
-import type { DirEntry, Linux, OpenHow, Stat, StatEntry } from "./Linux.ts";
+import type { DirEntry, FoundEntry, Linux, OpenHow, Stat, StatEntry } from "./Linux.ts";
 import { errno } from "./errno.ts";
 import { LinuxError } from "./LinuxError.ts";
 import { decodePath, encodePath, encodePathInto } from "./pathBytes.ts";
@@ -77,6 +77,7 @@ export function createLinux(): Linux {
     small: ptr(small),
   };
 
+  const lent = emptyStat();
   let own: ReturnType<Linux["overlayAttributes"]> | undefined;
   let runAside: ReturnType<typeof asideRunner> | undefined;
 
@@ -113,24 +114,23 @@ export function createLinux(): Linux {
     return at.text;
   }
 
-  function decodeStat(): Stat {
+  function decodeStat(into: Stat = emptyStat()): Stat {
     const view = statView;
-    return {
-      mode: view.getUint16(0x1c, true),
-      nlink: view.getUint32(0x10, true),
-      uid: view.getUint32(0x14, true),
-      gid: view.getUint32(0x18, true),
-      ino: unsigned64(view, 0x20),
-      size: unsigned64(view, 0x28),
-      blocks: unsigned64(view, 0x30),
-      ctimeSec: signed64(view, 0x60),
-      ctimeNsec: view.getUint32(0x68, true),
-      mtimeSec: signed64(view, 0x70),
-      mtimeNsec: view.getUint32(0x78, true),
-      rdevMajor: view.getUint32(0x80, true),
-      rdevMinor: view.getUint32(0x84, true),
-      dev: view.getUint32(0x88, true) * 0x100000 + view.getUint32(0x8c, true),
-    };
+    into.mode = view.getUint16(0x1c, true);
+    into.nlink = view.getUint32(0x10, true);
+    into.uid = view.getUint32(0x14, true);
+    into.gid = view.getUint32(0x18, true);
+    into.ino = unsigned64(view, 0x20);
+    into.size = unsigned64(view, 0x28);
+    into.blocks = unsigned64(view, 0x30);
+    into.ctimeSec = signed64(view, 0x60);
+    into.ctimeNsec = view.getUint32(0x68, true);
+    into.mtimeSec = signed64(view, 0x70);
+    into.mtimeNsec = view.getUint32(0x78, true);
+    into.rdevMajor = view.getUint32(0x80, true);
+    into.rdevMinor = view.getUint32(0x84, true);
+    into.dev = view.getUint32(0x88, true) * 0x100000 + view.getUint32(0x8c, true);
+    return into;
   }
 
   function statx(dirfd: number, path: string): number {
@@ -148,8 +148,8 @@ export function createLinux(): Linux {
     return call("openat", path, dirfd, first(path), flags | O_CLOEXEC, mode);
   }
 
-  /** `visit` hears the address of the name, which ends in a NUL, and where in `dirents` the record begins; neither lasts. */
-  function eachEntry(dirfd: number, visit: (name: string, address: number, record: number) => void): void {
+  /** `visit` hears where in `dirents` the name, which ends in a NUL, and its record are, and whether the name is ASCII; it does not last. */
+  function eachEntry(dirfd: number, visit: (start: number, end: number, plain: boolean, record: number) => void): void {
     call("lseek", undefined, dirfd, 0, SEEK_SET);
     for (;;) {
       const length = call("getdents64", undefined, dirfd, at.dirents, DIRENT_BYTES);
@@ -161,10 +161,7 @@ export function createLinux(): Linux {
         for (let byte = dirents[end] as number; byte !== 0; byte = dirents[++end] as number)
           if (byte > 0x7f) plain = false;
         const dots = end - start <= 2 && dirents[start] === 0x2e && (end - start === 1 || dirents[start + 1] === 0x2e);
-        if (!dots) {
-          const name = plain ? dirents.toString("latin1", start, end) : decodePath(dirents.subarray(start, end));
-          visit(name, at.dirents + start, offset);
-        }
+        if (!dots) visit(start, end, plain, offset);
         offset += direntView.getUint16(offset + 16, true);
       }
     }
@@ -181,23 +178,41 @@ export function createLinux(): Linux {
     return length;
   }
 
+  function entryName(start: number, end: number, plain: boolean): string {
+    return plain ? dirents.toString("latin1", start, end) : decodePath(dirents.subarray(start, end));
+  }
+
+  /** Of an entry of the directory; false where it was removed meanwhile. */
+  function statEntry(dirfd: number, start: number, end: number): boolean {
+    const result = attempt("statx", dirfd, at.dirents + start, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, at.stat);
+    if (result === 0) return true;
+    if (result === -ENOENT) return false;
+    throw new LinuxError("statx", -result, entryName(start, end, false));
+  }
+
   function readdir(dirfd: number): DirEntry[] {
     const entries: DirEntry[] = [];
-    eachEntry(dirfd, (name, _, record) => {
-      entries.push({ name, type: (dirents[record + 18] as number) << 12 }); // DT_* is S_IFMT shifted
+    eachEntry(dirfd, (start, end, plain, record) => {
+      // DT_* is S_IFMT shifted
+      entries.push({ name: entryName(start, end, plain), type: (dirents[record + 18] as number) << 12 });
     });
     return entries;
   }
 
   function readdirStats(dirfd: number, wanted?: (name: string) => boolean): StatEntry[] {
     const entries: StatEntry[] = [];
-    eachEntry(dirfd, (name, address) => {
-      if (wanted?.(name) === false) return;
-      const result = attempt("statx", dirfd, address, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, at.stat);
-      if (result === 0) entries.push({ name, stat: decodeStat() });
-      else if (result !== -ENOENT) throw new LinuxError("statx", -result, name);
+    eachEntry(dirfd, (start, end, plain) => {
+      const name = entryName(start, end, plain);
+      if (wanted?.(name) !== false && statEntry(dirfd, start, end)) entries.push({ name, stat: decodeStat() });
     });
     return entries;
+  }
+
+  function scanStats(dirfd: number, found: FoundEntry, wanted?: (name: string) => boolean): void {
+    eachEntry(dirfd, (start, end, plain) => {
+      if (wanted?.(entryName(start, end, plain)) === false) return;
+      if (statEntry(dirfd, start, end)) found(dirents, start, end, decodeStat(lent));
+    });
   }
 
   // An O_PATH descriptor's own attributes (EBADF for the f-calls) are reached through /proc/self/fd/N, whose magic link must be followed.
@@ -289,6 +304,7 @@ export function createLinux(): Linux {
     },
     readdir,
     readdirStats,
+    scanStats,
     readlinkat(dirfd, path) {
       const length = call("readlinkat", path, dirfd, first(path), at.text, text.length);
       return decodePath(text.subarray(0, length));
@@ -324,9 +340,11 @@ export function createLinux(): Linux {
     fchmod: (fd, mode) => void call("fchmod", undefined, fd, mode),
     fchmodat: (dirfd, path, mode) => void call("fchmodat", path, dirfd, first(path), mode),
     utimensat(dirfd, path, time) {
-      for (const offset of [0, 16]) {
-        smallView.setBigInt64(offset, BigInt(time.sec), true);
-        smallView.setBigInt64(offset + 8, BigInt(time.nsec), true);
+      for (let offset = 0; offset <= 16; offset += 16) {
+        smallView.setUint32(offset, time.sec, true); // modulo 2^32
+        smallView.setInt32(offset + 4, Math.floor(time.sec / 0x1_0000_0000), true);
+        smallView.setUint32(offset + 8, time.nsec, true);
+        smallView.setUint32(offset + 12, 0, true);
       }
       if (path === "") call("utimensat", path, dirfd, 0, at.small, 0);
       else call("utimensat", path, dirfd, first(path), at.small, AT_SYMLINK_NOFOLLOW);
@@ -518,6 +536,25 @@ export function createLinux(): Linux {
     sendfile: (to, from, count) => call("sendfile", undefined, to, from, 0, count),
     addSeals: (fd) => void call("fcntl", undefined, fd, F_ADD_SEALS, F_ALL_SEALS),
     mkfifo: (path, mode) => void call("mknodat", path, AT_FDCWD, first(path), S_IFIFO | mode, 0),
+  };
+}
+
+function emptyStat(): Stat {
+  return {
+    mode: 0,
+    nlink: 0,
+    uid: 0,
+    gid: 0,
+    ino: 0,
+    size: 0,
+    blocks: 0,
+    ctimeSec: 0,
+    ctimeNsec: 0,
+    mtimeSec: 0,
+    mtimeNsec: 0,
+    rdevMajor: 0,
+    rdevMinor: 0,
+    dev: 0,
   };
 }
 

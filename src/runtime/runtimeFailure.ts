@@ -14,15 +14,10 @@ export function runtimeFailure(logPath: string, args: string[]): SlipwayError | 
   }
   const message = runtimeMessage(text);
   if (message === undefined) return undefined;
-  const program = JSON.stringify(args[0] ?? "");
   if (
     /executable file .*not found|(exec|stat).*no such file or directory|open executable.*No such file/i.test(message)
   ) {
-    const reason = args[0]?.includes("/") === true ? "no such file or directory" : "executable file not found in $PATH";
-    return new SlipwayError("EXECUTABLE_NOT_FOUND", `exec: ${program}: ${reason}`, {
-      hint: "The program has to be in the image; for a script, so has the interpreter that its first line names.",
-      exitCode: 127,
-    });
+    return executableNotFound(args);
   }
   if (/permission denied|exec format error|is a directory/i.test(message) && /exec|executable/i.test(message)) {
     const reason = /permission denied/i.test(message)
@@ -30,12 +25,27 @@ export function runtimeFailure(logPath: string, args: string[]): SlipwayError | 
       : /exec format/i.test(message)
         ? "exec format error"
         : "is a directory";
-    return new SlipwayError("NOT_EXECUTABLE", `exec: ${program}: ${reason}`, {
-      ...(reason === "exec format error" ? { hint: "The program may be built for another architecture." } : {}),
-      exitCode: 126,
-    });
+    return notExecutable(args, reason);
   }
   return new SlipwayError("RUNTIME_FAILED", `the container could not be started: ${message}`, { exitCode: 125 });
+}
+
+export function executableNotFound(args: readonly string[]): SlipwayError {
+  const reason = args[0]?.includes("/") === true ? "no such file or directory" : "executable file not found in $PATH";
+  return new SlipwayError("EXECUTABLE_NOT_FOUND", `exec: ${JSON.stringify(args[0] ?? "")}: ${reason}`, {
+    hint: "The program has to be in the image; for a script, so has the interpreter that its first line names.",
+    exitCode: 127,
+  });
+}
+
+export function notExecutable(
+  args: readonly string[],
+  reason: "permission denied" | "exec format error" | "is a directory",
+): SlipwayError {
+  return new SlipwayError("NOT_EXECUTABLE", `exec: ${JSON.stringify(args[0] ?? "")}: ${reason}`, {
+    ...(reason === "exec format error" ? { hint: "The program may be built for another architecture." } : {}),
+    exitCode: 126,
+  });
 }
 
 /** The last error in a log of JSON lines or of plain text (crun wrote plain lines before 1.0). */

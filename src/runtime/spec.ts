@@ -23,6 +23,11 @@ export interface SpecMount {
   readOnly: boolean;
   /** Further options as the runtime-spec takes them (`size=64m`, `mode=700`, `noexec`). */
   options?: string[];
+  /**
+   * Of a `bind`, for who cannot mount: the source itself may be put in place, for nobody else looks at it meanwhile. `given`: it is used up by that.
+   * `lent`: it goes back with what was written.
+   */
+  own?: "given" | "lent";
   /** Of a `bind`: how it is bound and what spreads, in place of rbind and rprivate. */
   binding?: string[];
 }

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { opaqueAttribute } from "../layer/overlayForm.ts";
 import { AT_FDCWD, S_IFCHR } from "../linux/constants.ts";
 import { inUserNamespace, mappedIds } from "../linux/userNamespace.ts";
-import { createFuseSnapshotter } from "./fuse.ts";
 import { readBootId } from "./leases.ts";
 import { createOverlaySnapshotter } from "./overlay.ts";
 import type { Snapshotter, StorageName } from "./Snapshotter.ts";
@@ -74,6 +73,7 @@ function tryFuse(store: Store): Refusal | undefined {
       return { reason: "there is no /dev/fuse", remedy: "modprobe fuse; in a container: --device /dev/fuse" };
     return { reason: message, ...(code === "EACCES" ? { remedy: "chmod 666 /dev/fuse" } : {}) };
   }
+  const { createFuseSnapshotter } = require("./fuse.ts") as typeof import("./fuse.ts");
   return trial(store, () => createFuseSnapshotter(store));
 }
 

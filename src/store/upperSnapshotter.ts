@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { copyTree } from "../layer/copyDirectory.ts";
 import { settleUpper } from "../layer/settleUpper.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
@@ -92,6 +91,7 @@ export function createUpperSnapshotter(store: Store, storage: UpperStorage): Sna
   function copyUpper(directory: string, target: string): boolean {
     const upper = join(directory, "upper");
     if (!existsSync(upper)) return false;
+    const { copyTree } = require("../layer/copyDirectory.ts") as typeof import("../layer/copyDirectory.ts");
     within(linux, upper, (fd) => copyTree(linux, fd, target));
     if (storage.normalise !== undefined) within(linux, target, storage.normalise);
     return true;

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { release } from "node:os";
 import { describeRuntime } from "../../runtime/Runtime.ts";
 import { probeRuntime } from "../../runtime/probe.ts";
+import { worksByChroot } from "../../runtime/isolation.ts";
 import { describeIsolation } from "../../runtime/rootless/describeIsolation.ts";
 import { findDnsServer } from "../../runtime/network/dns.ts";
 import { bridgeNamespacePath } from "../../runtime/network/bridgeNamespace.ts";
@@ -21,11 +22,14 @@ export const command: Command = {
   async run(call) {
     const { store, config } = await call.engine();
     const containers = store.containers.list();
-    const runtime = await probeRuntime(store.linux, store.settings, { runtime: config.runtime }).then(
+    const runtime = await (worksByChroot(config.isolation)
+      ? Promise.reject(new Error("not asked for: nothing runs in namespaces"))
+      : probeRuntime(store.linux, store.settings, { runtime: config.runtime })
+    ).then(
       (found) => ({ name: found.name, path: found.path, version: found.version, how: describeRuntime(found) }),
       (error: Error) => ({ name: "none", path: "", version: "", how: error.message }),
     );
-    const isolation = describeIsolation();
+    const isolation = describeIsolation(config.isolation);
     const storage = describeStorage(store);
     const refusal = await bridgeRefusal(store.linux);
     const dns = findDnsServer();

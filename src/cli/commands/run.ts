@@ -1,5 +1,6 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
+import { worksByChroot } from "../../runtime/isolation.ts";
 import { type Command, flag, text } from "../Command.ts";
 import { createFlags, createOptions } from "../createFlags.ts";
 import { ownStreams } from "../streams.ts";
@@ -31,6 +32,10 @@ export const command: Command = {
       throw new SlipwayError("USAGE", `the container ID file ${cidfile} is there already`, { exitCode: 125 });
     }
     const engine = await pulling(call, flag(call, "quiet"));
+    if (worksByChroot(engine.config.isolation)) {
+      const { runByChroot } = await import("../../engine/containers/runByChroot.ts");
+      return runByChroot(engine, options, detached ? undefined : ownStreams(options));
+    }
     const { runContainer } = await import("../../engine/containers/runContainer.ts");
     const { container, exitCode } = await runContainer(engine, options, detached ? undefined : ownStreams(options), {
       sigProxy: call.values["sig-proxy"] !== false,

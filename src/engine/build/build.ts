@@ -11,6 +11,7 @@ import { parseBool } from "../../dockerfile/parseBool.ts";
 import type { Graph, ImageStep, ResolveImage, Step, StepID } from "../../plan/graph.ts";
 import { mergeGraphs } from "../../plan/mergeGraphs.ts";
 import { planBuild } from "../../plan/plan.ts";
+import { worksByChroot } from "../../runtime/isolation.ts";
 import { parseUlimits } from "../../runtime/rlimits.ts";
 import { createSshAgents } from "../../runtime/sshAgents.ts";
 import { createSemaphore } from "../../solve/semaphore.ts";
@@ -166,6 +167,7 @@ async function buildImage(
       fetchLayers: async (layers, why) => remote?.fetch(layers, why),
       openContext: contexts.open,
       failOnMiss: options.failOnMiss ?? false,
+      ...(options.cacheTtl === undefined ? {} : { cacheTtl: options.cacheTtl }),
       ...(options.shellOnError === undefined ? {} : { shellOnError: options.shellOnError }),
       secrets: secretSources(options),
       ssh,
@@ -362,12 +364,13 @@ export function assembleConfig(
 export async function openSandbox(engine: Engine): Promise<Sandbox> {
   const { linux, settings, layers } = engine.store;
   layers.settle();
+  if (worksByChroot(engine.config.isolation)) return { kind: "chroot" };
   const [{ probeRuntime }, { enterMountNamespace }] = await Promise.all([
     import("../../runtime/probe.ts"),
     import("../../runtime/MountNamespace.ts"),
   ]);
   const runtime = await probeRuntime(linux, settings, { runtime: engine.config.runtime });
-  return { runtime, namespace: enterMountNamespace(linux, runtime) };
+  return { kind: "oci", runtime, namespace: enterMountNamespace(linux, runtime) };
 }
 
 function once<T>(work: () => Promise<T>): () => Promise<T> {

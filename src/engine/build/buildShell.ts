@@ -1,5 +1,6 @@
 import type { Digest } from "../../oci/digest.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
+import { unavailable } from "../../runtime/chroot/unavailable.ts";
 import type { Terminal } from "../../runtime/runStep.ts";
 import { openShell } from "../../solve/openShell.ts";
 import { reusableMount } from "../../solve/reusableMount.ts";
@@ -31,13 +32,13 @@ export async function buildShell(
       });
     });
     const snapshot = store.snapshotter.prepare(records, lease.directory(), { volatile: true });
-    const { runtime, namespace } = await openSandbox(engine);
+    const sandbox = await openSandbox(engine);
+    if (sandbox.kind === "chroot") throw unavailable("a shell in the files of a build");
     const root = reusableMount(linux, snapshot.mount(), `${lease.directory()}/root`);
     try {
       await openShell({
         linux,
-        runtime,
-        namespace,
+        sandbox,
         newDirectory: () => lease.directory(),
         root,
         process,

@@ -3,7 +3,7 @@ import { AT_FDCWD, CLONE_FS, CLONE_NEWNS, O_RDONLY } from "../../linux/constants
 import type { Linux } from "../../linux/Linux.ts";
 import { inUserNamespace } from "../../linux/userNamespace.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
-import { cgroupName } from "../../runtime/cgroup.ts";
+import { cgroupName } from "../../runtime/cgroupName.ts";
 import type { MountNamespace } from "../../runtime/MountNamespace.ts";
 import type { OciSpec } from "../../runtime/OciSpec.ts";
 import { type DeviceRule, limitsAnything, type Resources } from "../../runtime/resources.ts";

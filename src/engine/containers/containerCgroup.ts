@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cgroupName } from "../../runtime/cgroupName.ts";
 import { limitsAnything, type Resources } from "../../runtime/resources.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { isTracked } from "./applySettings.ts";
@@ -16,7 +17,7 @@ export function containerCgroup(
 ): { join(pid: number): void } {
   const file = cgroupFile(engine.store.containers.directory(record.id));
   const { cgroupParent: parent } = containerOptions(record);
-  const { cgroupName, cgroupTrees, joinCgroup, makeCgroup } = groups();
+  const { cgroupTrees, joinCgroup, makeCgroup } = groups();
   writeFileSync(file, `${cgroupName(record.id, parent)}\n`);
   makeCgroup(record.id, limits, { parent, tracked: isTracked(record), trees: cgroupTrees() });
   // By the paths of then: the namespace may have changed.
@@ -30,18 +31,16 @@ export function containerCgroup(
 export function runtimeCgroup(engine: Engine, record: ContainerRecord): void {
   const { cgroupParent, resources } = containerOptions(record);
   const { devices: _, ...limits } = resources ?? {};
-  const { cgroupName, checkLimits } = groups();
-  if (limitsAnything(limits)) checkLimits(limits);
+  if (limitsAnything(limits)) groups().checkLimits(limits);
   writeFileSync(cgroupFile(engine.store.containers.directory(record.id)), `${cgroupName(record.id, cgroupParent)}\n`);
 }
 
 /** A group of the cgroup2 tree (or the version 1 freezer) with the container's processes in it, made where it has none. */
 export function freezerOf(engine: Engine, record: ContainerRecord): string[] {
   const directory = engine.store.containers.directory(record.id);
-  const { cgroupName, makeFreezer } = groups();
   if (!existsSync(cgroupFile(directory))) writeFileSync(cgroupFile(directory), `${cgroupName(record.id)}\n`);
   const relative = readFileSync(cgroupFile(directory), "utf8").trim();
-  return [makeFreezer(relative)];
+  return [groups().makeFreezer(relative)];
 }
 
 /** What knows the trees of control groups: loaded for a container that has groups of ours, as most have none. */

@@ -4,6 +4,8 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { containerCapabilities, ownCapabilities } from "../../runtime/capabilities.ts";
 import { compiledSeccomp, keepCompiledSeccomp, uncompiledSeccomp } from "../../runtime/compiledSeccomp.ts";
 import { containerEnvironment } from "../../runtime/containerEnvironment.ts";
+import { unavailable } from "../../runtime/chroot/unavailable.ts";
+import { worksByChroot } from "../../runtime/isolation.ts";
 import { enterMountNamespace, type MountNamespace } from "../../runtime/MountNamespace.ts";
 import { findProgram } from "../../runtime/findProgram.ts";
 import { makeDirectories, makeMountStubs, mountTargets } from "../../runtime/mountStubs.ts";
@@ -54,6 +56,7 @@ export async function launchContainer(
   options: LaunchOptions,
 ): Promise<ContainerRecord> {
   const { store } = engine;
+  if (worksByChroot(engine.config.isolation)) throw unavailable("a container that stays", 125);
   const unlock = await store.lock(startLock(record.id));
   try {
     const current = store.containers.find(record.id);

@@ -11,7 +11,7 @@ import type { Engine } from "../Engine.ts";
 import { logBytes } from "./logFiles.ts";
 import type { ContainerNetwork } from "../networks/containerNetwork.ts";
 import { hasToBeReleased } from "../networks/networkRelease.ts";
-import { selfCommand, selfEnvironment } from "../selfCommand.ts";
+import { selfCommand, selfEnvironment } from "../../runtime/selfCommand.ts";
 import { readOr } from "../../runtime/readOr.ts";
 
 export interface Monitor {

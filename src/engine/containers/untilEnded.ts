@@ -6,6 +6,8 @@ import { prepareRelease } from "../networks/networkRelease.ts";
 import { readExitFile } from "./containerState.ts";
 import type { Engine } from "../Engine.ts";
 
+const SOON_MS = 10;
+
 /** False when patience ended first. Hears of the exit file from the kernel; looks at the process now and then, for the case that conmon was killed. */
 export async function untilEnded(
   engine: Engine,
@@ -16,7 +18,12 @@ export async function untilEnded(
   const files = containerFiles(engine.store.containers.directory(record.id), record.id);
   const ended = (): boolean => readExitFile(files.exit) !== undefined || !isAlive(record.pid, record.pidStart);
   await prepareRelease(engine, record);
-  if (ended()) return true;
+  // Who asks often knows that it is about to end, and a watch takes longer to set up than these few looks.
+  for (let looks = 0; looks <= SOON_MS; looks++) {
+    if (ended()) return true;
+    signal?.throwIfAborted();
+    await Bun.sleep(1);
+  }
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const look = (): void => {
     if (ended()) resolve(true);

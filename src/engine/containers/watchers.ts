@@ -7,7 +7,7 @@ import { containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "../Engine.ts";
 import { healthTest, writeHealth } from "./health.ts";
 import { rotationScript } from "./logFiles.ts";
-import { selfCommand, selfEnvironment } from "../selfCommand.ts";
+import { selfCommand, selfEnvironment } from "../../runtime/selfCommand.ts";
 
 /**
  * Starts what looks after a container while it runs: its health check and its log's rotation. Each is a shell of about a megabyte that sleeps

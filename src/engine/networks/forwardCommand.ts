@@ -1,7 +1,7 @@
 import type { Linux } from "../../linux/Linux.ts";
 import { bridgeNamespacePath } from "../../runtime/network/bridgeNamespace.ts";
 import type { ForwardedPort } from "../../runtime/network/forwardPorts.ts";
-import { selfCommand } from "../selfCommand.ts";
+import { selfCommand } from "../../runtime/selfCommand.ts";
 
 /** First descriptor of what a child gets beyond its three streams. */
 const FIRST_FD = 3;

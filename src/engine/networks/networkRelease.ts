@@ -3,7 +3,7 @@ import { endPasta } from "../../runtime/network/endPasta.ts";
 import { isHeldByHost } from "../../runtime/network/hostState.ts";
 import { containerOptions } from "../containers/ContainerOptions.ts";
 import type { Engine } from "../Engine.ts";
-import { selfCommand } from "../selfCommand.ts";
+import { selfCommand } from "../../runtime/selfCommand.ts";
 
 /** Whether something of the container's network may stay when its last process ends: its ports in the firewall, its names, its pasta. */
 export function hasToBeReleased(record: ContainerRecord): boolean {

@@ -14,35 +14,100 @@ export interface FileChange {
   differences?: FileDifference[];
 }
 
-/** What changed between two lists of files (path, text, path, text …), in the order of the paths. */
-export function fileChanges(before: readonly string[], now: readonly string[]): FileChange[] {
-  // Most often almost all is the same: what both begin and end with needs no table.
-  let start = 0;
-  while (start < before.length && start < now.length && before[start] === now[start]) start++;
-  start -= start % 2;
-  let end = 0;
-  while (
-    end < before.length - start &&
-    end < now.length - start &&
-    before[before.length - 1 - end] === now[now.length - 1 - end]
-  )
-    end++;
-  end -= end % 2;
-
-  const old = new Map<string, string>();
-  for (let at = start; at < before.length - end; at += 2) old.set(before[at] as string, before[at + 1] as string);
-  const changes: FileChange[] = [];
-  for (let at = start; at < now.length - end; at += 2) {
-    const path = now[at] as string;
-    const text = now[at + 1] as string;
-    const was = old.get(path);
-    old.delete(path);
-    if (was === undefined) changes.push({ path, change: "added" });
-    else if (was !== text) changes.push({ path, change: "changed", differences: fileDifferences(was, text) });
+/**
+ * What changed since each of the earlier lists of files (path, text, path, text …), in the order of the paths; undefined where a list is damaged.
+ * All lists are read once, side by side, and are in the order of a walk: none is ever whole in memory.
+ */
+export function fileChanges(earlier: readonly Iterable<string>[], now: Iterable<string>): (FileChange[] | undefined)[] {
+  const comparisons = earlier.map((list) => createComparison(list[Symbol.iterator]()));
+  try {
+    const current = now[Symbol.iterator]();
+    for (let path = current.next(); path.done !== true; path = current.next()) {
+      const text = current.next().value as string;
+      for (const each of comparisons) each.now(path.value, text);
+    }
+    return comparisons.map((each) => each.end());
+  } catch (error) {
+    if (error instanceof DamagedList) return earlier.map(() => undefined);
+    throw error;
+  } finally {
+    for (const each of comparisons) each.close();
   }
-  for (const path of old.keys()) changes.push({ path, change: "removed" });
-  return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
+
+/** One earlier list beside the files as they are. */
+function createComparison(list: Iterator<string>) {
+  const changes: FileChange[] = [];
+  const added = new Map<string, string>();
+  const removed = new Map<string, string>();
+  let damaged = false;
+  let path: string | undefined;
+  let text = "";
+
+  function next(): void {
+    try {
+      path = list.next().value as string | undefined;
+      if (path !== undefined) text = list.next().value as string;
+    } catch (error) {
+      if (!(error instanceof DamagedList)) throw error;
+      damaged = true;
+      path = undefined;
+    }
+  }
+
+  function compare(before: string, now: string, at: string): void {
+    if (before !== now) changes.push({ path: at, change: "changed", differences: fileDifferences(before, now) });
+  }
+
+  next();
+  return {
+    now(at: string, is: string): void {
+      if (damaged) return;
+      while (path !== undefined && path !== at && isBefore(path, at)) {
+        removed.set(path, text);
+        next();
+      }
+      if (path !== at) {
+        added.set(at, is);
+        return;
+      }
+      compare(text, is, at);
+      next();
+    },
+    end(): FileChange[] | undefined {
+      for (; path !== undefined; next()) removed.set(path, text);
+      if (damaged) return undefined;
+      // Where two lists are not in quite the same order, a file is missed in one place and found in another.
+      for (const [at, is] of added) {
+        const was = removed.get(at);
+        if (was === undefined) changes.push({ path: at, change: "added" });
+        else compare(was, is, at);
+        removed.delete(at);
+      }
+      for (const at of removed.keys()) changes.push({ path: at, change: "removed" });
+      return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
+    },
+    close: () => void list.return?.(),
+  };
+}
+
+/** A list that cannot be read to its end. */
+export class DamagedList extends Error {}
+
+/** In a walk, what is in a directory comes before its longer neighbours: `a/b`, then `a.b`. The root is ".". */
+function isBefore(a: string, b: string): boolean {
+  if (a === ".") return true;
+  if (b === ".") return false;
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x !== y) return x === SLASH || (y !== SLASH && x < y);
+  }
+  return a.length < b.length;
+}
+
+const SLASH = 0x2f;
 
 const TYPES: Record<number, string> = {
   [S_IFREG]: "file",

@@ -1,22 +1,26 @@
 import {
   closeSync,
+  fstatSync,
+  futimesSync,
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
-  utimesSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { isErrno } from "../../linux/LinuxError.ts";
+import { DamagedList } from "./fileChanges.ts";
 
 /** Lists are aids to an explanation and no more: the oldest go where there are more than this, or where they are larger. */
 const MAX_LISTS = 500;
 const MAX_BYTES = 64 * 1024 * 1024;
 /** Characters that are compressed at once: a list of a million files is never whole in memory. */
 const PIECE = 256 * 1024;
+const LENGTH = 4;
 
 /**
  * Keeps what is in the tree of this digest, as `TreeDigester.list` gives it: one list for all steps and builds: `<root>/trees/<digest>`, compressed, written aside and renamed.
@@ -38,6 +42,7 @@ export function keepFileList(root: string, digest: string, list: () => Iterable<
   dropOldest(directory);
 }
 
+/** Each frame behind its length; a length of zero ends the list. Strings that belong to one another may lie in two frames. */
 function* frames(list: Iterable<string>): Generator<Uint8Array> {
   let piece = "";
   let separator = "";
@@ -45,21 +50,60 @@ function* frames(list: Iterable<string>): Generator<Uint8Array> {
     piece += separator + each;
     separator = "\0";
     if (piece.length < PIECE) continue;
-    yield Bun.zstdCompressSync(Buffer.from(piece), { level: 1 });
-    piece = "";
+    yield* frame(piece);
+    piece = separator = "";
   }
-  yield Bun.zstdCompressSync(Buffer.from(piece), { level: 1 });
+  if (separator !== "") yield* frame(piece);
+  yield new Uint8Array(LENGTH);
 }
 
-/** The list as path, text, path, text …; undefined where there is none (any more). */
-export function readFileList(root: string, digest: string): string[] | undefined {
+function* frame(piece: string): Generator<Uint8Array> {
+  const bytes = Bun.zstdCompressSync(Buffer.from(piece), { level: 1 });
+  const length = Buffer.alloc(LENGTH);
+  length.writeUInt32LE(bytes.length);
+  yield length;
+  yield bytes;
+}
+
+/**
+ * The list as path, text, path, text …, read as it is asked for; undefined where there is none (any more).
+ * @throws DamagedList from the iteration: it was cut short by a loss of power, or is of an older form
+ */
+export function readFileList(root: string, digest: string): Iterable<string> | undefined {
   const file = join(root, "trees", digest);
+  let fd: number;
   try {
-    const text = Buffer.from(Bun.zstdDecompressSync(readFileSync(file))).toString("utf8");
-    utimesSync(file, new Date(), new Date()); // the last use
-    return text === "" ? [] : text.split("\0");
-  } catch {
-    return undefined; // dropped, or cut short by a loss of power: the explanation is shorter
+    fd = openSync(file, "r");
+    futimesSync(fd, new Date(), new Date()); // the last use
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined; // dropped: the explanation is shorter
+    throw error;
+  }
+  return strings(fd);
+}
+
+function* strings(fd: number): Generator<string> {
+  try {
+    const length = Buffer.alloc(LENGTH);
+    const limit = fstatSync(fd).size;
+    for (;;) {
+      const size = readSync(fd, length) === LENGTH ? length.readUInt32LE() : limit;
+      if (size === 0) return;
+      if (size >= limit) throw new DamagedList();
+      const bytes = new Uint8Array(size);
+      if (readSync(fd, bytes) !== size) throw new DamagedList();
+      yield* decompress(bytes).split("\0");
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function decompress(bytes: Uint8Array): string {
+  try {
+    return Buffer.from(Bun.zstdDecompressSync(bytes)).toString("utf8");
+  } catch (cause) {
+    throw new DamagedList("a list of files is no list", { cause });
   }
 }
 

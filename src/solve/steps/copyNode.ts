@@ -11,9 +11,10 @@ import {
   S_IFREG,
   S_IFSOCK,
 } from "../../linux/constants.ts";
-import type { Linux, Stat, Timespec } from "../../linux/Linux.ts";
+import type { Linux, Timespec } from "../../linux/Linux.ts";
 import { copyContents } from "../../layer/copyContents.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
+import type { FileStat } from "../tree/fileTable.ts";
 import { type FileTree, isCopied, type TreeFilter, type TreeNode } from "../tree/FileTree.ts";
 import type { LayerWriter, Owner } from "./layerWriter.ts";
 
@@ -60,16 +61,16 @@ export function createNodeCopier(
   let reflinks = true;
   let changed = false;
 
-  function ownerOf(stat: Stat): Owner {
+  function ownerOf(stat: FileStat): Owner {
     if (attributes.owner !== undefined) return attributes.owner;
     return tree.rootOwned ? { uid: 0, gid: 0 } : stat;
   }
 
-  function timeOf(stat: Stat): Timespec {
+  function timeOf(stat: FileStat): Timespec {
     return attributes.time ?? { sec: stat.mtimeSec, nsec: stat.mtimeNsec };
   }
 
-  function modeOf(stat: Stat, directory: boolean): number {
+  function modeOf(stat: FileStat, directory: boolean): number {
     const mode = stat.mode & 0o7777;
     return attributes.mode === undefined ? mode : attributes.mode(mode, directory);
   }

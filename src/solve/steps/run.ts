@@ -4,6 +4,7 @@ import { formatFullPlatform, hostPlatform } from "../../oci/platform.ts";
 import type { RunStep } from "../../plan/graph.ts";
 import type { Store } from "../../store/Store.ts";
 import { checkRunnable } from "../../runtime/checkRunnable.ts";
+import { unavailable } from "../../runtime/chroot/unavailable.ts";
 import { runStep } from "../../runtime/runStep.ts";
 import { reusableMount } from "../reusableMount.ts";
 import { FailedRun } from "../FailedRun.ts";
@@ -151,7 +152,9 @@ async function execute(
   base: LayersResult,
 ): Promise<StepOutcome> {
   const { linux, lease, store, snapshotter } = context;
-  const { runtime, namespace } = await context.sandbox();
+  const sandbox = await context.sandbox();
+  const byChroot = sandbox.kind === "chroot";
+  if (byChroot && context.shellOnError !== undefined) throw unavailable("a shell in the step that fails (--on-error)");
   await context.fetchLayers(base.layers, `${step.name} runs in it`);
   const records = base.layers.map((diffID) => store.layers.require(diffID));
   const snapshot = snapshotter.prepare(records, lease.directory(), { volatile: true });
@@ -167,15 +170,15 @@ async function execute(
     else root.close();
   };
   try {
-    prepared = await prepareMounts(step, context, resultOf, rootfs);
+    prepared = await prepareMounts(step, context, resultOf, { root: rootfs, mayMount: !byChroot });
     checkRunnable(linux, rootfs, step, step.platform);
     const { network, close } = openNetwork(step, context);
     const code = await runStep({
       linux,
-      runtime,
-      namespace,
+      sandbox,
       directory: lease.directory(),
       rootfs,
+      ...(snapshot.path === undefined ? {} : { rootPath: snapshot.path }),
       process: { args: step.args, ...processOf(step, prepared) },
       mounts: prepared.mounts,
       network,

@@ -1,7 +1,7 @@
 import { O_NOFOLLOW, O_RDONLY, S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../linux/constants.ts";
 import type { Linux } from "../../linux/Linux.ts";
 import { encodePath } from "../../linux/pathBytes.ts";
-import { type FileTree, isCopied, type TreeFilter, type TreeNode } from "./FileTree.ts";
+import { type FileTree, isCopied, type TreeFilter, TreeNode } from "./FileTree.ts";
 
 export interface TreeDigester {
   /**
@@ -39,16 +39,18 @@ export function createTreeDigester(
   tree: FileTree,
   { epoch }: { epoch?: number | undefined } = {},
 ): TreeDigester {
-  /** Of directories: what is in them. */
-  const memo = new Map<TreeNode, Uint8Array>();
+  /** Of directories by their rows: what is in them. */
+  const memo = new Map<number, Uint8Array>();
+  const { files } = tree;
   const read = createReader(linux, tree);
   const empty = new Uint8Array(DIGEST);
+  const described = Buffer.alloc(DIGEST);
   /** Not in use at the moment: one for each directory of the way down is enough. */
-  const spare: Scratch[] = [];
+  const spare: { lines: Scratch; child: TreeNode }[] = [];
 
   /** Copies what the file or directory holds by itself: its bytes and extended attributes. */
   function contentInto(node: TreeNode, directoryFd: (() => number) | undefined, into: Uint8Array, at: number): void {
-    if (tree.index?.get(node.stat, into, at) !== true) into.set(read(node, directoryFd), at);
+    if (!tree.digests.get(node, into, at)) into.set(read(node, directoryFd), at);
   }
 
   function linkTarget(node: TreeNode, directoryFd: (() => number) | undefined): string {
@@ -57,42 +59,46 @@ export function createTreeDigester(
 
   /** One file or directory as bytes: mode, owner, content and name, each of a known length; what is in a directory comes after it. */
   function write(into: Scratch, node: TreeNode, directoryFd: (() => number) | undefined): void {
-    const { mode, uid, gid, rdevMajor, rdevMinor } = node.stat;
+    const { mode } = node;
     into.number(mode);
-    into.number(tree.rootOwned ? 0 : uid);
-    into.number(tree.rootOwned ? 0 : gid);
+    into.number(tree.rootOwned ? 0 : node.uid);
+    into.number(tree.rootOwned ? 0 : node.gid);
     if (epoch !== undefined) into.text(timeOf(node, epoch));
     const type = mode & S_IFMT;
     if (type === S_IFREG || type === S_IFDIR) {
       const at = into.room(DIGEST); // before `into.bytes` is looked at
       contentInto(node, directoryFd, into.bytes, at);
     } else if (type === S_IFLNK) into.text(linkTarget(node, directoryFd));
-    else if (type === S_IFCHR || type === S_IFBLK) into.text(`${rdevMajor},${rdevMinor}`);
+    else if (type === S_IFCHR || type === S_IFBLK) into.text(`${node.rdevMajor},${node.rdevMinor}`);
   }
 
-  function contents(node: TreeNode, base: string, selected: Selected | undefined): Uint8Array {
-    const known = selected === undefined ? memo.get(node) : undefined;
+  function contents(directory: number, base: string, selected: Selected | undefined): Uint8Array {
+    const known = selected === undefined ? memo.get(directory) : undefined;
     if (known !== undefined) return known;
-    const lines = spare.pop() ?? createScratch();
+    const room = spare.pop() ?? { lines: createScratch(), child: new TreeNode(files, 0) };
+    const { lines, child } = room;
     // Files are opened by their directory's descriptor, and that only when one has to be read.
     let fd: number | undefined;
     const directoryFd = (): number => {
-      fd ??= tree.open(node);
+      fd ??= tree.open(new TreeNode(files, directory));
       return fd;
     };
+    const count = tree.load(directory);
     try {
-      for (const child of tree.children(node)) {
-        const path = selected === undefined || base === "" ? child.name : `${base}/${child.name}`;
+      for (let place = 0; place < count; place++) {
+        const row = files.child(directory, place);
+        child.move(row);
+        const path = selected === undefined ? "" : join(base, child.name);
         const verdict = selected?.filter.visit(selected.state, path);
         const inside = verdict && { filter: (selected as Selected).filter, state: verdict.state };
         if (verdict?.keep !== false) {
-          lines.text(child.name);
+          lines.name(child);
           write(lines, child, directoryFd);
-          if (child.isDirectory) lines.append(contents(child, path, inside));
+          if (child.isDirectory) lines.append(contents(row, path, inside));
         } else if (child.isDirectory && verdict.descend) {
-          const below = contents(child, path, inside);
+          const below = contents(row, path, inside);
           if (below === empty) continue;
-          lines.text(child.name);
+          lines.name(child);
           lines.number(ONLY_BELOW);
           lines.append(below);
         }
@@ -102,35 +108,38 @@ export function createTreeDigester(
     }
     const digest = lines.length() === 0 ? empty : lines.digest();
     lines.clear();
-    spare.push(lines);
-    if (selected === undefined) memo.set(node, digest);
+    spare.push(room);
+    if (selected === undefined) memo.set(directory, digest);
     return digest;
   }
 
   function describe(node: TreeNode): string {
-    const { mode, uid, gid, rdevMajor, rdevMinor } = node.stat;
+    const { mode } = node;
     const type = mode & S_IFMT;
     let content = "";
     if (type === S_IFREG || type === S_IFDIR) {
-      const digest = Buffer.alloc(DIGEST);
-      contentInto(node, undefined, digest, 0);
-      content = digest.toString("hex");
+      contentInto(node, undefined, described, 0);
+      content = described.toString("hex");
     } else if (type === S_IFLNK) content = JSON.stringify(linkTarget(node, undefined));
-    else if (type === S_IFCHR || type === S_IFBLK) content = `${rdevMajor},${rdevMinor}`;
+    else if (type === S_IFCHR || type === S_IFBLK) content = `${node.rdevMajor},${node.rdevMinor}`;
     const time = epoch === undefined ? "" : ` @${timeOf(node, epoch)}`;
-    return `${mode.toString(8)} ${tree.rootOwned ? "0:0" : `${uid}:${gid}`} ${content}${time}`;
+    return `${mode.toString(8)} ${tree.rootOwned ? "0:0" : `${node.uid}:${node.gid}`} ${content}${time}`;
   }
 
-  function* below(node: TreeNode, base: string, selected: Selected | undefined): Generator<string> {
-    for (const child of tree.children(node)) {
-      const path = base === "" ? child.name : `${base}/${child.name}`;
+  function* below(directory: number, base: string, selected: Selected | undefined): Generator<string> {
+    const child = new TreeNode(files, directory);
+    const count = tree.load(directory);
+    for (let place = 0; place < count; place++) {
+      const row = files.child(directory, place);
+      child.move(row);
+      const path = join(base, child.name);
       const verdict = selected?.filter.visit(selected.state, path);
       if (verdict?.keep !== false) {
         yield path;
         yield describe(child);
       }
       if (!child.isDirectory || (verdict?.keep === false && !verdict.descend)) continue;
-      yield* below(child, path, verdict && { filter: (selected as Selected).filter, state: verdict.state });
+      yield* below(row, path, verdict && { filter: (selected as Selected).filter, state: verdict.state });
     }
   }
 
@@ -138,20 +147,24 @@ export function createTreeDigester(
     describe,
     *list(node, { contentsOnly = false, selection } = {}) {
       if (!contentsOnly || !node.isDirectory) yield* [".", describe(node)];
-      yield* below(node, "", select(selection));
+      yield* below(node.row, "", select(selection));
     },
     digest(node, { contentsOnly = false, selection } = {}) {
       const whole = createScratch();
       if (!contentsOnly || !node.isDirectory) write(whole, node, undefined);
       else if (epoch !== undefined) whole.text(timeOf(node, epoch));
-      if (node.isDirectory) whole.append(contents(node, "", select(selection)));
+      if (node.isDirectory) whole.append(contents(node.row, "", select(selection)));
       return Buffer.from(whole.digest()).toString("hex");
     },
   };
 }
 
-function timeOf({ stat }: TreeNode, epoch: number): string {
-  return String(Math.min(stat.mtimeSec, epoch));
+function timeOf({ mtimeSec }: TreeNode, epoch: number): string {
+  return String(Math.min(mtimeSec, epoch));
+}
+
+function join(directory: string, name: string): string {
+  return directory === "" ? name : `${directory}/${name}`;
 }
 
 function select(filter: TreeFilter | undefined): Selected | undefined {
@@ -160,7 +173,6 @@ function select(filter: TreeFilter | undefined): Selected | undefined {
 
 /** Reads what a file or directory holds by itself, once. `directoryFd` gives a descriptor of its directory. */
 function createReader(linux: Linux, tree: FileTree) {
-  const known = new Map<TreeNode, Uint8Array>();
   let buffer: Uint8Array | undefined;
 
   function bytesOf(fd: number, size: number): Uint8Array {
@@ -174,8 +186,6 @@ function createReader(linux: Linux, tree: FileTree) {
   }
 
   return (node: TreeNode, directoryFd: (() => number) | undefined): Uint8Array => {
-    const before = known.get(node);
-    if (before !== undefined) return before;
     const readAt = Date.now();
     const fd =
       directoryFd === undefined ? tree.open(node) : linux.openat(directoryFd(), node.name, O_RDONLY | O_NOFOLLOW);
@@ -188,8 +198,8 @@ function createReader(linux: Linux, tree: FileTree) {
         for (const [name, value] of attributes) hash.update(`${name}\0${value.length}\0`).update(value);
         digest = hash.digest() as Uint8Array;
       }
-      node.stat = stat; // what the digest is of
-      if (tree.index?.put(stat, digest, readAt) !== true) known.set(node, digest);
+      node.set(stat); // what the digest is of
+      tree.digests.put(node, digest, readAt);
       return digest;
     } finally {
       linux.close(fd);
@@ -207,6 +217,8 @@ interface Scratch {
   number(value: number): void;
   /** With its length. */
   text(value: string): void;
+  /** The same of a file's name. */
+  name(file: TreeNode): void;
   append(bytes: Uint8Array): void;
   digest(): Uint8Array;
 }
@@ -256,6 +268,13 @@ function createScratch(): Scratch {
       used = at;
       scratch.number(written);
       used = at + 4 + written;
+    },
+    name(file) {
+      const { nameBytes, nameStart, nameLength } = file;
+      scratch.number(nameLength);
+      const at = scratch.room(nameLength);
+      const { bytes } = scratch;
+      for (let i = 0; i < nameLength; i++) bytes[at + i] = nameBytes[nameStart + i] as number;
     },
     append(bytes) {
       const at = scratch.room(bytes.length);

@@ -3,7 +3,7 @@ import { USER_VARIABLE } from "../linux/userNamespace.ts";
 /** The command line that runs slipway again with these arguments: the compiled executable, or Bun with our source. */
 export function selfCommand(args: string[]): [program: string, ...args: string[]] {
   const compiled = Bun.main.startsWith("/$bunfs/");
-  return compiled ? [process.execPath, ...args] : [process.execPath, Bun.main, ...args];
+  return compiled ? [process.execPath, ...args] : [process.execPath, `${import.meta.dir}/../main.ts`, ...args];
 }
 
 /** What a slipway finds this store by, and whose it is, when another program starts it for us. */
