@@ -4,7 +4,6 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -13,7 +12,7 @@ import { join } from "node:path";
 import { type MadeEntry, makeTar } from "../support/layerTar.ts";
 import { readOr } from "../../src/runtime/readOr.ts";
 import { rungs } from "../support/rungs.ts";
-import { type Slipway, withSlipway } from "../support/withSlipway.ts";
+import { withSlipway } from "../support/withSlipway.ts";
 
 const caller = process.getuid?.() === 0 ? rungs.namespace.caller() : { missing: "only root may drop into others" };
 const MARK = "slipway-hostile";
@@ -87,6 +86,7 @@ named(
           if (/at (async )?\S+ \(|undefined is not|null is not/.test(stderr))
             throw new Error(`${step}: ${stderr.slice(-2000)}`);
         }
+        if (process.env.SHOW) console.log(JSON.stringify(ended.map(([a,b])=>[b,a.slice(0,60)]),null,1));
         const codeOf = (start: string) => ended.find(([step]) => step.startsWith(start))?.[1];
         expect(codeOf("RUN cp /bin/busybox /suid")).toBe(0);
         for (const refused of ["RUN mknod", "ADD device", "ADD hard"])
