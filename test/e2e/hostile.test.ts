@@ -1,13 +1,5 @@
 import { expect, test } from "bun:test";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type MadeEntry, makeTar } from "../support/layerTar.ts";
 import { readOr } from "../../src/runtime/readOr.ts";
@@ -17,14 +9,12 @@ import { withSlipway } from "../support/withSlipway.ts";
 const caller = process.getuid?.() === 0 ? rungs.namespace.caller() : { missing: "only root may drop into others" };
 const MARK = "slipway-hostile";
 
-/** Steps each of which shall end well or with an error of its own, and leave the host as it was. `%OUT` is a folder of the host that everybody may write to. */
-const STEPS = [
+/** What is done in the image, whatever it says. `%OUT` is a folder of the host that everybody may write to. */
+const ACCEPTED = [
   // Setuid, setgid, world-writable; a directory that nobody may enter.
   "RUN cp /bin/busybox /suid && chmod 6755 /suid && mkdir -m 1777 /open && mkdir -m 0 /shut && chown 1:1 /suid && chmod 6755 /suid",
   `RUN cp /bin/busybox /root-suid && chmod 4755 /root-suid`,
   // Devices of the host.
-  "RUN mknod /disk b 8 0 || mknod /mem c 1 1",
-  "ADD device.tar /",
   // Links that lead out, and writes that follow them.
   `RUN ln -s /etc /to-etc && ln -s ../../../../../../../../etc /up && ln -s %OUT /out && ln -s /proc/1/root /host && ln -s /proc/self/cwd/../../../.. /dots`,
   `COPY file /to-etc/${MARK}`,
@@ -36,23 +26,29 @@ const STEPS = [
   `ADD links.tar /`,
   `ADD climbing.tar /a/b/`,
   `ADD absolute.tar /`,
-  `ADD hard.tar /`,
   `WORKDIR /out/${MARK}-workdir`,
-  `WORKDIR ../../../../../../../../etc/${MARK}`,
+  `WORKDIR ../../../../../../../../etc/${MARK}-workdir`,
+  "WORKDIR /",
   `RUN --mount=type=cache,target=/out/${MARK}-cache touch /out/${MARK}-cache/x`,
   `RUN --mount=type=cache,id=../../../../../../etc/${MARK},target=/c touch /c/x`,
   `RUN --mount=type=tmpfs,target=/to-etc/${MARK} true`,
-  `RUN --mount=type=bind,source=../../../../../../etc,target=/e,rw touch /e/${MARK}`,
   `RUN --mount=type=bind,from=busybox,source=/../../../../etc,target=/e,rw touch /e/${MARK}`,
-  `RUN --mount=type=secret,id=../../../etc/shadow,required cat /run/secrets/* >/etc/${MARK}`,
   `VOLUME ["/../../../../etc/${MARK}", "/out/${MARK}-volume"]`,
   // The kernel's own, with all that a root of a user namespace may.
   `RUN echo ${MARK} >/proc/sys/kernel/hostname; echo ${MARK} >/proc/sys/kernel/core_pattern; echo ${MARK} >/sys/kernel/uevent_helper; hostname ${MARK}; mount -t proc p /mnt; umount -l /etc/hosts; mount -o remount,rw /sys; ls /proc/1/root/etc`,
   "RUN --security=insecure mount -o remount,rw /proc/sys; mount -o remount,rw /sys; echo 1 >/proc/sys/net/ipv4/conf/lo/log_martians; mount -t sysfs s /mnt; echo c >/dev/kmsg",
   // Names as long as they may be, and longer.
-  `RUN n=$(head -c 255 /dev/zero | tr '\\\\0' n) && touch /$n && d=/deep && for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18; do mkdir -p $d; cd $d; d=./$n; done; touch x`,
-  `COPY file /${"x".repeat(300)}`,
+  `RUN n=$(printf 'n%.0s' $(seq 255)) && touch /$n && d=/deep && for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18; do mkdir -p $d; cd $d; d=./$n; done; touch x`,
   `COPY file "/new\\nline/\\u0001"`,
+];
+/** Each is an error of its own. */
+const REFUSED = [
+  "RUN mknod /disk b 8 0 || mknod /mem c 1 1",
+  "ADD device.tar /",
+  `ADD hard.tar /`,
+  `RUN --mount=type=bind,source=../../../../../../etc,target=/e,rw touch /e/${MARK}`,
+  `RUN --mount=type=secret,id=../../../etc/shadow,required cat /run/secrets/* >/etc/${MARK}`,
+  `COPY file /${"x".repeat(300)}`,
 ];
 
 const named = "missing" in caller ? test.skip : test;
@@ -73,24 +69,19 @@ named(
         const before = snapshot();
         const any = { exit: "any" } as const;
 
-        const ended: [string, number][] = [];
-        for (const step of STEPS) {
-          const links = step.startsWith("RUN ln") ? "" : `${STEPS.find((each) => each.startsWith("RUN ln"))}\n`;
-          const dockerfile = `FROM busybox\n${links}${step}\n`.replaceAll("%OUT", out);
-          const args = ["--allow", "security.insecure", "-t", `evil:${ended.length}`, "-f", "-", "."];
-          const { exitCode, stderr } = await slipway.run(["build", "--progress=plain", ...args], {
-            input: dockerfile,
-            ...any,
+        const build = (steps: string[], tag: string, exit: number) =>
+          slipway.run(["build", "--progress=plain", "--allow=security.insecure", "-t", tag, "-f", "-", "."], {
+            input: `FROM busybox\n${steps.join("\n")}\n`.replaceAll("%OUT", out),
+            exit,
           });
-          ended.push([step, exitCode]);
-          if (/at (async )?\S+ \(|undefined is not|null is not/.test(stderr))
-            throw new Error(`${step}: ${stderr.slice(-2000)}`);
+        await build(ACCEPTED, "evil", 0);
+        for (const step of REFUSED) {
+          const { stderr } = await build([step], "refused", 1);
+          expect([step, stderr]).not.toEqual([
+            step,
+            expect.stringMatching(/at (async )?\S+ \(|undefined is not|null is not/),
+          ]);
         }
-        if (process.env.SHOW) console.log(JSON.stringify(ended.map(([a,b])=>[b,a.slice(0,60)]),null,1));
-        const codeOf = (start: string) => ended.find(([step]) => step.startsWith(start))?.[1];
-        expect(codeOf("RUN cp /bin/busybox /suid")).toBe(0);
-        for (const refused of ["RUN mknod", "ADD device", "ADD hard"])
-          expect([refused, codeOf(refused)]).toEqual([refused, 1]);
 
         // Containers with all privileges that there are, volumes and names that climb, and copies through links.
         const run = (...args: string[]) => slipway.run(["run", "--rm", ...args], any);
@@ -126,7 +117,7 @@ named(
           `vol:/../../../etc/${MARK}`,
           `vol:/out/${MARK}`,
         ])
-          await run("-v", volume, "evil:4", "touch", `/v/${MARK}`);
+          await run("-v", volume, "evil", "touch", `/v/${MARK}`);
         for (const name of [`../${MARK}`, "..", `../../../../tmp/${MARK}`]) {
           await slipway.run(["volume", "create", name], any);
           await slipway.run(["build", "-t", name, "-"], { input: "FROM scratch", ...any });
@@ -134,7 +125,7 @@ named(
           await slipway.run(["rmi", "-f", name], any);
           await run("--name", name, "busybox", "true");
         }
-        await slipway.run(["create", "--name=links", "evil:4"]);
+        await slipway.run(["create", "--name=links", "evil"]);
         for (const target of [
           `/to-etc/${MARK}`,
           `/up/${MARK}`,
