@@ -2,12 +2,14 @@ import type { Scenario } from "../Bench.ts";
 import { appScenarios } from "./app.ts";
 import { largeScenarios } from "./large.ts";
 import { registryScenarios } from "./registry.ts";
+import { rootlessScenarios } from "./rootless.ts";
 import { run } from "./run.ts";
 import { smallScenarios } from "./small.ts";
 
 export const scenarios: readonly Scenario[] = [
   ...smallScenarios,
   run,
+  ...rootlessScenarios,
   ...appScenarios,
   ...largeScenarios,
   ...registryScenarios,
