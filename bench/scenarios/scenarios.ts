@@ -1,5 +1,6 @@
 import type { Scenario } from "../Bench.ts";
 import { appScenarios } from "./app.ts";
+import { containerScenarios } from "./containers.ts";
 import { largeScenarios } from "./large.ts";
 import { registryScenarios } from "./registry.ts";
 import { rootlessScenarios } from "./rootless.ts";
@@ -10,6 +11,7 @@ export const scenarios: readonly Scenario[] = [
   ...smallScenarios,
   run,
   ...rootlessScenarios,
+  ...containerScenarios,
   ...appScenarios,
   ...largeScenarios,
   ...registryScenarios,

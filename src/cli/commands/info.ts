@@ -22,7 +22,8 @@ export const command: Command = {
   async run(call) {
     const { store, config } = await call.engine();
     const containers = store.containers.list();
-    const runtime = await (worksByChroot(config.isolation)
+    const byChroot = worksByChroot(config.isolation);
+    const runtime = await (byChroot
       ? Promise.reject(new Error("not asked for: nothing runs in namespaces"))
       : probeRuntime(store.linux, store.settings, { runtime: config.runtime })
     ).then(
@@ -31,7 +32,7 @@ export const command: Command = {
     );
     const isolation = describeIsolation(config.isolation);
     const storage = describeStorage(store);
-    const refusal = await bridgeRefusal(store.linux);
+    const refusal = byChroot ? "there are no namespaces" : await bridgeRefusal(store.linux);
     const dns = findDnsServer();
     const isUsers = refusal === undefined && bridgeNamespacePath() !== undefined;
     const way = isUsers ? `, in a network of the user's own that ${describeWayOut()} leads out of` : "";

@@ -1,17 +1,8 @@
 import { mkdirSync } from "node:fs";
-import {
-  AT_FDCWD,
-  MS_BIND,
-  MS_RDONLY,
-  MS_REC,
-  MS_REMOUNT,
-  O_DIRECTORY,
-  O_PATH,
-  RESOLVE_IN_ROOT,
-} from "../../linux/constants.ts";
+import { AT_FDCWD, MS_BIND, MS_RDONLY, MS_REC, O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT } from "../../linux/constants.ts";
 import { isAlive } from "../../linux/processStart.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
-import { enterMountNamespace } from "../../runtime/MountNamespace.ts";
+import { enterMountNamespace, remountBind } from "../../runtime/MountNamespace.ts";
 import { makeMountStubs, mountTargets } from "../../runtime/mountStubs.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
@@ -81,7 +72,7 @@ async function withMounted<T>(engine: Engine, record: ContainerRecord, work: (ro
       // Its name leads to what was mounted now.
       const top = linux.openat(AT_FDCWD, rootfs, O_PATH | O_DIRECTORY);
       try {
-        inside(top, mount.target, (path) => linux.mount("none", path, "", MS_REMOUNT | MS_BIND | MS_RDONLY));
+        inside(top, mount.target, (path) => remountBind(linux, path, MS_RDONLY));
       } finally {
         linux.close(top);
       }
