@@ -7,7 +7,7 @@ import { e2e } from "../../support/e2e.ts";
 import { type Slipway, slipwayPath } from "../../support/withSlipway.ts";
 
 /** Of each test. A short one goes with all others; `SLIPWAY_FAULT_ROUNDS=200` is the long one. */
-const ROUNDS = Number(process.env.SLIPWAY_FAULT_ROUNDS ?? 32);
+const ROUNDS = Number(process.env.SLIPWAY_FAULT_ROUNDS ?? 24);
 const AT_ONCE = 4;
 const SEED = Number(process.env.SLIPWAY_FAULT_SEED ?? 42);
 

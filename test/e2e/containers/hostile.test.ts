@@ -151,4 +151,5 @@ e2e(
       return join(directory, "env");
     }
   },
+  { minutes: 3 },
 );

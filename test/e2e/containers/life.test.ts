@@ -170,6 +170,7 @@ e2e(
     expect(ofWeb).toEqual(actions.map((each) => `container ${each} web`));
     expect(live).toContain("container destroy tty");
   },
+  { minutes: 3 },
 );
 
 e2e(
