@@ -50,10 +50,15 @@ export function takeOverFromFuse(linux: Linux, directory: string): void {
   unlinkSync(join(directory, MARK));
 }
 
+/** Null where it is not installed. */
+export function fuseProgram(): string | null {
+  return Bun.which("fuse-overlayfs", { PATH: process.env.PATH ?? "/usr/bin:/bin" });
+}
+
 /** The place where the program puts the mount is left again at once. */
 function mountDetached(store: Store, options: string[]): number {
   const { linux, root } = store;
-  const program = Bun.which("fuse-overlayfs");
+  const program = fuseProgram();
   if (program === null) throw failure("the program is not installed", "Install it: apt-get install fuse-overlayfs");
   const lease = store.lease("mount");
   const target = lease.directory();
