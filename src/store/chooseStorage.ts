@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { opaqueAttribute } from "../layer/overlayForm.ts";
 import { AT_FDCWD, S_IFCHR } from "../linux/constants.ts";
 import { inUserNamespace, mappedIds } from "../linux/userNamespace.ts";
-import { createFuseSnapshotter, fuseProgram } from "./fuse.ts";
+import { fuseProgram } from "./fuseProgram.ts";
 import { readBootId } from "./leases.ts";
 import { createOverlaySnapshotter } from "./overlay.ts";
 import type { Snapshotter, StorageName } from "./Snapshotter.ts";

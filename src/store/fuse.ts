@@ -4,6 +4,7 @@ import { fromFuseForm } from "../layer/fromFuseForm.ts";
 import { AT_FDCWD, MNT_DETACH } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import { fuseProgram } from "./fuseProgram.ts";
 import { removeTree } from "./removeTree.ts";
 import type { Snapshotter } from "./Snapshotter.ts";
 import type { Store } from "./Store.ts";
@@ -48,11 +49,6 @@ export function takeOverFromFuse(linux: Linux, directory: string): void {
   if (!existsSync(join(directory, MARK))) return;
   within(linux, join(directory, "upper"), (fd) => fromFuseForm(linux, fd));
   unlinkSync(join(directory, MARK));
-}
-
-/** Null where it is not installed. */
-export function fuseProgram(): string | null {
-  return Bun.which("fuse-overlayfs", { PATH: process.env.PATH ?? "/usr/bin:/bin" });
 }
 
 /** The place where the program puts the mount is left again at once. */
