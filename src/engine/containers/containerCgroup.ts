@@ -6,6 +6,7 @@ import {
   joinCgroup,
   makeCgroup,
   makeFreezer,
+  prepareCgroups,
   removeCgroup,
 } from "../../runtime/cgroup.ts";
 import { limitsAnything, type Resources } from "../../runtime/resources.ts";
@@ -25,6 +26,7 @@ export function containerCgroup(
 ): { join(pid: number): void } {
   const file = cgroupFile(engine.store.containers.directory(record.id));
   const { cgroupParent: parent } = containerOptions(record);
+  prepareCgroups();
   const trees = cgroupTrees();
   writeFileSync(file, `${cgroupName(record.id, parent)}\n`);
   makeCgroup(record.id, limits, { parent, tracked: isTracked(record), trees });
@@ -46,6 +48,7 @@ export function runtimeCgroup(engine: Engine, record: ContainerRecord): void {
 /** A group of the cgroup2 tree (or the version 1 freezer) with the container's processes in it, made where it has none. */
 export function freezerOf(engine: Engine, record: ContainerRecord): string[] {
   const directory = engine.store.containers.directory(record.id);
+  prepareCgroups();
   if (!existsSync(cgroupFile(directory))) writeFileSync(cgroupFile(directory), `${cgroupName(record.id)}\n`);
   const relative = readFileSync(cgroupFile(directory), "utf8").trim();
   return [makeFreezer(relative)];

@@ -6,6 +6,7 @@ import { CAPABILITIES, ownCapabilities } from "../../runtime/capabilities.ts";
 import { containerEnvironment } from "../../runtime/containerEnvironment.ts";
 import { enterMountNamespace } from "../../runtime/MountNamespace.ts";
 import type { OciProcess, OciSpec } from "../../runtime/OciSpec.ts";
+import { prepareCgroups } from "../../runtime/cgroup.ts";
 import { probeRuntime } from "../../runtime/probe.ts";
 import { isAlive } from "../../linux/processStart.ts";
 import { resolveGroups, resolveUser } from "../../runtime/resolveUser.ts";
@@ -51,6 +52,7 @@ export async function execContainer(
     writeFileSync(`${directory}/process.json`, specText(execProcess(engine, record, options)));
     said(`exec_create: ${options.command.join(" ")}`);
     const limited = runtime.cgroups ? [] : containerCgroups(store.containers.directory(record.id));
+    if (limited.length > 0) prepareCgroups();
     if (runtime.cgroupView) enterMountNamespace(store.linux, { ...runtime, keepCgroups: limited.length > 0 });
     const log = `${directory}/log`;
     const command = [runtime.program, ...runtimeGlobals(runtime), "--log", log, "--log-format", "json", "exec"];
