@@ -1,4 +1,13 @@
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 import { isErrno } from "../linux/LinuxError.ts";
 import { inUserNamespace } from "../linux/userNamespace.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
