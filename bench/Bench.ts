@@ -9,6 +9,8 @@ export interface Bench {
   folder: string;
   /** Registry with `library/busybox` and `big`: `127.0.0.1:PORT`. */
   registry: string;
+  /** Another registry on loopback, which `empty` takes everything from. */
+  emptyRegistry: { host: string; empty(): void };
   /** Runs a command that must succeed. Not measured. */
   must(command: string[], env?: Record<string, string>): void;
   /** Runs a command whatever comes of it. */
@@ -18,5 +20,9 @@ export interface Bench {
 export interface Scenario {
   name: string;
   title: string;
+  /** The registry is to have the image `big`. */
+  big?: boolean;
+  /** No more than so many runs are measured, where one is long. */
+  runs?: number;
   contenders(bench: Bench): Contender[];
 }

@@ -1,8 +1,8 @@
 import { type TarEntry, writeTar } from "../scripts/lib/writeTar.mjs";
 
-const layerCount = 5;
-const filesPerLayer = 4000;
-const layerBytes = 100_000_000;
+const layerCount = 6;
+const filesPerLayer = 3334;
+const layerBytes = 83_400_000;
 
 /** Layers of an image of 500 MB in 20,000 files of mixed sizes, of text that compresses to somewhat less than half. Always the same bytes. */
 export function bigLayers(): (() => Uint8Array)[] {

@@ -26,10 +26,15 @@ if (peers !== undefined) mkdirSync(peers.folder, { recursive: true });
 else say("the peers are not up: slipway is measured alone");
 const base = mkdtempSync(join(peers?.folder ?? tmpdir(), "slipway-bench-"));
 const registry = await startRegistry(join(base, "registry"));
+const target = await startRegistry(join(base, "target"));
+const emptyRegistry = {
+  host: target.host,
+  empty: () => rmSync(join(base, "target/data"), { recursive: true, force: true }),
+};
 try {
   await pushImage(registry.url, "library/busybox", "latest", busyboxImage());
-  if (chosen.some(({ name }) => name === "pull")) {
-    say("making the image for pull");
+  if (chosen.some(({ big }) => big)) {
+    say("making the image for pull and push");
     await pushImage(registry.url, "big", "latest", { layers: bigLayers() });
   }
   const config = join(base, "config.json");
@@ -40,13 +45,13 @@ try {
   };
 
   const rows: { scenario: string; measured: Measured[] }[] = [];
-  for (const { name, title, contenders } of chosen) {
+  for (const { name, title, contenders, runs: most = runs } of chosen) {
     say(name);
     const folder = join(base, name);
     mkdirSync(folder);
-    const bench: Bench = { slipway, peers, folder, registry: registry.host, must, may };
+    const bench: Bench = { slipway, peers, folder, registry: registry.host, emptyRegistry, must, may };
     const measured = measure(contenders(bench), {
-      runs,
+      runs: Math.min(runs, most),
       onSkip: (tool, reason) => say(`  ${tool} left out: ${reason}`),
     });
     rows.push({ scenario: title, measured });
@@ -58,12 +63,13 @@ try {
   );
   if (peers !== undefined) {
     const tags = ["hello", "steps", "app", "files", "gigabyte"].map((each) => `bench-${each}`);
-    tags.push(`${registry.host}/big:latest`);
+    tags.push(`${registry.host}/big:latest`, `${target.host}/big:latest`);
     for (const tool of [peers.docker, peers.buildah, peers.podman])
       for (const tag of tags) may([...tool, "rmi", "-f", tag]);
   }
 } finally {
   await registry.stop();
+  await target.stop();
   rmSync(base, { recursive: true, force: true });
 }
 

@@ -2,7 +2,8 @@ import { afterEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { cgroupName, cgroupTrees, checkLimits, removeCgroup } from "./cgroup.ts";
+import { cgroupTrees, checkLimits, removeCgroup } from "./cgroup.ts";
+import { cgroupName } from "./cgroupName.ts";
 import { cgroupUsage } from "./cgroupUsage.ts";
 import type { Resources } from "./resources.ts";
 

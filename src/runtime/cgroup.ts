@@ -15,6 +15,7 @@ import { type CgroupSetting, settingsV1, settingsV2 } from "./cgroupSettings.ts"
 import type { Resources } from "./resources.ts";
 import { readOr } from "./readOr.ts";
 import { enterUserScope, userTree } from "./rootless/userScope.ts";
+import { cgroupName } from "./cgroupName.ts";
 
 /** Where this host's control groups are. A hybrid host has both: each controller is in one tree only. */
 export interface CgroupTrees {
@@ -62,7 +63,6 @@ function mountedTrees(mountinfo: string): CgroupTrees {
 }
 
 const CONTROLLERS = ["memory", "cpu", "cpuacct", "cpuset", "pids", "blkio", "devices", "freezer"];
-const PARENT = "slipway";
 
 /**
  * Makes a control group of this name in each tree that the limits need, with the limits in force, and returns their directories. Processes get
@@ -99,14 +99,6 @@ export function makeCgroup(
     makeGroup(directory);
     made.push(directory);
   }
-}
-
-/**
- * The group's path in its tree. It is never the tree's root that holds it: systemd takes controllers away from groups there, and the limits
- * with them, whenever its own units need none; below a group of ours it cannot.
- */
-export function cgroupName(id: string, parent = PARENT): string {
-  return `${parent.replace(/^\/+|\/+$/g, "") || PARENT}/${id}`;
 }
 
 /** What `makeCgroup` would refuse, for groups that others make. @throws SlipwayError `LIMIT_UNAVAILABLE`, with the flag's name */

@@ -6,10 +6,9 @@ import { inUserNamespace, mappedIds } from "../linux/userNamespace.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Settings } from "../store/Store.ts";
 import { containerCapabilities, ownCapabilities } from "./capabilities.ts";
-import { cgroupTrees, removeCgroup } from "./cgroup.ts";
 import { compiledSeccomp, keepCompiledSeccomp } from "./compiledSeccomp.ts";
 import type { Seccomp } from "./OciSpec.ts";
-import { defaultSeccomp, type SeccompOptions } from "./seccomp.ts";
+import type { SeccompOptions } from "./seccompOptions.ts";
 import { enterMountNamespace } from "./MountNamespace.ts";
 import type { Runtime } from "./Runtime.ts";
 import { runDirectory, runtimeGlobals, runtimeStateDirectory } from "./runtimeCommand.ts";
@@ -89,7 +88,7 @@ function probeKey(candidates: string[]): string {
   });
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   const user = inUserNamespace() ? mappedIds().map(({ outside, length }) => `${outside}+${length}`) : [];
-  return ["runtime 4", boot, String(process.getuid?.()), ...user, ...programs].join(" "); // 4: form of the record, and what is asked
+  return ["runtime 5", boot, String(process.getuid?.()), ...user, ...programs].join(" "); // 5: form of the record, and what is asked
 }
 
 function waysOf(path: string): Pick<Runtime, "cgroups" | "cgroupView">[] {
@@ -108,9 +107,10 @@ async function tryRuntime(linux: Linux, runtime: Runtime): Promise<Runtime | str
     enterMountNamespace(linux, runtime);
     const capabilities = containerCapabilities({ add: [], drop: [], privileged: false, available: ownCapabilities() });
     const confinement: SeccompOptions = { arch: process.arch, capabilities, deviceCgroup: false };
+    const { defaultSeccomp } = await import("./seccomp.ts");
     const first = await runProbe(linux, runtime, confinement, defaultSeccomp(confinement));
     if (typeof first === "string") return first;
-    if (!runtime.cgroups && !/ \/ \S+ \S*\bnodev\b/.test(first.output))
+    if (!runtime.cgroups && !inUserNamespace() && !/ \/ \S+ \S*\bnodev\b/.test(first.output))
       return "it does not keep an image's devices closed";
     const found: Runtime = { ...runtime, startByFifo: first.byFifo, version: await versionOf(runtime.path) };
     const filter = compiledSeccomp({ ...found, compiledSeccomp: true }, confinement);
@@ -178,6 +178,7 @@ async function runProbe(
 
 /** crun makes a group before it finds that it cannot work with the groups of this host, and knows nothing of it at `delete`. */
 function removeLeftGroups(id: string): void {
+  const { cgroupTrees, removeCgroup } = require("./cgroup.ts") as typeof import("./cgroup.ts");
   const { v1, v2 } = cgroupTrees();
   removeCgroup([...(v2 === undefined ? [] : [v2.mount]), ...v1.values()].map((mount) => `${mount}/${id}`));
 }

@@ -18,6 +18,7 @@ import { type LinuxCall, type RecordingLinux, recordingLinux } from "../linux/re
 import { sha256 } from "../oci/digest.ts";
 import { openStore } from "./openStore.ts";
 import { createOverlaySnapshotter, type OverlayWay } from "./overlay.ts";
+import type { View } from "./Snapshotter.ts";
 import type { Lease, LayerRecord, Store } from "./Store.ts";
 
 const linux = createLinux();
@@ -52,7 +53,8 @@ function layer(store: Store, lease: Lease, files: Record<string, string>, implie
   return adopt(store, lease, directory, impliedDirs);
 }
 
-function inside<T>(mountfd: number, work: (path: string) => T): T {
+function inside<T>(root: number | View, work: (path: string) => T): T {
+  const mountfd = typeof root === "number" ? root : root.fd;
   try {
     return work(`/proc/self/fd/${mountfd}`);
   } finally {
@@ -90,7 +92,7 @@ describe.each<OverlayWay>(["fsconfig", "mount"])("snapshots by %s", (way) => {
       writeFileSync(`${root}/x`, "1");
       expect(statSync(root).mode & 0o7777).toBe(0o755);
     });
-    expect(readFileSync(join(snapshot.upper, "x"), "utf8")).toBe("1");
+    expect(readFileSync(join(snapshot.layer(), "x"), "utf8")).toBe("1");
   });
 
   test("130 layers are one root file system", () => {
@@ -118,7 +120,7 @@ describe.each<OverlayWay>(["fsconfig", "mount"])("snapshots by %s", (way) => {
       mkdirSync(`${root}/e`);
       writeFileSync(`${root}/e/new`, "1");
     });
-    const next = adopt(store, lease, snapshot.upper);
+    const next = adopt(store, lease, snapshot.layer());
     inside(snapshotter.view([base, next]), (root) => {
       expect(readdirSync(root).sort()).toEqual(["d", "e"]);
       expect(readdirSync(`${root}/e`)).toEqual(["new"]);
@@ -253,9 +255,9 @@ describe("what the kernel is asked for", () => {
       recording.answer(call, { errno: call === "fsopen" ? "ENOSYS" : "EINVAL" });
       const snapshotter = createOverlaySnapshotter(store);
       recording.take();
-      expect(snapshotter.view(layers)).toBe(7003);
+      expect(snapshotter.view(layers).fd).toBe(7003);
       expect(words(recording.take())[0]?.[0]).toBe("fsopen");
-      expect(snapshotter.view(layers)).toBe(7003);
+      expect(snapshotter.view(layers).fd).toBe(7003);
       expect(words(recording.take()).map(([name]) => name)).toEqual(["mount", "openTree", "umount"]);
     },
   );
@@ -265,7 +267,7 @@ describe("what the kernel is asked for", () => {
     recording.answer("fsconfigString", { value: undefined });
     recording.answer("fsconfigCreate", { errno: "EINVAL" });
     recording.take();
-    expect(createOverlaySnapshotter(store).view(layers)).toBe(7003);
+    expect(createOverlaySnapshotter(store).view(layers).fd).toBe(7003);
     const names = words(recording.take()).map(([name]) => name);
     expect(names).toEqual(["fsopen", "fsconfigString", "close", "mount", "openTree", "umount"]);
   });

@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import type { StorageName } from "../../src/store/Snapshotter.ts";
 import { MNT_DETACH, MS_NODEV, MS_NOSUID } from "../../src/linux/constants.ts";
 import { createLinux } from "../../src/linux/createLinux.ts";
 import { startHub } from "./hub.ts";
@@ -68,7 +69,7 @@ export interface Caller {
  */
 export async function withSlipway(
   work: (slipway: Slipway) => Promise<void>,
-  options: { debian?: boolean; caller?: Caller } = {},
+  options: { debian?: boolean; caller?: Caller; storage?: StorageName } = {},
 ): Promise<void> {
   const { caller } = options;
   const hub = await startHub(options);
@@ -85,6 +86,7 @@ export async function withSlipway(
     ...(caller === undefined ? {} : { XDG_RUNTIME_DIR: join(base, "run") }),
     SLIPWAY_ROOT: root,
     SLIPWAY_CONFIG: config,
+    ...(options.storage === undefined ? {} : { SLIPWAY_STORAGE: options.storage }),
     ...caller?.env,
   };
   const program = caller === undefined ? [slipwayPath] : [...caller.prefix, join(base, "slipway")];
@@ -144,10 +146,17 @@ function giveTo({ uid, gid }: Caller, base: string): void {
   chmodSync(join(base, "slipway"), 0o755);
 }
 
-/** Nobody else would ever end the process that keeps a user's namespace. */
+/** Nobody else would ever end the processes that keep a user's namespace, and lead out of its network. */
 function endNamespace(run: string): void {
-  const file = join(run, "slipway/namespace");
-  if (existsSync(file)) process.kill((JSON.parse(readFileSync(file, "utf8")) as { pid: number }).pid, "SIGKILL");
+  for (const name of ["slipway/network/way-out", "slipway/namespace"]) {
+    const file = join(run, name);
+    if (!existsSync(file)) continue;
+    try {
+      process.kill((JSON.parse(readFileSync(file, "utf8")) as { pid: number }).pid, "SIGKILL");
+    } catch {
+      // ended before
+    }
+  }
 }
 
 async function removeContainers(slipway: Slipway): Promise<void> {
