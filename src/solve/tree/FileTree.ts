@@ -14,6 +14,9 @@ import type { StatIndex } from "./statIndex.ts";
 
 /** One file of a tree. There may be a million of them: what can be derived is not kept. */
 export class TreeNode {
+  /** Known to have no extended attributes that COPY takes, as long as it is what `stat` says. */
+  bare = false;
+
   constructor(
     readonly name: string,
     public stat: Stat,

@@ -189,6 +189,7 @@ function createReader(linux: Linux, tree: FileTree) {
         digest = hash.digest() as Uint8Array;
       }
       node.stat = stat; // what the digest is of
+      node.bare = attributes.length === 0;
       if (tree.index?.put(stat, digest, readAt) !== true) known.set(node, digest);
       return digest;
     } finally {
