@@ -5,6 +5,7 @@ import { type Digest, sha256 } from "../oci/digest.ts";
 import type { Index } from "../oci/manifest.ts";
 import { isIndex, parseManifest } from "../oci/parseManifest.ts";
 import { familiarName, parseReference } from "../oci/reference.ts";
+import { copyDocuments, type DocumentSource } from "./copyDocuments.ts";
 import { blobPath, type LayoutSink } from "./layoutSink.ts";
 
 /** An image and the canonical names that it has in the archive. */
@@ -16,6 +17,10 @@ export interface NamedImage {
     annotations?: Record<string, string>;
   }[];
   names: string[];
+  /** Of the entries that name it in the layout. */
+  annotations?: Record<string, string>;
+  /** The index that they came by, and where all that it names is: it is written as it is. */
+  whole?: { source: DocumentSource; descriptor: Descriptor };
   /** Puts an index before one image, too; with these annotations: its own, and those of the descriptor that names it. */
   index?: { annotations: Record<string, string>; descriptorAnnotations: Record<string, string> };
 }
@@ -60,7 +65,7 @@ export async function writeLayout(
   try {
     sink.file("oci-layout", Buffer.from('{"imageLayoutVersion":"1.0.0"}'));
     for (const named of images) {
-      const { images: platforms, names, index } = named;
+      const { images: platforms, names, index, whole, annotations: own = {} } = named;
       const manifests: Descriptor[] = [];
       const configs: Digest[] = [];
       onStatus("exporting layers");
@@ -96,10 +101,16 @@ export async function writeLayout(
       const { created } = await (platforms[0] as NamedImage["images"][0]).image.config();
       const dated = created === undefined ? {} : { [CREATED]: created };
       let descriptor: Descriptor = { ...first, ...annotated({ ...first.annotations, ...dated }) };
-      if (index !== undefined || others.length > 0) {
+      if (whole !== undefined) {
+        await copyDocuments(whole.source, sink, whole.descriptor.digest);
+        const { mediaType, digest, size } = whole.descriptor;
+        descriptor = { mediaType, digest, size, ...annotated(dated) };
+        onStatus(`exporting manifest list ${digest}`);
+      } else if (index !== undefined || others.length > 0) {
         descriptor = await writeIndex(sink, manifests, { dated, ...index });
         onStatus(`exporting manifest list ${descriptor.digest}`);
       }
+      descriptor = { ...descriptor, ...annotated({ ...descriptor.annotations, ...own }) };
       written.push({ descriptor, config });
       entries.push(...nameEntries(descriptor, names));
     }

@@ -1,4 +1,4 @@
-import { selfCommand } from "../engine/selfCommand.ts";
+import { selfCommand } from "../runtime/selfCommand.ts";
 import { enterKnown, enterNamespace } from "../runtime/rootless/enterNamespace.ts";
 import { readNamespace } from "../runtime/rootless/namespaceRecord.ts";
 import { type Terminal, runCli } from "./runCli.ts";

@@ -20,6 +20,12 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/build.ts"),
   },
   {
+    name: "kaniko",
+    summary: "Build and push an image by the flags of kaniko's executor",
+    aliases: [],
+    load: () => import("./commands/kaniko.ts"),
+  },
+  {
     name: "pull",
     summary: "Download an image from a registry",
     aliases: ["image pull"],
@@ -348,6 +354,24 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/imageCopy.ts"),
   },
   {
+    name: "image referrers",
+    summary: "List what is about an image in its registry: signatures, SBOMs, attestations",
+    aliases: [],
+    load: () => import("./commands/imageReferrers.ts"),
+  },
+  {
+    name: "artifact push",
+    summary: "Upload files as an artifact, by itself or about an image",
+    aliases: [],
+    load: () => import("./commands/artifactPush.ts"),
+  },
+  {
+    name: "artifact pull",
+    summary: "Download the files of an artifact",
+    aliases: [],
+    load: () => import("./commands/artifactPull.ts"),
+  },
+  {
     name: "image rebase",
     summary: "Put what an image adds to its base over another base, without a build",
     aliases: [],
@@ -407,6 +431,13 @@ export const commandTable: readonly CommandEntry[] = [
     summary: "Remove all networks that no running container is in",
     aliases: [],
     load: () => import("./commands/networkPrune.ts"),
+  },
+  {
+    name: "network forward",
+    summary: "Lead a plain user's published ports to a container",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/networkForward.ts"),
   },
   {
     name: "network release",

@@ -19,6 +19,8 @@ export function generalHelp(): string {
     "Options:",
     "      --root string      Directory of the store ($SLIPWAY_ROOT)",
     "      --runtime string   OCI runtime: crun, runc or a path",
+    "      --storage string   Root file systems: auto, overlay, fuse, copy ($SLIPWAY_STORAGE)",
+    "      --isolation string How processes are kept apart: auto, oci, rootless, chroot ($SLIPWAY_ISOLATION)",
     "  -D, --debug            Show where an error comes from",
     "  -v, --version          Show the version",
     "",

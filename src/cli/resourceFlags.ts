@@ -1,5 +1,4 @@
 import { statSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import type { DeviceRate, Resources } from "../runtime/resources.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { type Call, flag, list, number, text } from "./Command.ts";
@@ -86,6 +85,7 @@ function cpuOf(call: Call): Resources["cpu"] {
     if (!/^\d*\.?\d+$/.test(cpus)) fail(`invalid argument "${cpus}" for --cpus: not a number`);
     if (quota !== undefined || period !== undefined)
       fail("conflicting options: --cpus and --cpu-period or --cpu-quota");
+    const { availableParallelism } = require("node:os") as typeof import("node:os");
     const here = availableParallelism();
     if (value !== 0 && (value < 0.01 || value > here))
       fail(`range of CPUs is from 0.01 to ${here}.00, as there are only ${here} CPUs available`);

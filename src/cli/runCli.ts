@@ -19,6 +19,8 @@ export interface Terminal {
 const globalFlags: Record<string, Flag> = {
   root: { type: "string", help: "" },
   runtime: { type: "string", help: "" },
+  storage: { type: "string", help: "" },
+  isolation: { type: "string", help: "" },
   debug: { type: "bool", short: "D", help: "" },
   version: { type: "bool", short: "v", help: "" },
   help: { type: "bool", short: "h", help: "" },
@@ -109,9 +111,11 @@ async function withCall(
       ...terminal,
       linux,
       async engine(emit = () => {}) {
-        const flags: { root?: string; runtime?: string } = {};
+        const flags: { root?: string; runtime?: string; storage?: string; isolation?: string } = {};
         if (typeof globals.root === "string") flags.root = globals.root;
         if (typeof globals.runtime === "string") flags.runtime = globals.runtime;
+        if (typeof globals.storage === "string") flags.storage = globals.storage;
+        if (typeof globals.isolation === "string") flags.isolation = globals.isolation;
         // Never closed: the process is about to end, and SQLite's last connection would write its log back, with an fsync, at every command.
         const engine = await openEngine({
           emit: withWarnings(emit, terminal, globals.debug === true || values.debug === true),

@@ -5,7 +5,6 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 import { parseUlimits } from "../runtime/rlimits.ts";
 import { type Call, flag, given, keyValue, list, number, text } from "./Command.ts";
 import type { Flag } from "./flags.ts";
-import { parseMountFlag } from "./parseMountFlag.ts";
 import { resourceFlags, resourcesOf } from "./resourceFlags.ts";
 
 const never = (reason: string): Flag => ({ type: "string", help: "", unsupported: reason });
@@ -80,7 +79,7 @@ export function settingsOf(call: Call): RunSettings {
     ...given("groupAdd", some(list(call, "group-add"))),
     ...given("health", healthOf(call)),
     ...given("restart", restart === undefined ? undefined : restartPolicy(restart)),
-    ...given("mountRequests", some(list(call, "mount").map(parseMountFlag))),
+    ...given("mountRequests", some(list(call, "mount").map(mountRequest))),
     ...given("volumesFrom", some(list(call, "volumes-from"))),
     ...given("devices", some(devices)),
     ...given("deviceRules", some(list(call, "device-cgroup-rule").map(deviceRuleOf))),
@@ -200,4 +199,9 @@ function some<T>(values: T[]): T[] | undefined {
 
 function fail(message: string): never {
   throw new SlipwayError("USAGE", message, { exitCode: 125 });
+}
+
+function mountRequest(text: string): ReturnType<typeof import("./parseMountFlag.ts").parseMountFlag> {
+  const { parseMountFlag } = require("./parseMountFlag.ts") as typeof import("./parseMountFlag.ts");
+  return parseMountFlag(text);
 }

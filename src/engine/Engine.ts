@@ -1,9 +1,11 @@
 import type { Patience } from "../registry/retry.ts";
+import type { IsolationWish } from "../runtime/isolation.ts";
 import type { SshSource } from "../runtime/sshAgents.ts";
 import type { Terminal } from "../runtime/runStep.ts";
 import type { Violation } from "../dockerfile/checks/violations.ts";
 import type { HistoryEntry, ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
+import type { StorageWish } from "../store/Snapshotter.ts";
 import type { ContainerRecord, ImageRecord, Store } from "../store/Store.ts";
 import type { CacheExport, CacheImport } from "./build/cache/CacheSpec.ts";
 import type { CacheSettings } from "./build/cacheLimits.ts";
@@ -24,22 +26,41 @@ export interface Engine {
   readonly signal: AbortSignal;
   /** Where a plain user's process is not in the user's namespace so far: begins the whole command anew there. See docs/isolation.md. */
   readonly beginAnew?: () => never;
+  /** Takes away what stays of a container's networks, in a process that has the code for that: see networkRelease.ts. */
+  releaseNetwork?: (engine: Engine, container: string) => void;
 }
 
 /** `/etc/slipway/config.json`, then `$XDG_CONFIG_HOME/slipway/config.json` ($SLIPWAY_CONFIG wins), environment, flags. */
 export interface EngineConfig {
   root: string;
+  /** How processes are kept apart; undefined: `auto`. */
+  isolation?: IsolationWish;
   /** `crun`, `runc` or a path; undefined: the probe chooses. */
   runtime?: string;
+  /** How root file systems are made; undefined: the probe chooses, as with `auto`. */
+  storage?: StorageWish;
   /**
    * Per registry host. Mirrors are tried in order, then the host itself. `http`: plain http (loopback hosts are tried with it anyway).
    * `tlsVerify` false: any certificate is taken. `foreignLayers`: layers may come from the `urls` that a manifest names.
    */
-  registries: Record<string, { mirrors?: string[]; http?: boolean; tlsVerify?: boolean; foreignLayers?: boolean }>;
+  registries: Record<string, RegistrySettings>;
+  /** Holds for each host where `registries` says nothing else of it. Not from a file. */
+  everyRegistry?: Pick<RegistrySettings, "http" | "tlsVerify">;
+  /** Folders of `<host>/` with certificates, in place of the usual ones. Not from a file. */
+  certificates?: string[];
   /** How long a registry is waited for, and how often it is asked again. Not from a file. */
   patience?: Patience;
   /** Sizes of the build cache, and how many build records are kept. */
   cache?: CacheSettings;
+}
+
+export interface RegistrySettings {
+  mirrors?: string[];
+  http?: boolean;
+  tlsVerify?: boolean;
+  foreignLayers?: boolean;
+  /** What no mirror has is not there: the host itself is not read from. Not from a file. */
+  mirrorsAlone?: boolean;
 }
 
 // build.ts --------------------------------------------------------------------------------------------------------------
@@ -77,6 +98,8 @@ export interface BuildOptions {
   verifyReproducible?: boolean;
   /** A step that is not in the cache fails the build. */
   failOnMiss?: boolean;
+  /** Seconds: a step that was cached longer ago runs again. */
+  cacheTtl?: number;
   /** The step that fails opens a shell on this terminal; the build fails when it is left. */
   shellOnError?: Terminal;
   /** `network.host`, `security.insecure`: what the Dockerfile may ask for beyond the sandbox. */
@@ -132,6 +155,8 @@ export interface PullOptions {
   authFile?: string;
   tlsVerify?: boolean;
   platform?: string;
+  /** All that the name's index names, not one image of it. */
+  allPlatforms?: boolean;
 }
 export interface PullResult {
   /** Canonical: `docker.io/library/alpine:latest`. */
@@ -245,6 +270,8 @@ export interface ExecOptions {
   interactive: boolean;
   privileged: boolean;
   detach: boolean;
+  /** Docker's text form; the container's own, then ctrl-p,ctrl-q, where not said. */
+  detachKeys?: string;
   /** Milliseconds after which it is ended, with the error `EXEC_TIMEOUT`. */
   timeoutMs?: number;
 }

@@ -6,7 +6,7 @@ import { type CacheEntry, sizeOf } from "../store/collector.ts";
 import { diskUsage as usageOf, ownUsage } from "../store/diskUsage.ts";
 import type { ContainerRecord, ImageRecord } from "../store/Store.ts";
 import { containerOptions } from "./containers/ContainerOptions.ts";
-import { refreshContainer } from "./containers/containerState.ts";
+import { refreshContainers } from "./containers/containerState.ts";
 import type { Engine } from "./Engine.ts";
 import { buildIdentifiers } from "./prune/pruneBuilds.ts";
 
@@ -51,7 +51,7 @@ export async function diskUsage(engine: Engine): Promise<DiskUsage> {
   const collector = await store.collector();
   const cache = collector.entries();
   const layers = collector.layerSizes();
-  const containers = store.containers.list().map((record) => refreshContainer(engine, record));
+  const containers = refreshContainers(engine, store.containers.list());
   const images = imagesUsage(engine, { layers, containers });
   const ofImages = new Set(store.images.list().flatMap(({ config }) => config.rootfs.diff_ids));
   // Of containers whose image went before.

@@ -6,6 +6,7 @@ import type { MissChange } from "../solve/explain/explainMiss.ts";
 export type EngineEvent =
   | PullEvent
   | PushEvent
+  | CopyEvent
   | BuildEvent
   | { type: "warning"; message: string; range?: SourceRange }
   /** For who asks how it works: shown with `--debug`. */
@@ -34,7 +35,18 @@ export type PushEvent =
       /** The repository that it was mounted from. */
       from?: string;
     }
+  /** Of the index that the name came as not all is here: `images` went, one by its manifest, several by a new index. */
+  | { type: "push.partial"; source: Digest; digest: Digest; images: number }
   | { type: "push.done"; tag: string; digest: Digest /** Bytes of the manifest. */; size: number };
+
+/** A blob that goes from one place outside of the store to another. */
+export interface CopyEvent {
+  type: "copy.blob";
+  digest: Digest;
+  status: "copying" | "copied" | "exists" | "mounted";
+  current?: number;
+  total?: number;
+}
 
 /** One vertex is one numbered step of the progress display. */
 export type BuildEvent =

@@ -6,19 +6,21 @@ import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { inUserNamespace, USER_VARIABLE, userId } from "../linux/userNamespace.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import { ISOLATIONS, type IsolationWish, worksByChroot } from "../runtime/isolation.ts";
 import { outsideLinux } from "../runtime/rootless/outsideLinux.ts";
-import { defaultRoot, openStore } from "../store/openStore.ts";
-import { type CacheSettings, cacheSettingNames, readCacheSetting } from "./build/cacheLimits.ts";
+import { defaultRoot, type OpenStoreOptions, openStore } from "../store/openStore.ts";
+import type { CacheSettings } from "./build/cacheLimits.ts";
 import type { Engine, EngineConfig } from "./Engine.ts";
+import type { StorageWish } from "../store/Snapshotter.ts";
 import type { Store } from "../store/Store.ts";
 import type { Emit } from "./events.ts";
-import { isRecord } from "../oci/faults.ts";
+import { isRecord } from "../oci/isRecord.ts";
 
 export interface OpenEngineOptions {
   emit: Emit;
   signal: AbortSignal;
   /** What the command line says: it wins over everything else. */
-  flags: { root?: string; runtime?: string };
+  flags: { root?: string; runtime?: string; storage?: string; isolation?: string };
   /** {@link Engine.beginAnew} */
   beginAnew?: (() => never) | undefined;
   linux?: Linux;
@@ -39,7 +41,7 @@ export async function openEngine({
   // The machine's mounts are not the user's to add to. All that is started from here on is in this namespace of mounts, or in one made from it.
   if (process.env[USER_VARIABLE] !== undefined && inUserNamespace()) linux.unshare(CLONE_NEWNS);
   if (beginAnew !== undefined) return openOutside({ emit, signal, config, linux, beginAnew });
-  const store = openStore({ root: config.root, linux });
+  const store = openStore({ ...placeOf(config), linux });
   store.sweep();
   if (store.layers.unsettled().length > 0 || store.doubt.ofEarlierBoot() !== undefined) await recover(store, emit);
   return { store, config, emit, signal };
@@ -47,7 +49,7 @@ export async function openEngine({
 
 /** What is left of killed processes, and of a machine's last stop, waits for those who can remove what belongs to any id. */
 function openOutside({ linux, beginAnew, ...rest }: OutsideOptions): Engine {
-  const store = openStore({ root: rest.config.root, linux: outsideLinux(linux, beginAnew) });
+  const store = openStore({ ...placeOf(rest.config), linux: outsideLinux(linux, beginAnew) });
   if (store.layers.unsettled().length > 0 || store.doubt.ofEarlierBoot() !== undefined) beginAnew();
   return { ...rest, store, beginAnew };
 }
@@ -55,6 +57,12 @@ function openOutside({ linux, beginAnew, ...rest }: OutsideOptions): Engine {
 interface OutsideOptions extends Omit<Engine, "store" | "beginAnew"> {
   linux: Linux;
   beginAnew: () => never;
+}
+
+/** Where nothing is mounted, root file systems are copies. */
+function placeOf({ root, storage: wish, isolation }: EngineConfig): Omit<OpenStoreOptions, "linux"> {
+  const storage = worksByChroot(isolation) ? "copy" : wish;
+  return { root, ...(storage === undefined ? {} : { storage }) };
 }
 
 async function recover(store: Store, emit: Emit): Promise<void> {
@@ -80,14 +88,50 @@ export function loadConfig(
   const files = configFiles(env).map(({ file, needed }) => readConfig(file, needed));
   const root = flags.root ?? (env.SLIPWAY_ROOT || undefined) ?? files.findLast((each) => each.root !== undefined)?.root;
   const runtime = flags.runtime ?? files.findLast((each) => each.runtime !== undefined)?.runtime;
+  const storage = storageOf(
+    flags.storage ??
+      (env.SLIPWAY_STORAGE || undefined) ??
+      files.findLast((each) => each.storage !== undefined)?.storage,
+  );
+  const isolation = isolationOf(
+    flags.isolation ??
+      (env.SLIPWAY_ISOLATION || undefined) ??
+      files.findLast((each) => each.isolation !== undefined)?.isolation,
+  );
   const cache = Object.assign({}, ...files.map((each) => each.cache ?? {}));
   return {
     root: root ?? defaultRoot(env, uid),
     ...(runtime === undefined ? {} : { runtime }),
+    ...(storage === undefined ? {} : { storage }),
+    ...(isolation === undefined ? {} : { isolation }),
     registries: Object.assign({}, ...files.map((each) => each.registries ?? {})),
     ...(Object.keys(cache).length === 0 ? {} : { cache }),
   };
 }
+
+/** @throws SlipwayError `USAGE` */
+function storageOf(word: string | undefined): StorageWish | undefined {
+  if (word === undefined) return undefined;
+  const found = STORAGES.find((each) => each === word);
+  if (found !== undefined) return found;
+  throw new SlipwayError("USAGE", `there is no storage ${JSON.stringify(word)}`, {
+    hint: `Take one of ${STORAGES.join(", ")}.`,
+    exitCode: 125,
+  });
+}
+
+/** @throws SlipwayError `USAGE` */
+function isolationOf(word: string | undefined): IsolationWish | undefined {
+  if (word === undefined) return undefined;
+  const found = ISOLATIONS.find((each) => each === word);
+  if (found !== undefined) return found;
+  throw new SlipwayError("USAGE", `there is no isolation ${JSON.stringify(word)}`, {
+    hint: `Take one of ${ISOLATIONS.join(", ")}.`,
+    exitCode: 125,
+  });
+}
+
+const STORAGES: readonly StorageWish[] = ["auto", "overlay", "fuse", "copy"];
 
 function configFiles(env: Record<string, string | undefined>): { file: string; needed: boolean }[] {
   if (env.SLIPWAY_CONFIG) return [{ file: env.SLIPWAY_CONFIG, needed: true }];
@@ -116,8 +160,7 @@ function readConfig(file: string, needed: boolean): Partial<EngineConfig> {
   if (!isRecord(value)) throw invalid("it must be an object");
   const cache: CacheSettings = {};
   for (const [key, each] of Object.entries(value)) {
-    if (cacheSettingNames.includes(key)) Object.assign(cache, readCacheSetting(key, each, invalid));
-    else if (key === "root" || key === "runtime") {
+    if (["root", "runtime", "storage", "isolation"].includes(key)) {
       if (typeof each !== "string" || each === "") throw invalid(`"${key}" must be a text`);
     } else if (key === "registries") {
       if (!isRecord(each)) throw invalid('"registries" must be an object');
@@ -127,7 +170,13 @@ function readConfig(file: string, needed: boolean): Partial<EngineConfig> {
             `registry "${host}" must be {"mirrors": [texts], "http": boolean, "tlsVerify": boolean, "foreignLayers": boolean}`,
           );
     } else {
-      throw invalid(`"${key}" is not known; there are root, runtime, registries, ${cacheSettingNames.join(", ")}`);
+      const { cacheSettingNames, readCacheSetting } =
+        require("./build/cacheLimits.ts") as typeof import("./build/cacheLimits.ts");
+      if (cacheSettingNames.includes(key)) Object.assign(cache, readCacheSetting(key, each, invalid));
+      else
+        throw invalid(
+          `"${key}" is not known; there are root, runtime, storage, isolation, registries, ${cacheSettingNames.join(", ")}`,
+        );
     }
   }
   return { ...value, cache } as Partial<EngineConfig>;

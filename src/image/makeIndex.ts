@@ -1,5 +1,6 @@
 import { type Descriptor, mediaTypes } from "../oci/descriptor.ts";
 import { sha256 } from "../oci/digest.ts";
+import type { ImageConfig } from "../oci/config.ts";
 import type { Index } from "../oci/manifest.ts";
 import type { Image } from "./Image.ts";
 
@@ -28,11 +29,18 @@ export function makeIndex(entries: readonly Descriptor[], annotations: Record<st
 
 /** What an index says of an image: its manifest, and the platform of its config. */
 export async function indexEntry(image: Image, annotations: Record<string, string> = {}): Promise<Descriptor> {
-  const { os, architecture, variant } = await image.config();
+  const { mediaType } = image;
+  const size = (await image.rawManifest()).length;
+  return entryOf({ mediaType, digest: await image.digest(), size }, await image.config(), annotations);
+}
+
+export function entryOf(
+  manifest: Descriptor,
+  { os, architecture, variant }: ImageConfig,
+  annotations: Record<string, string> = {},
+): Descriptor {
   return {
-    mediaType: image.mediaType,
-    digest: await image.digest(),
-    size: (await image.rawManifest()).length,
+    ...manifest,
     ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
     platform: { architecture, os, ...(variant === undefined ? {} : { variant }) },
   };

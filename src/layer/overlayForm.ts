@@ -10,6 +10,11 @@ export function opaqueAttribute(linux: Linux): string {
 }
 export const OPAQUE_VALUE: Uint8Array = Uint8Array.of(0x79); // "y"
 
+/** Whether the directory hides what is below: other values ("x", Linux 6.8) say something else. `path` "" is `dirfd` itself. */
+export function isOpaque(linux: Linux, dirfd: number, path: string): boolean {
+  return linux.getxattr(dirfd, path, opaqueAttribute(linux))?.[0] === OPAQUE_VALUE[0];
+}
+
 /** Says that a file below is removed. */
 export function isWhiteout({ mode, rdevMajor, rdevMinor }: Stat): boolean {
   return (mode & S_IFMT) === S_IFCHR && rdevMajor === 0 && rdevMinor === 0;
@@ -20,10 +25,10 @@ export const OPAQUE_NAME = ".wh..wh..opq";
 
 /** Attributes that belong to the host's machinery and not to a file: never taken from a tar, never written into one. */
 export function isPrivateAttribute(name: string): boolean {
-  return (
-    name.startsWith("trusted.overlay.") ||
-    name.startsWith("user.overlay.") ||
-    name.startsWith("system.") ||
-    name === "security.selinux"
-  );
+  return isOverlayAttribute(name) || name.startsWith("system.") || name === "security.selinux";
+}
+
+/** What overlayfs keeps in attributes: marks of a layer's form, and in a plain tree of files nothing that may get into a layer. */
+export function isOverlayAttribute(name: string): boolean {
+  return name.startsWith("trusted.overlay.") || name.startsWith("user.overlay.");
 }

@@ -55,14 +55,18 @@ export function unpackFailure(entry: TarEntry | undefined, error: unknown): unkn
     });
   }
   if (error.syscall === "mknodat" && isErrno(error, "EPERM")) {
-    return new SlipwayError(
-      "DEVICE_REFUSED",
-      `the archive's entry ${shown(entry.path)} is a device, which this user cannot make`,
-      { hint: "Only the machine's root makes devices: run slipway as root for this image.", cause: error },
-    );
+    return refusedDevice(`the archive's entry ${shown(entry.path)}`, error);
   }
   return new SlipwayError("UNPACK_FAILED", `the archive's entry ${shown(entry.path)}: ${error.message}`, {
     cause: error,
+  });
+}
+
+/** `what` is a device, and the kernel lets this process make none. */
+export function refusedDevice(what: string, cause: unknown): SlipwayError {
+  return new SlipwayError("DEVICE_REFUSED", `${what} is a device, which this user cannot make`, {
+    hint: "Only the machine's root makes devices: run slipway as root for this image.",
+    cause,
   });
 }
 

@@ -1,3 +1,5 @@
+import type { AsideCall } from "./aside.ts";
+
 /** What a file is, as statx(2) says. Times are whole seconds and nanoseconds, so that nothing is rounded. */
 export interface Stat {
   /** Device of the file system: a number of its own per device. */
@@ -32,6 +34,8 @@ export interface StatEntry {
   stat: Stat;
 }
 
+export type FoundEntry = (bytes: Uint8Array, start: number, end: number, stat: Stat) => void;
+
 export interface OpenHow {
   flags: number;
   mode?: number;
@@ -62,11 +66,11 @@ export interface Linux {
   close(fd: number): void;
   /** Not close-on-exec: a child that is spawned inherits it. */
   dup(fd: number): number;
-  /** Returns the number of bytes; 0 at the end. */
-  read(fd: number, into: Uint8Array): number;
+  /** Reads into the bytes from `start` to `end`, all of them where these are not given. Returns how many it were; 0 at the end. */
+  read(fd: number, into: Uint8Array, start?: number, end?: number): number;
   pread(fd: number, into: Uint8Array, offset: number): number;
-  /** Writes all of `bytes`. */
-  write(fd: number, bytes: Uint8Array): void;
+  /** Writes all of `bytes`, or so many of them. */
+  write(fd: number, bytes: Uint8Array, length?: number): void;
   lseek(fd: number, offset: number, whence: number): number;
   ftruncate(fd: number, size: number): void;
   /** Reserves room for `size` bytes without changing the file's size; does nothing where the file system cannot. */
@@ -95,6 +99,8 @@ export interface Linux {
    * meanwhile are left out.
    */
   readdirStats(dirfd: number, wanted?: (name: string) => boolean): StatEntry[];
+  /** The same for many files: what `found` hears, a name's bytes from `start` to `end` and the stat, is only lent until it returns. It must not call the kernel. */
+  scanStats(dirfd: number, found: FoundEntry, wanted?: (name: string) => boolean): void;
   readlinkat(dirfd: number, path: string): string;
   mkdirat(dirfd: number, path: string, mode: number): void;
   mknodat(dirfd: number, path: string, mode: number, major: number, minor: number): void;
@@ -116,6 +122,8 @@ export interface Linux {
   xattrs(dirfd: number, path: string): [name: string, value: Uint8Array][];
   getxattr(dirfd: number, path: string, name: string): Uint8Array | undefined;
   setxattr(dirfd: number, path: string, name: string, value: Uint8Array): void;
+  /** Idempotent. */
+  removexattr(dirfd: number, path: string, name: string): void;
   /** What the names of overlayfs's own attributes begin with: only the machine's root may write `trusted` ones. */
   overlayAttributes(): "trusted.overlay." | "user.overlay.";
 
@@ -139,20 +147,36 @@ export interface Linux {
   openTree(dirfd: number, path: string, recursive?: boolean): number;
   unshare(flags: number): void;
   setns(fd: number, flags: number): void;
+  /**
+   * Makes calls, eight at most, in a process of its own, which shares this one's memory and descriptors but not its namespaces: what it opens there
+   * is ours, and no way back is needed, which a user's own namespaces do not have. Gives each call's result. A failed `openat` is its
+   * errno, negative. @throws LinuxError of the first other call that failed; nothing is left open then
+   */
+  aside(calls: readonly AsideCall[]): number[];
 
   /** Connects a SOCK_SEQPACKET unix socket; `path` may be of any length. */
   connectSeqpacket(path: string): number;
+  /** From now on `write` and `read` of the socket are datagrams to and from that port. `address` is 4 or 16 bytes. */
+  connectDatagrams(fd: number, address: Uint8Array, port: number): void;
   /** A netlink(7) socket to the kernel of the calling thread's network namespace: a message per `write` and `read`. `protocol`: `NETLINK_*`. */
   netlinkSocket(protocol: number): number;
   /**
    * A socket that holds a port of the calling thread's network namespace as a server does, so that nobody else can have it, and serves
-   * nobody. `address` is 4 or 16 bytes. Port 0 takes a free one. @throws LinuxError `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`
+   * nobody; with `serve` one that a server is to take over, with callers waiting for it. `address` is 4 or 16 bytes. Port 0 takes a free one.
+   * @throws LinuxError `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`
    */
-  holdPort(protocol: "tcp" | "udp", address: Uint8Array, port: number): { fd: number; port: number };
+  holdPort(
+    protocol: "tcp" | "udp",
+    address: Uint8Array,
+    port: number,
+    options?: { serve?: boolean },
+  ): { fd: number; port: number };
   /** Ends the process at once (exit_group): nothing of the runtime's own is wound up. */
   exit(code: number): never;
   /** isatty(3). */
   isTerminal(fd: number): boolean;
+  /** A pseudo-terminal, both ends closed on exec: what is written to `own` is typed at `theirs`. */
+  openTerminal(): { own: number; theirs: number };
   getWindowSize(fd: number): WindowSize;
   /** Tells the processes on the terminal where it was another. */
   setWindowSize(fd: number, size: WindowSize): void;

@@ -1,9 +1,4 @@
-import { constants } from "node:os";
-
-const names = new Map<number, string>();
-for (const [name, value] of Object.entries(constants.errno)) if (!names.has(value)) names.set(value, name);
-// One number with two names: the kernel says EOPNOTSUPP, Node's own errors ENOTSUP.
-names.set(constants.errno.EOPNOTSUPP, "EOPNOTSUPP");
+import { errnoName } from "./errno.ts";
 
 /** A system call that failed. `code` is the errno's name (`ENOENT`), as in Node's own errors. */
 export class LinuxError extends Error {
@@ -13,7 +8,7 @@ export class LinuxError extends Error {
   readonly path: string | undefined;
 
   constructor(syscall: string, errno: number, path?: string) {
-    const code = names.get(errno) ?? `errno ${errno}`;
+    const code = errnoName(errno);
     super(`${syscall}${path === undefined ? "" : ` ${JSON.stringify(path)}`}: ${code}`);
     this.name = "LinuxError";
     this.code = code;

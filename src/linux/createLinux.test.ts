@@ -210,6 +210,15 @@ describe("names", () => {
     const stats = linux.readdirStats(at, (name) => name !== "fifo");
     expect(stats.length).toBe(linux.readdir(at).length - 1);
     for (const { name, stat } of stats) expect(stat).toEqual(linux.statat(at, name));
+    const scanned: unknown[] = [];
+    linux.scanStats(
+      at,
+      (bytes, start, end, stat) => {
+        scanned.push({ name: Buffer.from(bytes.subarray(start, end)).toString(), stat: { ...stat } });
+      },
+      (name) => name !== "fifo",
+    );
+    expect(scanned).toEqual(stats);
     const types = Object.fromEntries(linux.readdir(at).map(({ name, type }) => [name, type]));
     expect(types).toEqual({
       dir: S_IFDIR,

@@ -1,6 +1,5 @@
 import { dlopen, FFIType, ptr, read as readMemory } from "bun:ffi";
 import { readFileSync } from "node:fs";
-import { constants } from "node:os";
 import {
   AT_EMPTY_PATH,
   AT_SYMLINK_FOLLOW,
@@ -22,18 +21,24 @@ import {
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
   O_CLOEXEC,
+  O_NOCTTY,
+  O_RDWR,
   O_PATH,
   AT_FDCWD,
   SEEK_SET,
   S_IFIFO,
   TCGETS,
+  TIOCGPTPEER,
   TIOCGWINSZ,
+  TIOCSPTLCK,
   TIOCSWINSZ,
   FS_IOC_GETFLAGS,
   FS_IOC_SETFLAGS,
   FS_TOPDIR_FL,
 } from "./constants.ts"; // prettier-ignore
-import type { DirEntry, Linux, OpenHow, Stat, StatEntry } from "./Linux.ts";
+import { asideRunner } from "./aside.ts";
+import type { DirEntry, FoundEntry, Linux, OpenHow, Stat, StatEntry } from "./Linux.ts";
+import { errno } from "./errno.ts";
 import { LinuxError } from "./LinuxError.ts";
 import { decodePath, encodePath, encodePathInto } from "./pathBytes.ts";
 import { type Syscall, syscallNumbers } from "./syscallNumbers.ts";
@@ -41,10 +46,10 @@ import { inUserNamespace } from "./userNamespace.ts";
 
 const PATH_BYTES = 4097; // PATH_MAX with its NUL, plus one so that "too long" is the kernel's own ENAMETOOLONG
 const MOUNT_DATA_BYTES = 4095; // the smallest page, with its NUL
+const [AF_INET, AF_INET6] = [2, 10];
 const DIRENT_BYTES = 64 * 1024;
 const STATX_BASIC_STATS = 0x7ff;
-const { E2BIG, EAGAIN, EBADF, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY, EPERM } =
-  constants.errno;
+const { E2BIG, EAGAIN, EBADF, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY, EPERM } = errno;
 
 /** The running kernel, by way of libc's syscall(2). Opens libc at the first call of this function; keep what it returns. */
 export function createLinux(): Linux {
@@ -76,7 +81,11 @@ export function createLinux(): Linux {
     small: ptr(small),
   };
 
+  const lent = emptyStat();
+  const noAttributes: [string, Uint8Array][] = [];
+  Object.freeze(noAttributes);
   let own: ReturnType<Linux["overlayAttributes"]> | undefined;
+  let runAside: ReturnType<typeof asideRunner> | undefined;
 
   function errno(): number {
     return readMemory.i32(errnoAt, 0);
@@ -111,24 +120,23 @@ export function createLinux(): Linux {
     return at.text;
   }
 
-  function decodeStat(): Stat {
+  function decodeStat(into: Stat = emptyStat()): Stat {
     const view = statView;
-    return {
-      mode: view.getUint16(0x1c, true),
-      nlink: view.getUint32(0x10, true),
-      uid: view.getUint32(0x14, true),
-      gid: view.getUint32(0x18, true),
-      ino: unsigned64(view, 0x20),
-      size: unsigned64(view, 0x28),
-      blocks: unsigned64(view, 0x30),
-      ctimeSec: signed64(view, 0x60),
-      ctimeNsec: view.getUint32(0x68, true),
-      mtimeSec: signed64(view, 0x70),
-      mtimeNsec: view.getUint32(0x78, true),
-      rdevMajor: view.getUint32(0x80, true),
-      rdevMinor: view.getUint32(0x84, true),
-      dev: view.getUint32(0x88, true) * 0x100000 + view.getUint32(0x8c, true),
-    };
+    into.mode = view.getUint16(0x1c, true);
+    into.nlink = view.getUint32(0x10, true);
+    into.uid = view.getUint32(0x14, true);
+    into.gid = view.getUint32(0x18, true);
+    into.ino = unsigned64(view, 0x20);
+    into.size = unsigned64(view, 0x28);
+    into.blocks = unsigned64(view, 0x30);
+    into.ctimeSec = signed64(view, 0x60);
+    into.ctimeNsec = view.getUint32(0x68, true);
+    into.mtimeSec = signed64(view, 0x70);
+    into.mtimeNsec = view.getUint32(0x78, true);
+    into.rdevMajor = view.getUint32(0x80, true);
+    into.rdevMinor = view.getUint32(0x84, true);
+    into.dev = view.getUint32(0x88, true) * 0x100000 + view.getUint32(0x8c, true);
+    return into;
   }
 
   function statx(dirfd: number, path: string): number {
@@ -146,8 +154,8 @@ export function createLinux(): Linux {
     return call("openat", path, dirfd, first(path), flags | O_CLOEXEC, mode);
   }
 
-  /** `visit` hears the address of the name, which ends in a NUL, and where in `dirents` the record begins; neither lasts. */
-  function eachEntry(dirfd: number, visit: (name: string, address: number, record: number) => void): void {
+  /** `visit` hears where in `dirents` the name, which ends in a NUL, and its record are, and whether the name is ASCII; it does not last. */
+  function eachEntry(dirfd: number, visit: (start: number, end: number, plain: boolean, record: number) => void): void {
     call("lseek", undefined, dirfd, 0, SEEK_SET);
     for (;;) {
       const length = call("getdents64", undefined, dirfd, at.dirents, DIRENT_BYTES);
@@ -159,32 +167,58 @@ export function createLinux(): Linux {
         for (let byte = dirents[end] as number; byte !== 0; byte = dirents[++end] as number)
           if (byte > 0x7f) plain = false;
         const dots = end - start <= 2 && dirents[start] === 0x2e && (end - start === 1 || dirents[start + 1] === 0x2e);
-        if (!dots) {
-          const name = plain ? dirents.toString("latin1", start, end) : decodePath(dirents.subarray(start, end));
-          visit(name, at.dirents + start, offset);
-        }
+        if (!dots) visit(start, end, plain, offset);
         offset += direntView.getUint16(offset + 16, true);
       }
     }
   }
 
+  /** At the start of `small`; its length. `address` is 4 or 16 bytes. */
+  function socketAddress(address: Uint8Array, port: number): number {
+    const six = address.length === 16;
+    const length = six ? 28 : 16;
+    small.fill(0, 0, length);
+    smallView.setUint16(0, six ? AF_INET6 : AF_INET, true);
+    smallView.setUint16(2, port);
+    small.set(address, six ? 8 : 4);
+    return length;
+  }
+
+  function entryName(start: number, end: number, plain: boolean): string {
+    return plain ? dirents.toString("latin1", start, end) : decodePath(dirents.subarray(start, end));
+  }
+
+  /** Of an entry of the directory; false where it was removed meanwhile. */
+  function statEntry(dirfd: number, start: number, end: number): boolean {
+    const result = attempt("statx", dirfd, at.dirents + start, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, at.stat);
+    if (result === 0) return true;
+    if (result === -ENOENT) return false;
+    throw new LinuxError("statx", -result, entryName(start, end, false));
+  }
+
   function readdir(dirfd: number): DirEntry[] {
     const entries: DirEntry[] = [];
-    eachEntry(dirfd, (name, _, record) => {
-      entries.push({ name, type: (dirents[record + 18] as number) << 12 }); // DT_* is S_IFMT shifted
+    eachEntry(dirfd, (start, end, plain, record) => {
+      // DT_* is S_IFMT shifted
+      entries.push({ name: entryName(start, end, plain), type: (dirents[record + 18] as number) << 12 });
     });
     return entries;
   }
 
   function readdirStats(dirfd: number, wanted?: (name: string) => boolean): StatEntry[] {
     const entries: StatEntry[] = [];
-    eachEntry(dirfd, (name, address) => {
-      if (wanted?.(name) === false) return;
-      const result = attempt("statx", dirfd, address, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, at.stat);
-      if (result === 0) entries.push({ name, stat: decodeStat() });
-      else if (result !== -ENOENT) throw new LinuxError("statx", -result, name);
+    eachEntry(dirfd, (start, end, plain) => {
+      const name = entryName(start, end, plain);
+      if (wanted?.(name) !== false && statEntry(dirfd, start, end)) entries.push({ name, stat: decodeStat() });
     });
     return entries;
+  }
+
+  function scanStats(dirfd: number, found: FoundEntry, wanted?: (name: string) => boolean): void {
+    eachEntry(dirfd, (start, end, plain) => {
+      if (wanted?.(entryName(start, end, plain)) === false) return;
+      if (statEntry(dirfd, start, end)) found(dirents, start, end, decodeStat(lent));
+    });
   }
 
   // An O_PATH descriptor's own attributes (EBADF for the f-calls) are reached through /proc/self/fd/N, whose magic link must be followed.
@@ -225,15 +259,15 @@ export function createLinux(): Linux {
     },
     close: (fd) => void call("close", undefined, fd),
     dup: (fd) => call("dup", undefined, fd),
-    read(fd, into) {
-      if (into.length === 0) return 0;
-      return call("read", undefined, fd, ptr(into), into.length);
+    read(fd, into, start = 0, end = into.length) {
+      if (end <= start) return 0;
+      return call("read", undefined, fd, ptr(into) + start, Math.min(end, into.length) - start);
     },
     pread: (fd, into, offset) =>
       into.length === 0 ? 0 : call("pread64", undefined, fd, ptr(into), into.length, offset),
-    write(fd, bytes) {
-      for (let done = 0; done < bytes.length; ) {
-        done += call("write", undefined, fd, ptr(bytes) + done, bytes.length - done);
+    write(fd, bytes, length = bytes.length) {
+      for (let done = 0; done < length; ) {
+        done += call("write", undefined, fd, ptr(bytes) + done, length - done);
       }
     },
     lseek: (fd, offset, whence) => call("lseek", undefined, fd, offset, whence),
@@ -276,6 +310,7 @@ export function createLinux(): Linux {
     },
     readdir,
     readdirStats,
+    scanStats,
     readlinkat(dirfd, path) {
       const length = call("readlinkat", path, dirfd, first(path), at.text, text.length);
       return decodePath(text.subarray(0, length));
@@ -311,9 +346,11 @@ export function createLinux(): Linux {
     fchmod: (fd, mode) => void call("fchmod", undefined, fd, mode),
     fchmodat: (dirfd, path, mode) => void call("fchmodat", path, dirfd, first(path), mode),
     utimensat(dirfd, path, time) {
-      for (const offset of [0, 16]) {
-        smallView.setBigInt64(offset, BigInt(time.sec), true);
-        smallView.setBigInt64(offset + 8, BigInt(time.nsec), true);
+      for (let offset = 0; offset <= 16; offset += 16) {
+        smallView.setUint32(offset, time.sec, true); // modulo 2^32
+        smallView.setInt32(offset + 4, Math.floor(time.sec / 0x1_0000_0000), true);
+        smallView.setUint32(offset + 8, time.nsec, true);
+        smallView.setUint32(offset + 12, 0, true);
       }
       if (path === "") call("utimensat", path, dirfd, 0, at.small, 0);
       else call("utimensat", path, dirfd, first(path), at.small, AT_SYMLINK_NOFOLLOW);
@@ -323,7 +360,7 @@ export function createLinux(): Linux {
       const name = path === "" ? "listxattr" : "llistxattr";
       let length = path === "" ? attempt("flistxattr", dirfd, at.text, text.length) : -EBADF;
       if (length === -EBADF) length = attempt(name, first(viaProc(dirfd, path)), at.text, text.length);
-      if (length === -EOPNOTSUPP || length === 0) return [];
+      if (length === -EOPNOTSUPP || length === 0) return noAttributes;
       if (length < 0) throw new LinuxError(name, -length, path);
       const names = decodePath(text.subarray(0, length - 1)).split("\0");
       const found: [string, Uint8Array][] = [];
@@ -343,6 +380,11 @@ export function createLinux(): Linux {
       }
       const which = path === "" ? "setxattr" : "lsetxattr";
       call(which, path, first(viaProc(dirfd, path)), second(name), ptr(given), value.length, 0);
+    },
+    removexattr(dirfd, path, name) {
+      const which = path === "" ? "removexattr" : "lremovexattr";
+      const result = attempt(which, first(viaProc(dirfd, path)), second(name));
+      if (result < 0 && result !== -ENODATA) throw new LinuxError(which, -result, path);
     },
     overlayAttributes() {
       own ??= mayWriteTrusted() ? "trusted.overlay." : "user.overlay.";
@@ -402,6 +444,21 @@ export function createLinux(): Linux {
     unshare: (flags) => void call("unshare", undefined, flags),
     setns: (fd, flags) => void call("setns", undefined, fd, flags),
 
+    aside(calls) {
+      runAside ??= asideRunner(attempt, numbers, (bytes) => {
+        const fd = call("memfd_create", "aside", first("aside"), MFD_CLOEXEC);
+        call("write", "aside", fd, ptr(bytes), bytes.length);
+        return fd;
+      });
+      const results = runAside(calls);
+      const failed = calls.findIndex(({ name }, at) => name !== "openat" && (results[at] as number) < 0);
+      if (failed < 0) return results;
+      for (const [at, { name }] of calls.entries())
+        if ((name === "openat" || name === "socket") && (results[at] as number) >= 0)
+          attempt("close", results[at] as number);
+      throw new LinuxError(calls[failed]?.name ?? "aside", -(results[failed] as number));
+    },
+
     connectSeqpacket(path) {
       const AF_UNIX = 1;
       const SOCK_SEQPACKET = 5;
@@ -428,8 +485,11 @@ export function createLinux(): Linux {
       const SOCK_RAW = 3;
       return call("socket", undefined, AF_NETLINK, SOCK_RAW | O_CLOEXEC, protocol);
     },
-    holdPort(protocol, address, port) {
-      const [AF_INET, AF_INET6, SOCK_STREAM, SOCK_DGRAM] = [2, 10, 1, 2];
+    connectDatagrams(fd, address, port) {
+      call("connect", undefined, fd, at.small, socketAddress(address, port));
+    },
+    holdPort(protocol, address, port, { serve = false } = {}) {
+      const [SOCK_STREAM, SOCK_DGRAM] = [1, 2];
       const [SOL_SOCKET, SO_REUSEADDR, IPPROTO_IPV6, IPV6_V6ONLY] = [1, 2, 41, 26];
       const six = address.length === 16;
       const length = six ? 28 : 16;
@@ -444,16 +504,13 @@ export function createLinux(): Linux {
         smallView.setInt32(0, 1, true);
         // What a server has left in TIME_WAIT is in nobody's way; of datagram sockets several could have the port by it.
         // IPv6's loopback leads to no container, so nothing may listen there: who connects is refused at once, and tries IPv4.
-        const listens = protocol === "tcp" && !six;
+        const listens = protocol === "tcp" && (!six || serve);
         if (listens) call("setsockopt", undefined, fd, SOL_SOCKET, SO_REUSEADDR, at.small, 4);
         if (six) call("setsockopt", undefined, fd, IPPROTO_IPV6, IPV6_V6ONLY, at.small, 4);
-        small.fill(0, 0, length);
-        smallView.setUint16(0, six ? AF_INET6 : AF_INET, true);
-        smallView.setUint16(2, port);
-        small.set(address, six ? 8 : 4);
+        socketAddress(address, port);
         call("bind", undefined, fd, at.small, length);
         // Two sockets that may share an address can be bound to it, but not listen on it.
-        if (listens) call("listen", undefined, fd, 1);
+        if (listens) call("listen", undefined, fd, serve ? 4096 : 1);
         smallView.setUint32(64, length, true);
         call("getsockname", undefined, fd, at.small, at.small + 64);
         return { fd, port: smallView.getUint16(2) };
@@ -467,6 +524,17 @@ export function createLinux(): Linux {
       throw new Error("exit_group came back");
     },
     isTerminal: (fd) => attempt("ioctl", fd, TCGETS, at.small) === 0,
+    openTerminal() {
+      const own = openat(AT_FDCWD, "/dev/ptmx", O_RDWR | O_NOCTTY);
+      try {
+        smallView.setInt32(0, 0, true); // unlocked
+        call("ioctl", undefined, own, TIOCSPTLCK, at.small);
+        return { own, theirs: call("ioctl", undefined, own, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC) };
+      } catch (error) {
+        attempt("close", own);
+        throw error;
+      }
+    },
     getWindowSize(fd) {
       call("ioctl", undefined, fd, TIOCGWINSZ, at.small);
       return { rows: smallView.getUint16(0, true), columns: smallView.getUint16(2, true) };
@@ -485,6 +553,25 @@ export function createLinux(): Linux {
     sendfile: (to, from, count) => call("sendfile", undefined, to, from, 0, count),
     addSeals: (fd) => void call("fcntl", undefined, fd, F_ADD_SEALS, F_ALL_SEALS),
     mkfifo: (path, mode) => void call("mknodat", path, AT_FDCWD, first(path), S_IFIFO | mode, 0),
+  };
+}
+
+function emptyStat(): Stat {
+  return {
+    mode: 0,
+    nlink: 0,
+    uid: 0,
+    gid: 0,
+    ino: 0,
+    size: 0,
+    blocks: 0,
+    ctimeSec: 0,
+    ctimeNsec: 0,
+    mtimeSec: 0,
+    mtimeNsec: 0,
+    rdevMajor: 0,
+    rdevMinor: 0,
+    dev: 0,
   };
 }
 

@@ -1,6 +1,9 @@
 /** System call numbers per architecture: asm/unistd_64.h and asm-generic/unistd.h. */
 const x64 = {
   read: 0,
+  mmap: 9,
+  rt_sigprocmask: 14,
+  wait4: 61,
   write: 1,
   close: 3,
   lseek: 8,
@@ -28,6 +31,8 @@ const x64 = {
   lgetxattr: 192,
   listxattr: 194,
   llistxattr: 195,
+  removexattr: 197,
+  lremovexattr: 198,
   getdents64: 217,
   openat: 257,
   mkdirat: 258,
@@ -54,6 +59,9 @@ const x64 = {
 }; // prettier-ignore
 const arm64: typeof x64 = {
   read: 63,
+  mmap: 222,
+  rt_sigprocmask: 135,
+  wait4: 260,
   write: 64,
   close: 57,
   lseek: 62,
@@ -81,6 +89,8 @@ const arm64: typeof x64 = {
   lgetxattr: 9,
   listxattr: 11,
   llistxattr: 12,
+  removexattr: 14,
+  lremovexattr: 15,
   getdents64: 61,
   openat: 56,
   mkdirat: 34,

@@ -1,3 +1,4 @@
+import { isRecord } from "./isRecord.ts";
 /** What is wrong with a document, for the person; undefined when nothing is. Optional parts may be absent or null, as Go reads them. */
 export type Fault = string | undefined;
 
@@ -163,10 +164,6 @@ function mapOf(check: Check): Check {
 /** `.layers` before `[0] is …` is one place: `.layers[0] is …`. */
 function within(place: string, fault: string): string {
   return /^[.[]/.test(fault) ? place + fault : `${place} ${fault}`;
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function shown(value: unknown): string {

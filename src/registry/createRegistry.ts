@@ -68,7 +68,11 @@ const MAX_PAGES = 1000;
 export function createRegistry(options: RegistryOptions): Registry {
   const { signal, patience = usual } = options;
   const own = createEndpoint(options.host, options);
-  const endpoints = [...(options.mirrors ?? []).map((each) => createEndpoint(each, options)), own];
+  const mirrors = (options.mirrors ?? []).map((each) => {
+    const { host } = createEndpoint(each, options);
+    return createEndpoint(each, { ...options, ...options.ofMirror?.(host) });
+  });
+  const endpoints = options.mirrorsAlone === true && mirrors.length > 0 ? mirrors : [...mirrors, own];
 
   /** Each endpoint in turn: a mirror that fails in whatever way leads to the next, the host's own failure is the one that is told. */
   async function first<T>(work: (at: Endpoint) => Promise<T>, from: readonly Endpoint[] = endpoints): Promise<T> {

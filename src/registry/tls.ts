@@ -12,7 +12,7 @@ export interface Tls {
 }
 
 /** The person's own, then the system's: Podman's places and Docker's. */
-function folders(env: Record<string, string | undefined>): string[] {
+export function certificateFolders(env: Record<string, string | undefined>): string[] {
   const home = env.HOME || undefined;
   const config = env.XDG_CONFIG_HOME || (home && join(home, ".config"));
   return [
@@ -40,7 +40,10 @@ export interface HostTls {
  */
 export function findTls(
   host: string,
-  { tlsVerify, certificates = folders(process.env) }: { tlsVerify?: boolean; certificates?: readonly string[] },
+  {
+    tlsVerify,
+    certificates = certificateFolders(process.env),
+  }: { tlsVerify?: boolean; certificates?: readonly string[] },
 ): HostTls {
   const system = systemAuthorities();
   const others: Tls = {

@@ -7,8 +7,12 @@ import { findTls, type HostTls } from "./tls.ts";
 export interface RegistryOptions {
   /** As references name it: `docker.io`, `127.0.0.1:5000`. */
   host: string;
-  /** `http://host:port` or `host`; tried in order before the host itself, for what is read. */
+  /** `http://host:port`, `host` or `host/prefix-of-repositories`; tried in order before the host itself, for what is read. */
   mirrors?: string[];
+  /** What is said of a mirror's host, over what is said of the registry. */
+  ofMirror?: (host: string) => Pick<RegistryOptions, "http" | "tlsVerify">;
+  /** The host itself is not read from. */
+  mirrorsAlone?: boolean;
   /** Plain http also where the host is not on loopback; false: https on loopback as well. */
   http?: boolean;
   /** False: whatever certificate the host shows is taken, and plain http where it speaks no TLS. */
@@ -54,7 +58,10 @@ const MAX_REDIRECTS = 10;
 export function createEndpoint(written: string, options: RegistryOptions): Endpoint {
   const { signal, patience = usual } = options;
   const url = /^https?:\/\//.test(written) ? new URL(written) : undefined;
-  const named = url?.host ?? written;
+  const slash = written.indexOf("/");
+  // A mirror that keeps another registry's repositories below a path of its own.
+  const prefix = url === undefined && slash >= 0 ? `${written.slice(slash + 1).replace(/\/+$/, "")}/` : "";
+  const named = url?.host ?? (slash < 0 ? written : written.slice(0, slash));
   const host = named === "docker.io" ? "registry-1.docker.io" : named;
   const path = url === undefined ? "" : url.pathname.replace(/\/+$/, "").replace(/\/v2$/, "");
   const find = options.credentials ?? findCredentials;
@@ -192,7 +199,20 @@ export function createEndpoint(written: string, options: RegistryOptions): Endpo
   return {
     host: named,
     resolve: (location) => new URL(location, `${base}/`).href,
-    ask: (request) => (request.once ? authorized(request) : retrying(() => authorized(request), signal, patience)),
+    ask(given) {
+      const request = prefix === "" ? given : prefixed(given, prefix);
+      return request.once ? authorized(request) : retrying(() => authorized(request), signal, patience);
+    },
+  };
+}
+
+function prefixed(request: Ask, prefix: string): Ask {
+  const { path, repository, scope } = request;
+  return {
+    ...request,
+    path: /^https?:\/\//.test(path) ? path : `${prefix}${path}`,
+    repository: `${prefix}${repository}`,
+    scope: scope.replace(/(?<=^| )repository:/g, `repository:${prefix}`),
   };
 }
 

@@ -5,6 +5,8 @@ import {
   MNT_DETACH,
   MS_BIND,
   MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
   MS_REC,
   MS_REMOUNT,
   MS_SLAVE,
@@ -42,7 +44,7 @@ export function enterMountNamespace(
   return {
     attach(mountfd, target, attach) {
       linux.moveMount(mountfd, target);
-      if (attach?.devices !== true) linux.mount("none", target, "", MS_REMOUNT | MS_BIND | MS_NODEV);
+      if (attach?.devices !== true) remountBind(linux, target, MS_NODEV);
     },
     detach(target) {
       try {
@@ -52,6 +54,21 @@ export function enterMountNamespace(
       }
     },
   };
+}
+
+/**
+ * Sets the mount's flags to these and no others. A plain directory has those of the file system that it lies on, and root of a user namespace may take none
+ * of them away: what it has to keep, it keeps.
+ */
+export function remountBind(linux: Linux, target: string, flags: number): void {
+  for (const kept of [0, MS_NOSUID, MS_NOEXEC, MS_NOSUID | MS_NOEXEC]) {
+    try {
+      linux.mount("none", target, "", MS_REMOUNT | MS_BIND | flags | kept);
+      return;
+    } catch (error) {
+      if (!isErrno(error, "EPERM") || kept === (MS_NOSUID | MS_NOEXEC)) throw error;
+    }
+  }
 }
 
 /** Where this namespace has the host's trees of control groups. */

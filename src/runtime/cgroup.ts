@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { type CgroupSetting, settingsV1, settingsV2 } from "./cgroupSettings.ts";
 import type { Resources } from "./resources.ts";
 import { readOr } from "./readOr.ts";
+import { cgroupName } from "./cgroupName.ts";
 
 /** Where this host's control groups are. A hybrid host has both: each controller is in one tree only. */
 export interface CgroupTrees {
@@ -29,7 +30,6 @@ export function cgroupTrees(mountinfo = readFileSync("/proc/self/mountinfo", "ut
 }
 
 const CONTROLLERS = ["memory", "cpu", "cpuacct", "cpuset", "pids", "blkio", "devices", "freezer"];
-const PARENT = "slipway";
 
 /**
  * Makes a control group of this name in each tree that the limits need, with the limits in force, and returns their directories. Processes get
@@ -42,7 +42,7 @@ export function makeCgroup(
   options: { parent?: string | undefined; tracked?: boolean; trees?: CgroupTrees } = {},
 ): string[] {
   const trees = options.trees ?? cgroupTrees();
-  const relative = `${(options.parent ?? PARENT).replace(/^\/+|\/+$/g, "")}/${id}`;
+  const relative = cgroupName(id, options.parent);
   const settings = placed(trees, resources);
   const made: string[] = [];
   try {
@@ -66,6 +66,11 @@ export function makeCgroup(
     makeGroup(directory);
     made.push(directory);
   }
+}
+
+/** What `makeCgroup` would refuse, for groups that others make. @throws SlipwayError `LIMIT_UNAVAILABLE`, with the flag's name */
+export function checkLimits(resources: Resources, trees = cgroupTrees()): void {
+  placed(trees, resources);
 }
 
 /** Changes limits of a group that was made by `makeCgroup`. @throws SlipwayError `LIMIT_UNAVAILABLE` */
@@ -97,10 +102,12 @@ export function cgroupPids(directories: readonly string[]): number[] {
   return first === undefined ? [] : readOr(`${first}/cgroup.procs`).trim().split("\n").filter(Boolean).map(Number);
 }
 
-/** Takes the group away, ending what is still in it; false where that could not be done yet. */
+/** Takes the group away with those below it, ending what is still in them; false where that could not be done yet. */
 export function removeCgroup(directories: readonly string[]): boolean {
   let gone = true;
   for (const directory of directories) {
+    const inner = groupsIn(directory);
+    if (inner.length > 0 && !removeCgroup(inner)) gone = false;
     for (let tries = 0; ; tries++) {
       try {
         rmdirSync(directory);
@@ -125,6 +132,18 @@ export function removeCgroup(directories: readonly string[]): boolean {
     }
   }
   return gone;
+}
+
+/** The groups that a container has made in its own. */
+function groupsIn(directory: string): string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? [`${directory}/${entry.name}`] : [],
+    );
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENODEV")) return []; // removed meanwhile
+    throw error;
+  }
 }
 
 /** Stops or lets go every process of the group; resolves when that is done. False where the group is in no tree that can. */
@@ -209,7 +228,32 @@ function placed(trees: CgroupTrees, resources: Resources): PlacedSetting[] {
     }
     for (const setting of own) out.push({ setting, mount: trees.v2.mount, isV2: true });
   }
+  const cpus = out.find(({ setting }) => setting.file === "cpuset.cpus");
+  if (cpus !== undefined) checkProcessors(cpus);
   return out;
+}
+
+/** The kernel says of a processor that is not there only that a number is out of range. */
+function checkProcessors({ setting, mount, isV2 }: PlacedSetting): void {
+  const available = readOr(`${mount}/${isV2 ? "cpuset.cpus.effective" : "cpuset.effective_cpus"}`).trim();
+  const asked = parseCpuSet(setting.value);
+  const there = new Set(parseCpuSet(available));
+  if (available === "" || asked.every((each) => there.has(each))) return;
+  throw new SlipwayError(
+    "LIMIT_UNAVAILABLE",
+    `Requested CPUs are not available - requested ${setting.value}, available: ${available}`,
+    { exitCode: 125 },
+  );
+}
+
+/** cpuset(7), "List format". */
+function parseCpuSet(text: string): number[] {
+  return text.split(",").flatMap((part) => {
+    const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(part.trim()) ?? [];
+    if (first === undefined) return [];
+    const length = Math.max(0, Math.min(Number(last), 65_535) - Number(first) + 1);
+    return Array.from({ length }, (_, i) => Number(first) + i);
+  });
 }
 
 /** Lets the groups on the way use the controller. */

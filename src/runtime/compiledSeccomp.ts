@@ -1,8 +1,9 @@
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { sha256 } from "../oci/digest.ts";
+import type { Seccomp } from "./OciSpec.ts";
 import type { Runtime } from "./Runtime.ts";
 import { runDirectory } from "./runtimeCommand.ts";
-import { DEFAULT_PROFILE, type SeccompOptions } from "./seccomp.ts";
+import { DEFAULT_PROFILE, type SeccompOptions } from "./seccompOptions.ts";
 
 /** crun takes a compiled filter in this annotation (crun(1), "run.oci.seccomp_bpf_data"). */
 export const SECCOMP_ANNOTATION = "run.oci.seccomp_bpf_data";
@@ -42,4 +43,10 @@ function filterPath(runtime: Runtime, options: SeccompOptions): string {
   const parts = [runtime.path, statSync(runtime.path).mtimeMs, DEFAULT_PROFILE, JSON.stringify(options)];
   const key = sha256(parts.join(" "));
   return `${runDirectory()}/seccomp/${key.slice("sha256:".length, "sha256:".length + 32)}`;
+}
+
+/** The default profile for the runtime to compile. Its lists are loaded only then: most starts find a filter that is compiled. */
+export function uncompiledSeccomp(options: SeccompOptions): Seccomp {
+  const { defaultSeccomp } = require("./seccomp.ts") as typeof import("./seccomp.ts");
+  return defaultSeccomp(options);
 }

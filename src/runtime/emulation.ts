@@ -63,14 +63,13 @@ const HEAD = 256;
  * has an emulator for, the kernel would refuse it without a reason. What cannot be found is left to the runtime, and images that only say they were
  * of another platform pass. @throws SlipwayError `NOT_EXECUTABLE`
  */
-export function checkRunnable(
+export function checkForeign(
   linux: Linux,
   root: number,
   { args, env, cwd }: { args: readonly string[]; env: readonly string[]; cwd: string },
-  { platform, directory = BINFMT }: { platform: Platform | undefined; directory?: string },
+  { directory = BINFMT }: { directory?: string } = {},
 ): void {
   const own = hostPlatform();
-  if (platform === undefined || matchesPlatform(own, platform)) return;
   const architecture = architectureOf(linux, root, candidates(args[0] ?? "", env, cwd));
   if (architecture === undefined || matchesPlatform(own, { os: "linux", architecture })) return;
   const emulator = findEmulator({ os: "linux", architecture }, directory);

@@ -1,4 +1,4 @@
-import { hostname } from "node:os";
+import { hostHostname } from "./hostHostname.ts";
 import { readOr } from "./readOr.ts";
 
 /** The files that a container gets for its network, in Docker's form. */
@@ -46,7 +46,7 @@ export function networkFiles(options: NetworkFilesOptions): NetworkFiles {
   const addresses = options.addresses ?? [];
   for (const address of addresses) hosts += hostsLine(address, options);
   // A name of its own has to resolve, or sudo and friends complain.
-  if (addresses.length === 0 && options.hostname !== hostname()) hosts += `127.0.1.1\t${options.hostname}\n`;
+  if (addresses.length === 0 && options.hostname !== hostHostname()) hosts += `127.0.1.1\t${options.hostname}\n`;
   return { hosts, hostname: `${options.hostname}\n`, resolvConf: resolvConf(options.dns, options.ownHosts) };
 }
 

@@ -45,8 +45,7 @@ async function step(
   try {
     const code = await runStep({
       linux,
-      runtime,
-      namespace,
+      sandbox: { kind: "oci", runtime, namespace },
       directory,
       rootfs,
       mounts: [],
@@ -74,6 +73,15 @@ describe("runStep", () => {
   test("hands over both streams and the exit code", async () => {
     const result = await step("echo out; echo err >&2; exit 7");
     expect(result).toMatchObject({ code: 7, stdout: "out\n", stderr: "err\n" });
+  });
+
+  test("a program that opens /dev/stdout and /dev/stderr by name is heard, another user's, too", async () => {
+    for (const user of ["", "guest"])
+      expect(await step("echo out >/dev/stdout; echo err >>/dev/stderr; echo two >&2", { user })).toMatchObject({
+        code: 0,
+        stdout: "out\n",
+        stderr: "err\ntwo\n",
+      });
   });
 
   test("leaves what was written in the upper directory and nothing else", async () => {

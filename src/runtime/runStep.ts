@@ -1,25 +1,21 @@
 import { writeFileSync, mkdirSync, readFileSync } from "node:fs";
 import type { Linux } from "../linux/Linux.ts";
-import { unmappedOwner } from "../layer/unmappedOwner.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { containerEnvironment } from "./containerEnvironment.ts";
-import type { MountNamespace } from "./MountNamespace.ts";
-import { makeDirectories, makeMountStubs, mountTargets, removeMountStubs } from "./mountStubs.ts";
-import { stepNetworkFiles } from "./networkFiles.ts";
+import { makeMountStubs, mountTargets, removeMountStubs } from "./mountStubs.ts";
 import { containerCapabilities, ownCapabilities } from "./capabilities.ts";
 import { followWindowSize } from "./followWindowSize.ts";
+import { type Output, outputPipe, spawnWith } from "./outputPipe.ts";
 import { ownedName } from "./ownedName.ts";
-import { resolveUser } from "./resolveUser.ts";
 import type { Runtime } from "./Runtime.ts";
 import { canLeaveOutCgroups, runtimeGlobals } from "./runtimeCommand.ts";
 import { runtimeFailure } from "./runtimeFailure.ts";
-import { compiledSeccomp } from "./compiledSeccomp.ts";
-import { defaultSeccomp, type SeccompOptions } from "./seccomp.ts";
+import { compiledSeccomp, uncompiledSeccomp } from "./compiledSeccomp.ts";
+import type { SeccompOptions } from "./seccompOptions.ts";
+import type { Sandbox } from "./Sandbox.ts";
+import { stepSetup } from "./stepSetup.ts";
 import type { Rlimit } from "./rlimits.ts";
 import { DEFAULT_SHM_SIZE, rootlessSpec, runtimeSpec, specText, type SpecMount } from "./spec.ts";
-
-/** The name of the machine in a RUN step where nobody chose one, BuildKit's. */
-const HOSTNAME = "buildkitsandbox";
 
 /** A network namespace that is there, and what the step's files say of it. The caller closes it. */
 export interface StepNetwork {
@@ -37,13 +33,13 @@ export interface Terminal {
 
 export interface RunStepOptions {
   linux: Linux;
-  runtime: Runtime;
-  /** From `enterMountNamespace(linux, runtime)`, once per process. */
-  namespace: MountNamespace;
+  sandbox: Sandbox;
   /** An existing directory for this step alone (from a lease): the mount point and the runtime's files are made in it. */
   directory: string;
   /** The writable root file system: a detached mount, which the step attaches. The caller closes the descriptor. */
   rootfs: number;
+  /** Where it lies, of one that is a plain directory and no mount: `chroot` works with such a one alone. */
+  rootPath?: string;
   process: {
     args: string[];
     /** Complete but for PATH and HOME, which are added where missing. */
@@ -80,26 +76,13 @@ export interface RunStepOptions {
  * `RUNTIME_FAILED`
  */
 export async function runStep(options: RunStepOptions): Promise<number> {
-  const { linux, runtime, directory, signal } = options;
+  const { linux, sandbox, directory, signal } = options;
   signal?.throwIfAborted();
+  if (sandbox.kind === "chroot") return (await import("./chroot/runChroot.ts")).runChroot(options);
+  const { runtime, namespace } = sandbox;
   const terminal = options.terminal !== undefined;
-  const user = resolveUser(linux, options.rootfs, options.process.user);
-  const unmapped = unmappedOwner(user.uid, user.gid);
-  if (unmapped !== undefined) throw unmapped;
-  makeDirectories(linux, options.rootfs, options.process.cwd);
-
-  const hostname = options.hostname ?? HOSTNAME;
+  const { user, hostname, mounts } = stepSetup(options);
   const own = typeof options.network === "object" ? options.network : undefined;
-  const gateway = own?.hostGateway === undefined ? {} : { hostGateway: own.hostGateway };
-  const files = stepNetworkFiles({ hostname, addHosts: options.hosts, ...gateway });
-  writeFileSync(`${directory}/hosts`, files.hosts);
-  writeFileSync(`${directory}/resolv.conf`, own?.resolvConf ?? files.resolvConf);
-  // Read-only, as BuildKit's: what a step wrote there would be lost without a word.
-  const mounts: SpecMount[] = [
-    { target: "/etc/hosts", type: "bind", source: `${directory}/hosts`, readOnly: true },
-    { target: "/etc/resolv.conf", type: "bind", source: `${directory}/resolv.conf`, readOnly: true },
-    ...options.mounts,
-  ];
   const stubs = makeMountStubs(linux, options.rootfs, mountTargets(mounts));
 
   const cgroups = !canLeaveOutCgroups(runtime);
@@ -122,7 +105,7 @@ export async function runStep(options: RunStepOptions): Promise<number> {
     network: own ?? (options.network === "none" ? "none" : "host"),
     capabilities,
     privileged,
-    seccomp: privileged ? undefined : (compiledSeccomp(runtime, confinement) ?? defaultSeccomp(confinement)),
+    seccomp: privileged ? undefined : (compiledSeccomp(runtime, confinement) ?? uncompiledSeccomp(confinement)),
     noNewPrivileges: false,
     shmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
     rlimits: options.rlimits ?? [],
@@ -132,13 +115,13 @@ export async function runStep(options: RunStepOptions): Promise<number> {
   });
   writeFileSync(`${directory}/config.json`, specText(spec));
   mkdirSync(`${directory}/rootfs`, { recursive: true });
-  options.namespace.attach(options.rootfs, `${directory}/rootfs`, { devices: privileged || cgroups });
+  namespace.attach(options.rootfs, `${directory}/rootfs`, { devices: privileged || cgroups });
   try {
-    return await runToEnd(options, runtimeGlobals(runtime, cgroups));
+    return await runToEnd(options, runtime, runtimeGlobals(runtime, cgroups));
   } finally {
     // Through the mount while it is attached or through its descriptor after: the same file system.
     removeMountStubs(linux, options.rootfs, stubs);
-    options.namespace.detach(`${directory}/rootfs`);
+    namespace.detach(`${directory}/rootfs`);
   }
 }
 
@@ -149,29 +132,36 @@ function consoleSize({ linux, terminal }: RunStepOptions): { consoleSize?: { hei
   return rows === 0 || columns === 0 ? {} : { consoleSize: { height: rows, width: columns } };
 }
 
-async function runToEnd(options: RunStepOptions, globals: string[]): Promise<number> {
-  const { directory, runtime, signal, terminal } = options;
+async function runToEnd(options: RunStepOptions, runtime: Runtime, globals: string[]): Promise<number> {
+  const { directory, signal, terminal } = options;
   const log = `${directory}/runtime.log`;
   const pidFile = `${directory}/pid`;
-  const stdio: ["ignore" | number, "pipe" | number, "pipe" | number] =
-    terminal === undefined ? ["ignore", "pipe", "pipe"] : [terminal.input, terminal.output, terminal.output];
-  const child = Bun.spawn(
-    [
-      runtime.program,
-      ...globals,
-      "--log",
-      log,
-      "--log-format",
-      "json",
-      "run",
-      "--bundle",
-      directory,
-      "--pid-file",
-      pidFile,
-      ownedName("step"),
-    ],
-    { cwd: directory, stdio },
-  );
+  const outputs =
+    terminal === undefined
+      ? [
+          outputPipe(options.linux, (bytes) => options.logs(1, bytes)),
+          outputPipe(options.linux, (bytes) => options.logs(2, bytes)),
+        ]
+      : [];
+  const stdio: ["ignore" | number, number, number] =
+    terminal === undefined
+      ? ["ignore", (outputs[0] as Output).write, (outputs[1] as Output).write]
+      : [terminal.input, terminal.output, terminal.output];
+  const command = [
+    runtime.program,
+    ...globals,
+    "--log",
+    log,
+    "--log-format",
+    "json",
+    "run",
+    "--bundle",
+    directory,
+    "--pid-file",
+    pidFile,
+    ownedName("step"),
+  ];
+  const child = spawnWith(outputs, () => Bun.spawn(command, { cwd: directory, stdio }));
   let ended = false;
   const unfollow =
     terminal === undefined
@@ -186,11 +176,7 @@ async function runToEnd(options: RunStepOptions, globals: string[]): Promise<num
   };
   signal?.addEventListener("abort", kill);
   try {
-    const [code] = await Promise.all([
-      child.exited,
-      forward(child.stdout, (bytes) => options.logs(1, bytes)),
-      forward(child.stderr, (bytes) => options.logs(2, bytes)),
-    ]);
+    const [code] = await Promise.all([child.exited, ...outputs.map(({ heard }) => heard)]);
     signal?.throwIfAborted();
     if (code !== 0) {
       const failure = runtimeFailure(log, options.process.args);
@@ -205,14 +191,6 @@ async function runToEnd(options: RunStepOptions, globals: string[]): Promise<num
     unfollow();
     signal?.removeEventListener("abort", kill);
   }
-}
-
-async function forward(
-  stream: ReadableStream<Uint8Array> | number | undefined,
-  to: (bytes: Uint8Array) => void,
-): Promise<void> {
-  if (!(stream instanceof ReadableStream)) return; // a terminal of its own
-  for await (const chunk of stream) to(chunk);
 }
 
 function readPid(path: string): number | undefined {

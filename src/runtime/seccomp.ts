@@ -1,5 +1,6 @@
 import { S_IFCHR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "../linux/constants.ts";
 import type { Seccomp, SeccompArg, SeccompRule } from "./OciSpec.ts";
+import type { SeccompOptions } from "./seccompOptions.ts";
 import { always, byArchitecture, byCapability } from "./seccompCalls.ts";
 
 const EPERM = 1;
@@ -27,20 +28,6 @@ const HARMLESS_DEVICES: [number, number][] = [
   [5, 1], // console
   [5, 2], // ptmx
 ];
-
-/** Digest of the profiles that `defaultSeccomp` makes, which names filters that were compiled of them. A test says so when it is out of date. */
-export const DEFAULT_PROFILE = "1a18a658062fca03";
-
-export interface SeccompOptions {
-  /** `process.arch`. */
-  arch: string;
-  capabilities: string[];
-  /**
-   * False where no device cgroup guards the container: mknod(2) then makes only devices that such a cgroup would let it open,
-   * so that CAP_MKNOD is no way to the host's disks.
-   */
-  deviceCgroup: boolean;
-}
 
 /** Docker's default profile for a process with these capabilities, as the runtime-spec writes it (config-linux.md, "Seccomp"). */
 export function defaultSeccomp(options: SeccompOptions): Seccomp {

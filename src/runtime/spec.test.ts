@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { CAPABILITIES, capabilitiesOfMask, containerCapabilities, DEFAULT_CAPABILITIES } from "./capabilities.ts";
 import { sha256 } from "../oci/digest.ts";
 import { containerEnvironment } from "./containerEnvironment.ts";
-import { DEFAULT_PROFILE, defaultSeccomp } from "./seccomp.ts";
+import { defaultSeccomp } from "./seccomp.ts";
+import { DEFAULT_PROFILE } from "./seccompOptions.ts";
 import { UNLIMITED } from "./rlimits.ts";
 import { runtimeSpec, type SpecOptions, specText } from "./spec.ts";
 

@@ -1,10 +1,9 @@
 import type { Linux } from "../linux/Linux.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Step, StepID } from "../plan/graph.ts";
-import type { MountNamespace } from "../runtime/MountNamespace.ts";
 import type { Rlimit } from "../runtime/rlimits.ts";
 import type { StepNetwork } from "../runtime/runStep.ts";
-import type { Runtime } from "../runtime/Runtime.ts";
+import type { Sandbox } from "../runtime/Sandbox.ts";
 import type { Terminal } from "../runtime/runStep.ts";
 import type { SshAgents } from "../runtime/sshAgents.ts";
 import type { Snapshotter } from "../store/Snapshotter.ts";
@@ -42,8 +41,8 @@ export interface SolveContext {
   emit: (event: SolveEvent) => void;
   /** Bounds the steps that work at the same time; waiting for inputs and asking the cache is free. */
   slots: Semaphore;
-  /** Before the files of layers are looked at: brings those that a base image has and the store does not have yet. */
-  fetchLayers(layers: readonly Digest[]): Promise<void>;
+  /** Before the files of layers are looked at: brings those that a base image has and the store does not have yet. `why`: what a person is told. */
+  fetchLayers(layers: readonly Digest[], why: string): Promise<void>;
   /** Opens a build context by name. Called once per context. */
   openContext(name: string): Promise<FileTree>;
   /** A step that the cache does not have is an error instead of work. */
@@ -60,6 +59,8 @@ export interface SolveContext {
   network: "default" | "none" | "host" | NamedNetwork;
   /** SOURCE_DATE_EPOCH in seconds: no file that a step writes is later than this, and each step's key says it. */
   epoch?: number;
+  /** Seconds: a cached step that is older runs again. */
+  cacheTtl?: number;
   /** `--cache-from`. */
   imported?: ImportedCache;
   /** Hears of all that another build with the same inputs could take over. */
@@ -80,10 +81,7 @@ export interface NamedNetwork {
 /** What a step that fetches needs, and no more: the engine fetches build contexts by the same steps. */
 export type FetchContext = Pick<SolveContext, "store" | "linux" | "lease" | "signal" | "emit">;
 
-export interface Sandbox {
-  runtime: Runtime;
-  namespace: MountNamespace;
-}
+export type { Sandbox };
 
 /** A file system made of layers, lowest first. `created` (ms) is when its last layer was first made. */
 export interface LayersResult {

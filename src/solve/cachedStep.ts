@@ -91,7 +91,7 @@ export async function cachedStep(
 async function importedStep(context: SolveContext, step: Step, key: string): Promise<FoundStep | undefined> {
   if (step.ignoreCache) return undefined;
   const found = await context.imported?.step(key);
-  if (found === undefined || isExpired(step, found.created)) return undefined;
+  if (found === undefined || isExpired(context, step, found.created)) return undefined;
   context.imported?.take(key, { ...found, name: step.name });
   return found;
 }
@@ -104,15 +104,21 @@ function lookup(context: SolveContext, step: Step, key: string): FoundStep | und
   if (step.ignoreCache) return undefined;
   const record = context.store.cache.get(key);
   if (record === undefined) return undefined;
-  if (isExpired(step, record.created)) return undefined;
+  if (isExpired(context, step, record.created)) return undefined;
   const found = JSON.parse(record.value) as FoundStep;
   // Held before it is looked for, so that nobody takes it in between.
   context.lease.protect("layer", found.diffID);
   return context.store.layers.get(found.diffID) === undefined ? undefined : found;
 }
 
-function isExpired(step: Step, created: number): boolean {
-  return step.cacheTtl !== undefined && created + step.cacheTtl * 1000 < Date.now();
+function isExpired(context: SolveContext, step: Step, created: number): boolean {
+  const ttl = ttlOf(context, step);
+  return ttl !== undefined && created + ttl * 1000 < Date.now();
+}
+
+/** Seconds: the build's, and the step's own. */
+function ttlOf({ cacheTtl }: SolveContext, step: Step): number | undefined {
+  return cacheTtl === undefined ? step.cacheTtl : Math.min(cacheTtl, step.cacheTtl ?? cacheTtl);
 }
 
 function explain(context: SolveContext, keyed: KeyedStep, key: string): Miss {
@@ -120,18 +126,20 @@ function explain(context: SolveContext, keyed: KeyedStep, key: string): Miss {
   const { store } = context;
   if (step.ignoreCache) return { reason: "the cache was not asked", changes: [] };
   const record = store.cache.get(key);
-  if (record !== undefined && isExpired(step, record.created)) {
-    const reason = `the cached result is older than ${step.cacheTtl} s`;
+  if (record !== undefined && isExpired(context, step, record.created)) {
+    const ttl = ttlOf(context, step);
+    const reason = `the cached result is older than ${ttl} s`;
     const made = new Date(record.created).toISOString();
-    return { reason, changes: [{ part: "ttl", old: made, new: `${step.cacheTtl} s have passed` }] };
+    return { reason, changes: [{ part: "ttl", old: made, new: `${ttl} s have passed` }] };
   }
   const earlier = store.cache
     .nearest(groupOf(context, step), COMPARED)
     .map(({ value }) => JSON.parse(value) as KeyPart[]);
-  return explainNearest(explained(keyed), earlier, (digest) => {
-    const list = keyed.lists?.get(digest)?.();
-    return list === undefined ? readFileList(store.root, digest) : [...list];
-  });
+  return explainNearest(
+    explained(keyed),
+    earlier,
+    (digest) => keyed.lists?.get(digest)?.() ?? readFileList(store.root, digest),
+  );
 }
 
 /** The parts in a person's terms, what lies below last: an image by its digest, other steps by their latest layer. */

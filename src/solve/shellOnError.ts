@@ -23,7 +23,7 @@ export async function shellOnError(
   const why = error instanceof Error ? error.message : String(error);
   let below: ReusableMount | undefined;
   try {
-    const { runtime, namespace } = await context.sandbox();
+    const sandbox = await context.sandbox();
     if (place === undefined) {
       const base = await resultOf(step.base);
       if (base.kind !== "layers") return;
@@ -35,8 +35,7 @@ export async function shellOnError(
     const { network, close } = openNetwork(step, context);
     await openShell({
       linux,
-      runtime,
-      namespace,
+      sandbox,
       newDirectory: () => lease.directory(),
       root: (place?.root ?? below) as ReusableMount,
       process: place?.process ?? { env: [], cwd: "/", user: "" },

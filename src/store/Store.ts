@@ -4,6 +4,7 @@ import type { Linux } from "../linux/Linux.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ImageConfig } from "../oci/config.ts";
+import type { Snapshotter, StorageWish } from "./Snapshotter.ts";
 
 /** Times are milliseconds since the epoch, sizes bytes. Every method is synchronous unless it returns a promise. */
 export interface Store {
@@ -18,6 +19,9 @@ export interface Store {
   readonly cache: CacheRecords;
   readonly cacheMounts: CacheMounts;
   readonly settings: Settings;
+  /** As `storage` says, which is what was asked for. */
+  readonly snapshotter: Snapshotter;
+  readonly storage: StorageWish;
   /** All or nothing; nested calls join the outer one. Takes the write lock at its start. */
   transaction<T>(work: () => T): T;
   /**
@@ -155,6 +159,8 @@ export interface Tag {
   id: Digest;
   /** Digest under which a registry gave or took it (index or manifest), as `images --digests` shows. */
   repoDigest?: Digest;
+  /** The manifest or index that it came as, a blob of the store: it leaves as that, where all that this names is here. None for what was built here. */
+  source?: Digest;
   tagged: number;
   /** Of the documents that a push of the name writes. */
   annotations?: TagAnnotations;
@@ -180,7 +186,7 @@ export interface Images {
     reference: string,
     id: Digest,
     repoDigest?: Digest,
-    more?: { images?: readonly Digest[]; annotations?: TagAnnotations },
+    more?: { images?: readonly Digest[]; annotations?: TagAnnotations; source?: Digest },
   ): void;
   /** A registry has taken what the name stands for under this digest. */
   setRepoDigest(reference: string, digest: Digest): void;
@@ -235,6 +241,8 @@ export interface ContainerRecord {
   oomKilled?: boolean;
   /** Somebody has asked for its end: its policy leaves it alone. */
   stopped?: boolean;
+  /** With `stopped`: it was for an end of the host, and the policy is asked again when the host has started. */
+  stoppedWithHost?: boolean;
   /** Options of `create`, in the engine's own shape. The store does not look inside. */
   options: unknown;
 }
@@ -250,6 +258,7 @@ export interface Containers {
   update(id: string, changes: Partial<ContainerRecord>): ContainerRecord;
   /** Record first, then the directory, and those of its layers whose image went before. */
   remove(id: string): void;
+  /** The newest first. */
   list(): ContainerRecord[];
 }
 

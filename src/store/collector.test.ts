@@ -179,6 +179,7 @@ test("a store of the first version keeps its records, and its cache mounts get t
       "DROP TABLE cache_mounts",
       "DROP TABLE tag_images",
       "ALTER TABLE tags DROP COLUMN annotations",
+      "ALTER TABLE tags DROP COLUMN source",
       "DROP TABLE manifests",
       "DROP TABLE manifest_blobs",
       "DROP TABLE manifest_tags",

@@ -52,6 +52,9 @@ const migrations: readonly string[] = [
      reference TEXT NOT NULL, n INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (reference, n)) WITHOUT ROWID;
    CREATE INDEX tag_images_id ON tag_images (id);
    ALTER TABLE tags ADD COLUMN annotations TEXT`,
+  // The manifest or index that a name came as.
+  `ALTER TABLE tags ADD COLUMN source TEXT;
+   UPDATE tags SET source = repo_digest WHERE repo_digest IN (SELECT digest FROM manifests)`,
 ];
 const VERSION = 1 + migrations.length;
 /** Writers hold the lock for milliseconds; one that waits longer than this waits for a process that is stopped. */

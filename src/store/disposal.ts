@@ -73,7 +73,7 @@ export function isLayerNamed(records: Records, digest: Digest): boolean {
 export function isBlobNamed(records: Records, digest: Digest): boolean {
   const sql = `SELECT 1 FROM images WHERE id = ?1 UNION ALL SELECT 1 FROM images WHERE manifest = ?1
     UNION ALL SELECT 1 FROM layer_blobs WHERE digest = ?1 UNION ALL SELECT 1 FROM repo_digests WHERE digest = ?1
-    UNION ALL SELECT 1 FROM tags WHERE repo_digest = ?1 UNION ALL SELECT 1 FROM cache_blobs WHERE digest = ?1
+    UNION ALL SELECT 1 FROM tags WHERE repo_digest = ?1 OR source = ?1 UNION ALL SELECT 1 FROM cache_blobs WHERE digest = ?1
     UNION ALL SELECT 1 FROM manifests WHERE digest = ?1 UNION ALL SELECT 1 FROM manifest_blobs WHERE blob = ?1 LIMIT 1`;
   return records.first(sql, digest) !== undefined;
 }
@@ -82,7 +82,8 @@ export function isBlobNamed(records: Records, digest: Digest): boolean {
 export function usedBlobs(records: Records): Set<Digest> {
   const sql = `SELECT id AS digest FROM images UNION ALL SELECT manifest FROM images WHERE manifest IS NOT NULL
     UNION ALL SELECT digest FROM layer_blobs UNION ALL SELECT digest FROM repo_digests
-    UNION ALL SELECT repo_digest FROM tags WHERE repo_digest IS NOT NULL UNION ALL SELECT digest FROM cache_blobs
+    UNION ALL SELECT repo_digest FROM tags WHERE repo_digest IS NOT NULL
+    UNION ALL SELECT source FROM tags WHERE source IS NOT NULL UNION ALL SELECT digest FROM cache_blobs
     UNION ALL SELECT digest FROM manifests UNION ALL SELECT blob FROM manifest_blobs
     UNION ALL SELECT digest FROM lease_items WHERE kind IN ('blob', 'image')`;
   return new Set(records.all<{ digest: Digest }>(sql).map(({ digest }) => digest));

@@ -20,6 +20,7 @@ interface TagRow {
   repo_digest: Digest | null;
   tagged: number;
   annotations: string | null;
+  source: Digest | null;
 }
 
 export interface ImagesOptions {
@@ -96,18 +97,21 @@ export function createImages({ records, blobs, layers, lease: takeLease }: Image
         }
         return get(id) as ImageRecord;
       }),
-    tag(reference, id, repoDigest, { images = [], annotations } = {}) {
+    tag(reference, id, repoDigest, { images = [], annotations, source } = {}) {
       records.transaction(() => {
         for (const each of [id, ...images])
           if (get(each) === undefined) throw new SlipwayError("IMAGE_NOT_FOUND", `image ${each} is not in the store`);
+        if (source !== undefined && !blobs.has(source))
+          throw new SlipwayError("BLOB_NOT_FOUND", `blob ${source} is not in the store`);
         untag(reference);
         records.run(
-          "INSERT INTO tags (reference, id, repo_digest, tagged, annotations) VALUES (?, ?, ?, ?, ?)",
+          "INSERT INTO tags (reference, id, repo_digest, tagged, annotations, source) VALUES (?, ?, ?, ?, ?, ?)",
           reference,
           id,
           repoDigest ?? null,
           Date.now(),
           annotations === undefined ? null : JSON.stringify(annotations),
+          source ?? null,
         );
         setImages(reference, images);
       });
@@ -159,8 +163,9 @@ export function createImages({ records, blobs, layers, lease: takeLease }: Image
         if (image === undefined) return [];
         const lease = takeLease("remove image");
         const blobs = [id, ...(image.manifest === undefined ? [] : [image.manifest])];
-        for (const { digest } of records.all<{ digest: Digest }>("SELECT digest FROM repo_digests WHERE id = ?", id))
-          blobs.push(digest);
+        const named = `SELECT digest FROM repo_digests WHERE id = ?1
+          UNION SELECT source FROM tags WHERE id = ?1 AND source IS NOT NULL`;
+        for (const { digest } of records.all<{ digest: Digest }>(named, id)) blobs.push(digest);
         const layers = [...new Set(image.config.rootfs.diff_ids)];
         markFreed(records, lease.id, [
           ...blobs.map((digest): Freed => ({ kind: "blob", digest })),
@@ -189,11 +194,12 @@ function toImage(row: ImageRow | undefined): ImageRecord | undefined {
 }
 
 function toTag(row: TagRow): Tag {
-  const { reference, id, tagged, annotations } = row;
+  const { reference, id, tagged, annotations, source } = row;
   return {
     reference,
     id,
     ...(row.repo_digest === null ? {} : { repoDigest: row.repo_digest }),
+    ...(source === null ? {} : { source }),
     tagged,
     ...(annotations === null ? {} : { annotations: JSON.parse(annotations) as TagAnnotations }),
   };

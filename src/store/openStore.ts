@@ -14,8 +14,11 @@ import { createLease } from "./leases.ts";
 import { createLocks } from "./locks.ts";
 import { createDoubt } from "./doubt.ts";
 import { createManifests } from "./manifests.ts";
+import { withMarks } from "./marks.ts";
 import { createNetworks } from "./networks.ts";
+import { openSnapshotter } from "./openSnapshotter.ts";
 import { createSettings } from "./settings.ts";
+import type { Snapshotter, StorageWish } from "./Snapshotter.ts";
 import type { Store } from "./Store.ts";
 import { spread } from "./spread.ts";
 import { sweep } from "./sweep.ts";
@@ -24,21 +27,27 @@ import { sweep } from "./sweep.ts";
  * Opens the store at `root`, making it where it is not there. Any number of processes may have it open.
  * @throws SlipwayError `STORE_UNUSABLE`, `STORE_TOO_NEW`
  */
-export function openStore({ root: given, linux }: { root: string; linux: Linux }): Store {
+export function openStore({ root: given, linux: kernel, storage = "auto" }: OpenStoreOptions): Store {
   const root = resolve(given);
-  if (!existsSync(join(root, "slipway.db"))) makeDirectories(linux, root);
-  const records = openDatabase(linux, root);
+  if (!existsSync(join(root, "slipway.db"))) makeDirectories(kernel, root);
+  const records = openDatabase(kernel, root);
+  const settings = createSettings(records);
+  const linux = withMarks(kernel, settings, root);
   const end = (id: string) => letGo(records, { blobs, layers }, id);
   const lease = (purpose: string) => createLease({ linux, root, records, letGo: end }, purpose);
-  const settings = createSettings(records);
   const doubt = createDoubt(settings);
   const blobs = createBlobs(linux, root, doubt);
   const layers = createLayers({ linux, root, records, blobs, doubt, lease });
   const locks = createLocks(linux, root);
   const cacheMounts = createCacheMounts({ linux, root, records, lease });
-  return {
+  const store: Store = {
     root,
     linux,
+    storage,
+    get snapshotter() {
+      snapshotter ??= openSnapshotter(store, storage);
+      return snapshotter;
+    },
     blobs,
     layers,
     images: createImages({ records, blobs, layers, lease }),
@@ -65,6 +74,15 @@ export function openStore({ root: given, linux }: { root: string; linux: Linux }
     checkpoint: records.checkpoint,
     close: records.close,
   };
+  let snapshotter: Snapshotter | undefined;
+  return store;
+}
+
+export interface OpenStoreOptions {
+  root: string;
+  linux: Linux;
+  /** How root file systems are made; `auto` where nothing is said. */
+  storage?: StorageWish;
 }
 
 /** Where the store is when nothing else says: $SLIPWAY_ROOT, /var/lib/slipway for root, $XDG_DATA_HOME/slipway for others. */

@@ -18,6 +18,7 @@ import { type LinuxCall, type RecordingLinux, recordingLinux } from "../linux/re
 import { sha256 } from "../oci/digest.ts";
 import { openStore } from "./openStore.ts";
 import { createOverlaySnapshotter, type OverlayWay } from "./overlay.ts";
+import type { View } from "./Snapshotter.ts";
 import type { Lease, LayerRecord, Store } from "./Store.ts";
 
 const linux = createLinux();
@@ -52,7 +53,8 @@ function layer(store: Store, lease: Lease, files: Record<string, string>, implie
   return adopt(store, lease, directory, impliedDirs);
 }
 
-function inside<T>(mountfd: number, work: (path: string) => T): T {
+function inside<T>(root: number | View, work: (path: string) => T): T {
+  const mountfd = typeof root === "number" ? root : root.fd;
   try {
     return work(`/proc/self/fd/${mountfd}`);
   } finally {
@@ -90,7 +92,7 @@ describe.each<OverlayWay>(["fsconfig", "mount"])("snapshots by %s", (way) => {
       writeFileSync(`${root}/x`, "1");
       expect(statSync(root).mode & 0o7777).toBe(0o755);
     });
-    expect(readFileSync(join(snapshot.upper, "x"), "utf8")).toBe("1");
+    expect(readFileSync(join(snapshot.layer(), "x"), "utf8")).toBe("1");
   });
 
   test("130 layers are one root file system", () => {
@@ -118,7 +120,7 @@ describe.each<OverlayWay>(["fsconfig", "mount"])("snapshots by %s", (way) => {
       mkdirSync(`${root}/e`);
       writeFileSync(`${root}/e/new`, "1");
     });
-    const next = adopt(store, lease, snapshot.upper);
+    const next = adopt(store, lease, snapshot.layer());
     inside(snapshotter.view([base, next]), (root) => {
       expect(readdirSync(root).sort()).toEqual(["d", "e"]);
       expect(readdirSync(`${root}/e`)).toEqual(["new"]);
@@ -180,6 +182,7 @@ describe("what the kernel is asked for", () => {
     answer("fsMessages", { value: "" });
     for (const each of ["fsconfigString", "fsconfigFlag", "fsconfigCreate", "mount", "umount"] as const)
       answer(each, { value: undefined });
+    answer("fsconfigString", { errno: "EINVAL" }, { when: isUnknownKey });
     answer("close", { value: undefined }, { when: (fd) => fd >= 7000 });
     const { store, lease } = open(recording.linux, name);
     const layers = store.transaction(() => Array.from({ length: count }, () => layer(store, lease, {})));
@@ -199,6 +202,7 @@ describe("what the kernel is asked for", () => {
     calls
       .filter(({ name, args }) => mounting.includes(name) || (name === "close" && Number(args[0]) >= 7000))
       .map(({ name, args }) => [name, ...args]);
+  const isUnknownKey = (_: number, key: string) => key === "no-parameter-of-overlayfs";
   const off = ["redirect_dir", "metacopy", "index", "xino"];
 
   test("by the mount API: one parameter a layer, the topmost first, and the context is closed", () => {
@@ -209,6 +213,7 @@ describe("what the kernel is asked for", () => {
     expect(snapshot.mount()).toBe(7002);
     expect(words(recording.take())).toEqual([
       ["fsopen", "overlay"],
+      ["fsconfigString", 7001, "no-parameter-of-overlayfs", ""],
       ...layers.toReversed().map(({ path }) => ["fsconfigString", 7001, "lowerdir+", path]),
       ["fsconfigString", 7001, "upperdir", join(own, "upper")],
       ["fsconfigString", 7001, "workdir", join(own, "work")],
@@ -250,12 +255,22 @@ describe("what the kernel is asked for", () => {
       recording.answer(call, { errno: call === "fsopen" ? "ENOSYS" : "EINVAL" });
       const snapshotter = createOverlaySnapshotter(store);
       recording.take();
-      expect(snapshotter.view(layers)).toBe(7003);
+      expect(snapshotter.view(layers).fd).toBe(7003);
       expect(words(recording.take())[0]?.[0]).toBe("fsopen");
-      expect(snapshotter.view(layers)).toBe(7003);
+      expect(snapshotter.view(layers).fd).toBe(7003);
       expect(words(recording.take()).map(([name]) => name)).toEqual(["mount", "openTree", "umount"]);
     },
   );
+
+  test("a kernel that takes any parameter before it knows them, as overlayfs did before 6.5, is asked by mount(2), without a mount that fails", () => {
+    const { store, recording, layers } = recorded(2);
+    recording.answer("fsconfigString", { value: undefined });
+    recording.answer("fsconfigCreate", { errno: "EINVAL" });
+    recording.take();
+    expect(createOverlaySnapshotter(store).view(layers).fd).toBe(7003);
+    const names = words(recording.take()).map(([name]) => name);
+    expect(names).toEqual(["fsopen", "fsconfigString", "close", "mount", "openTree", "umount"]);
+  });
 
   test("a path too long for a parameter goes by a descriptor, which is closed with the context", () => {
     const { store, recording, layers } = recorded(3, "d".repeat(200));
@@ -272,7 +287,7 @@ describe("what the kernel is asked for", () => {
 
   test("a refusal carries the kernel's own words, or a hint where it is a matter of privilege", () => {
     const { store, recording, layers } = recorded(2);
-    const view = () => createOverlaySnapshotter(store).view(layers);
+    const view = () => createOverlaySnapshotter(store, { way: "fsconfig" }).view(layers);
     recording.answer("fsconfigCreate", { errno: "ESTALE" }, { times: 1 });
     recording.answer("fsMessages", { value: "overlay: one\noverlay: two\n" }, { times: 1 });
     expect(view).toThrow(

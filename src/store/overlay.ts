@@ -1,5 +1,4 @@
-import { mkdirSync } from "node:fs";
-import { join, relative } from "node:path";
+import { relative } from "node:path";
 import type { Linux } from "../linux/Linux.ts";
 import {
   AT_FDCWD,
@@ -12,22 +11,18 @@ import {
 } from "../linux/constants.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import { type StackedLayer, stackLayers } from "./impliedDirs.ts";
+import type { StackedLayer } from "./impliedDirs.ts";
 import { removeTree } from "./removeTree.ts";
 import type { Snapshotter } from "./Snapshotter.ts";
-import type { LayerRecord, Store } from "./Store.ts";
+import type { Store } from "./Store.ts";
+import { createUpperSnapshotter, type Writable } from "./upperSnapshotter.ts";
 
 /** `fsconfig`: one `lowerdir+` a layer (Linux 6.7). `mount`: mount(2) with paths relative to the store's root, for older kernels. */
 export type OverlayWay = "fsconfig" | "mount";
 
-interface Writable {
-  upper: string;
-  work: string;
-  volatile: boolean;
-}
-
 /** fs/fsopen.c: a string parameter has at most 255 bytes. */
 const PARAMETER_LIMIT = 255;
+const NO_PARAMETER = "no-parameter-of-overlayfs";
 
 /**
  * Kernel overlayfs. Features that put more than whiteouts and opaque marks into an upper directory are off, so that it can become a layer
@@ -36,7 +31,7 @@ const PARAMETER_LIMIT = 255;
  * The way is found at the first mount where it is not given. `mount` changes the working directory of the process for the time of the call.
  */
 export function createOverlaySnapshotter(store: Store, { way }: { way?: OverlayWay } = {}): Snapshotter {
-  const { linux, root } = store;
+  const { linux } = store;
   let known = way;
 
   function mountOverlay(stack: StackedLayer[], writable?: Writable): number {
@@ -51,45 +46,7 @@ export function createOverlaySnapshotter(store: Store, { way }: { way?: OverlayW
     return mountByMount(store, stack, writable);
   }
 
-  /** overlayfs wants a lower layer under an upper one, and two where there is none. The lowest is never seen: it is empty. */
-  function complete(stack: StackedLayer[], least: number): StackedLayer[] {
-    const empty = (n: number): StackedLayer => ({
-      path: join(root, "empty", String(n)),
-      shortPath: () => join("empty", String(n)),
-    });
-    return [...[empty(0), empty(1)].slice(0, Math.max(0, least - stack.length)), ...stack];
-  }
-
-  return {
-    name: "overlay",
-    prepare(layers, directory, { volatile = false } = {}) {
-      const stack = complete(stackLayers(store, layers), 1);
-      const upper = join(directory, "upper");
-      const work = join(directory, "work");
-      if (makeDirectory(upper)) {
-        const top = layers.length === 0 ? undefined : stack[stack.length - 1];
-        // The root of the mount shows what the root of the upper directory says. As no tar holds the root, its mode must not go from one
-        // step to the next either: containerd hands down its owner alone.
-        const { uid, gid } = top === undefined ? { uid: 0, gid: 0 } : linux.statat(AT_FDCWD, top.path);
-        linux.fchownat(AT_FDCWD, upper, uid, gid);
-        linux.fchmodat(AT_FDCWD, upper, 0o755);
-      }
-      makeDirectory(work);
-      return { upper, mount: () => mountOverlay(stack, { upper, work, volatile }) };
-    },
-    view: (layers: LayerRecord[]) => mountOverlay(complete(stackLayers(store, layers), 2)),
-  };
-}
-
-/** False where it was there already. */
-function makeDirectory(path: string): boolean {
-  try {
-    mkdirSync(path, { mode: 0o700 });
-    return true;
-  } catch (error) {
-    if (!isErrno(error, "EEXIST")) throw error;
-    return false;
-  }
+  return createUpperSnapshotter(store, { name: "overlay", mount: mountOverlay });
 }
 
 /** `userxattr` puts its marks into attributes that anybody may write, and knows neither redirects nor metacopy: it refuses to hear of them. */
@@ -104,7 +61,7 @@ function featureOptions(linux: Linux): [key: string, value?: string][] {
   return [...own, ["index", "off"], ["xino", "off"]];
 }
 
-/** Undefined where `probing` and the kernel knows no `lowerdir+`, or no file system contexts at all. */
+/** Undefined where `probing` and the kernel knows no `lowerdir+`, or no file system contexts, of its own or of overlayfs. */
 function mountByFsconfig(
   linux: Linux,
   stack: StackedLayer[],
@@ -127,6 +84,7 @@ function mountByFsconfig(
     return `/proc/self/fd/${fd}`;
   };
   try {
+    if (probing && takesAnything(linux, fsfd)) return undefined;
     for (const [i, layer] of stack.toReversed().entries()) {
       try {
         linux.fsconfigString(fsfd, "lowerdir+", parameter(layer.path));
@@ -151,6 +109,21 @@ function mountByFsconfig(
   } finally {
     linux.close(fsfd);
     for (const fd of held) linux.close(fd);
+  }
+}
+
+/**
+ * A file system without contexts of its own (overlayfs before Linux 6.5) is told of its parameters at the end, all in one line, whatever they
+ * are: it would refuse `lowerdir+` only then, and in the kernel's log.
+ */
+function takesAnything(linux: Linux, fsfd: number): boolean {
+  try {
+    linux.fsconfigString(fsfd, NO_PARAMETER, "");
+    return true;
+  } catch (error) {
+    if (!isErrno(error, "EINVAL")) throw error;
+    linux.fsMessages(fsfd); // what it says of this is of no use to anybody
+    return false;
   }
 }
 

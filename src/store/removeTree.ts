@@ -10,7 +10,8 @@ export function removeTree(linux: Linux, path: string): void {
   removeAt(linux, AT_FDCWD, path);
 }
 
-function removeAt(linux: Linux, dirfd: number, name: string): void {
+/** The same of `name` in the open directory. */
+export function removeAt(linux: Linux, dirfd: number, name: string): void {
   const stat = linux.statatOrUndefined(dirfd, name);
   if (stat === undefined) return;
   if ((stat.mode & S_IFMT) !== S_IFDIR) {

@@ -17,7 +17,7 @@ export interface ScratchStore {
  * Layers are borrowed by links, without a copy.
  */
 export function openScratchStore(outer: Store, lease: Lease): ScratchStore {
-  const store = openStore({ root: join(lease.directory(), "store"), linux: outer.linux });
+  const store = openStore({ root: join(lease.directory(), "store"), linux: outer.linux, storage: outer.storage });
   const own = store.lease("scratch");
   return {
     store,

@@ -11,7 +11,7 @@ import { createHasher, type Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { madeImage } from "../image/madeImage.ts";
-import type { Store } from "./Store.ts";
+import type { ImageRecord, Store } from "./Store.ts";
 
 /** How the manifest of an image is made that has none, and the layers that have no compressed form yet. */
 export interface StoreForm {
@@ -26,31 +26,38 @@ export interface StoreForm {
 }
 
 /**
- * An image of the store. A pulled image gives its manifest and blobs as they came; the layers of a built one are packed from their
- * directories and compressed when they are asked for, always to the same bytes, and their digest is remembered.
+ * An image of the store. A pulled image gives its manifest and blobs as they came, by its latest manifest or by `manifest`; the layers of a built
+ * one are packed from their directories and compressed when they are asked for, always to the same bytes, and their digest is remembered.
  * @throws SlipwayError `IMAGE_NOT_FOUND`
  */
-export function storeImage(store: Store, id: Digest): Image {
+export function storeImage(store: Store, id: Digest, manifest?: Digest): Image {
   const record = store.images.get(id);
   if (record === undefined) throw new SlipwayError("IMAGE_NOT_FOUND", `no such image: ${id}`);
-  const made = layersImage(store, { config: record.config, rawConfig: () => store.blobs.read(id) });
-  const kept = record.manifest;
-  if (kept === undefined || !store.blobs.has(kept)) return made;
-  const rawManifest = store.blobs.read(kept);
-  const manifest = JSON.parse(Buffer.from(rawManifest).toString("utf8")) as Manifest;
-  const layers = record.config.rootfs.diff_ids.map((diffID, i) =>
-    keptLayer(store, diffID, manifest.layers[i] as Descriptor),
+  const kept = manifest ?? record.manifest;
+  return (
+    (kept === undefined ? undefined : imageAsItCame(store, record, kept)) ??
+    layersImage(store, { config: record.config, rawConfig: () => store.blobs.read(id) })
   );
-  // A layer that was here before was not fetched in the form that this manifest names.
-  if (layers.includes(undefined)) return made;
+}
+
+/**
+ * The image by a manifest of it; undefined where that is not in the store, or a layer not in the form that it names: one that was here before was
+ * not fetched.
+ */
+export function imageAsItCame(store: Store, { id, config }: ImageRecord, digest: Digest): Image | undefined {
+  if (!store.blobs.has(digest)) return undefined;
+  const rawManifest = store.blobs.read(digest);
+  const manifest = JSON.parse(Buffer.from(rawManifest).toString("utf8")) as Manifest;
+  const layers = config.rootfs.diff_ids.map((diffID, i) => keptLayer(store, diffID, manifest.layers[i] as Descriptor));
+  if (layers.includes(undefined)) return undefined;
   return {
     mediaType: manifest.mediaType ?? mediaTypes.ociManifest,
     id: async () => id,
-    digest: async () => kept,
+    digest: async () => digest,
     manifest: async () => manifest,
     rawManifest: async () => rawManifest,
-    config: made.config,
-    rawConfig: made.rawConfig,
+    config: async () => config,
+    rawConfig: async () => store.blobs.read(id),
     layers: async () => layers as Layer[],
   };
 }

@@ -32,7 +32,6 @@ COPY --from=tools /out /copied
 ADD files.tar /added/
 RUN --mount=type=cache,target=/cache,uid=7 --mount=type=tmpfs,target=/scratch --mount=type=bind,from=tools,source=/out,target=/bound \\
     --mount=type=secret,id=s,uid=405 stat -c %u /cache >/seen && echo c >/cache/c && echo t >/scratch/t && cat /bound/a /run/secrets/s >>/seen
-RUN --network=none ls /sys/class/net >/links && id -u >>/links
 USER guest
 WORKDIR /home/guest
 RUN id -u >/tmp/user && id -g >>/tmp/user && ! touch /etc/mine && echo $HOME >>/tmp/user
@@ -40,7 +39,10 @@ RUN id -u >/tmp/user && id -g >>/tmp/user && ! touch /etc/mine && echo $HOME >>/
 
 const built = new Map<string, unknown>();
 
-for (const rung of [rungs.root, rungs.namespace]) {
+/** Layers that each rung makes where nothing in them depends on the time. */
+const dated = new Map<string, string>();
+
+for (const rung of [rungs.root, rungs.namespace, rungs.chroot]) {
   onRung(rung, "makes the image that every other rung makes, and its second build runs nothing", async (slipway) => {
     contextIn(slipway);
     const args = ["--secret", "id=s,src=file"];
@@ -50,22 +52,35 @@ for (const rung of [rungs.root, rungs.namespace]) {
     const image = await savedImage(slipway, "built");
     built.set(rung.name, seenOf(image));
     expect(built.get(rung.name)).toEqual(built.get("root"));
-    expect((await build()).stderr.match(/CACHED/g)?.length).toBeGreaterThan(9);
+    await slipway.run(
+      ["build", "-q", "-t", "dated", ...args, "--build-arg=SOURCE_DATE_EPOCH=1000000000", "-f", "-", "."],
+      {
+        input: DOCKERFILE,
+      },
+    );
+    dated.set(rung.name, await slipway.text("image", "inspect", "--format={{json .RootFS.Layers}}", "dated"));
+    expect(dated.get(rung.name)).toEqual(dated.get("root"));
+    expect((await build()).stderr.match(/CACHED/g)?.length).toBeGreaterThan(8);
     // From a file, so that a user's build may be tried outside the namespace, and begun anew in the midst of it; it is shown once.
     writeFileSync(join(slipway.directory, "Dockerfile"), `${DOCKERFILE}\nRUN echo more >/tmp/more`);
     for (const cached of [false, true]) {
       const { stderr } = await slipway.run(["build", "--progress=plain", ...args, "."]);
       expect(stderr.match(/load build definition/g)?.length).toBe(1);
-      expect(stderr.match(/CACHED/g)?.length).toBe(cached ? 13 : 12);
+      expect(stderr.match(/CACHED/g)?.length).toBe(cached ? 12 : 11);
     }
     expect(await slipway.text("builds", "--format", "{{.Status}}").then((all) => new Set(all.split("\n")))).toEqual(
       new Set(["done"]),
     );
     expect((await savedImage(slipway, "built")).config).toEqual(image.config);
   });
+}
 
+for (const rung of [rungs.root, rungs.namespace]) {
   onRung(rung, "runs containers, keeps volumes, and leaves nothing that it cannot remove", async (slipway) => {
     const run = (...args: string[]) => slipway.text("run", "--rm", "--network=host", ...args);
+    const alone = "FROM alpine\nRUN --network=none ls /sys/class/net >/links && id -u >>/links\n";
+    await slipway.run(["build", "-t", "alone", "-f", "-", "."], { input: alone });
+    expect(await run("alone", "cat", "/links")).toBe("lo\n0");
     expect(await run("alpine", "sh", "-c", "id -u; touch /x; chown 9:9 /x; stat -c %u:%g /x")).toBe("0\n9:9");
     expect(await run("-u", "guest", "alpine", "id", "-u")).toBe("405");
     await run("-v", "kept:/v", "alpine", "sh", "-c", "echo in >/v/f; chown 405:100 /v/f; chmod 600 /v/f");
@@ -162,8 +177,6 @@ onRung(
       expect(await slipway.text(...runc, "alpine", "id", "-u")).toBe("0");
       await slipway.run([...runc, "-m", "64m", "alpine", "true"], { exit: 125 });
     }
-    const alone = await slipway.run(["run", "--rm", "alpine", "true"]);
-    expect(alone.stderr).toContain("cannot have a bridge network (only root may change the host's network)");
     const { Isolation } = JSON.parse(await slipway.text("info", "--format", "json"));
     expect(Isolation).toEqual({ name: "namespace", how: expect.stringContaining("65537 ids") });
   },

@@ -77,8 +77,23 @@ e2e(
             `${proxy.host}/team/app:2`,
             `${proxy.host}/team/base:1`,
           ]);
-          // And what wants the image in the store has all of it there.
+          expect(log.stderr).not.toContain("because");
+          // COPY goes through links of the base: it brings the base, once, and --explain says what would not.
           await slipway.run(["rmi", "-f", `${proxy.host}/team/app:2`, `${proxy.host}/team/base:1`]);
+          const plain = `${from}COPY app /srv/app\nCMD ["cat", "/big"]`;
+          let told = "";
+          const brought = await moved(proxy, async () => {
+            told = (await buildAndPush(slipway, `${proxy.host}/team/app:4`, plain, ["--push", "--explain"])).stderr;
+          });
+          expect(told).toMatch(/because: \[2\/2\] COPY app \/srv\/app goes where .* COPY --link needs nothing of it/);
+          expect(brought).toBeGreaterThan(bytes);
+          // The step's own layer is remembered: the same build needs the base no more.
+          await slipway.run(["rmi", "-f", `${proxy.host}/team/app:4`, `${proxy.host}/team/base:1`]);
+          const again = await moved(proxy, () =>
+            buildAndPush(slipway, `${proxy.host}/team/app:5`, plain, ["--push", "--fail-on-miss"]),
+          );
+          expect(again).toBeLessThan(20_000);
+          // And what wants the image in the store has all of it there.
           await buildAndPush(slipway, `${proxy.host}/team/app:3`, metadata, ["--push", "--load"]);
           expect((await slipway.text("run", "--rm", `${proxy.host}/team/app:3`)).length).toBe(80_000);
         } finally {

@@ -8,7 +8,7 @@ import { e2e as anywhere } from "../support/e2e.ts";
 import { until } from "../support/until.ts";
 import { type Slipway, slipwayPath } from "../support/withSlipway.ts";
 
-const refusal = process.getuid?.() === 0 ? bridgeRefusal(createLinux()) : undefined;
+const refusal = process.getuid?.() === 0 ? await bridgeRefusal(createLinux()) : undefined;
 const e2e: typeof anywhere = (name, work, options) => {
   if (refusal === undefined) anywhere(name, work, options);
   else anywhere(`${name} (skipped: no bridge networks here: ${refusal})`, async () => {}, options);
@@ -117,6 +117,15 @@ e2e(
       .find((each) => each?.family === "IPv4" && !each.internal)?.address as string;
     await slipway.run(["run", "-d", "--name", "other", "busybox", "sleep", "600"]);
     expect(await ask(slipway, "other", outside, port)).toBe("hello");
+    for (const [filter, found] of [
+      [`publish=${port}`, "web"],
+      [`publish=${port - 1}-${port + 1}/tcp`, "web"],
+      [`publish=${port}/udp`, ""],
+      ["expose=80", "web"],
+      ["expose=70-90/udp", "web"],
+      ["expose=82", ""],
+    ] as const)
+      expect([filter, await slipway.text("ps", "-f", filter, "--format", "{{.Names}}")]).toEqual([filter, found]);
     expect(await ask(slipway, "web", outside, port)).toBe("hello"); // itself, by way of the host
     expect(await ask(slipway, "other", await addressOf(slipway, "web", "bridge"))).toBe("hello");
     expect(await slipway.text("ps", "--filter", "name=web", "--format", "{{.Ports}}")).toMatch(
@@ -176,6 +185,27 @@ e2e(
     expect(await slipway.text("exec", "friend", "cat", "/sys/class/net/eth0/address")).toBe("02:00:00:00:00:07");
     expect(await ask(slipway, "open", "10.211.7.9")).toBe("");
     expect(await slipway.text("exec", "friend", "ip", "route")).not.toContain("default");
+    // Its own names are known, to a step of a build, too. No question goes out, nor is one taken from an address that nobody was given.
+    const outside = "timeout 1 nslookup -type=a name.invalid. || true";
+    const heard: number[] = [];
+    const resolver = await Bun.udpSocket({
+      hostname: "127.0.0.53",
+      port: 53,
+      socket: { data: (_, question) => void heard.push(question.length) },
+    });
+    try {
+      const asking = ["run", "--rm", "--network", "inner", "--dns", "127.0.0.53", "busybox", "sh", "-c"];
+      expect(await slipway.text(...asking, `nslookup shut; ${outside}`)).toContain("Address: 10.211.7.9");
+      expect(heard).toEqual([]);
+      const address = "ip addr flush dev eth0; ip addr add 10.211.7.77/24 dev eth0; ip link set eth0 up";
+      const liar = ["run", "--rm", "--privileged", "--network", "inner", "busybox", "sh", "-c"];
+      const { stdout } = await slipway.run([...liar, `${address}; timeout 1 nslookup shut`], { exit: "any" });
+      expect(stdout).not.toContain("10.211.7.9");
+    } finally {
+      resolver.close();
+    }
+    writeFileSync(join(slipway.directory, "Dockerfile"), "FROM busybox\nRUN nslookup shut | grep 10.211.7.9\n");
+    await slipway.run(["build", "--network", "inner", "."]);
     // Whoever makes a way of his own does not get out either.
     await slipway.run([
       "run",
@@ -248,7 +278,7 @@ e2e(
     const id = await slipway.text("inspect", "-f", "{{.Id}}", "frail1");
     const address = await addressOf(slipway, "frail1", "frail");
     const pid = Number(await slipway.text("inspect", "-f", "{{.State.Pid}}", "frail1"));
-    const conmon = Number(readFileSync(`${slipway.root}/containers/${id}/conmon.pid`, "utf8"));
+    const conmon = Number(readFileSync(`${slipway.root}/monitors/${id}`, "utf8"));
     expect(existsSync(device(address))).toBe(true);
     attached.kill("SIGKILL");
     process.kill(conmon, "SIGKILL");

@@ -19,8 +19,21 @@ export const rungs = {
     name: "a user with subordinate ids",
     caller: () => withTools(["newuidmap", "unshare", "nsenter"], WITH_IDS),
   },
+  /** Root of a container with Docker's capabilities: no namespace and no mount can be made. */
+  chroot: { name: "a container's root without CAP_SYS_ADMIN", caller: () => withoutNamespaces() },
   singleId: { name: "a user with one id", caller: () => withTools(["unshare", "nsenter"], WITHOUT_IDS) },
 } as const satisfies Record<string, Rung>;
+
+/** Docker's for a container that asks for nothing. */
+const CONTAINER_CAPABILITIES =
+  "chown dac_override fsetid fowner mknod net_raw setgid setuid setfcap setpcap net_bind_service sys_chroot kill audit_write";
+
+function withoutNamespaces(): Caller | { missing: string } {
+  if (Bun.which("setpriv") === null) return { missing: "setpriv not installed" };
+  const kept = CONTAINER_CAPABILITIES.split(" ").map((name) => `+${name}`);
+  const prefix = ["setpriv", `--bounding-set=-all,${kept.join(",")}`, "--inh-caps=-all"];
+  return { uid: 0, gid: 0, prefix, env: {} };
+}
 
 type User = typeof WITH_IDS | typeof WITHOUT_IDS;
 

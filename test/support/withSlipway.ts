@@ -13,11 +13,16 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import type { StorageName } from "../../src/store/Snapshotter.ts";
+import { MNT_DETACH, MS_NODEV, MS_NOSUID } from "../../src/linux/constants.ts";
+import { createLinux } from "../../src/linux/createLinux.ts";
 import { startHub } from "./hub.ts";
 import { type TerminalSession, withTerminal } from "./terminal.ts";
 
 export const repository = resolve(import.meta.dir, "../..");
 export const slipwayPath = process.env.SLIPWAY_BIN ?? join(repository, "dist", "slipway");
+
+const linux = createLinux();
 
 export interface Ran {
   exitCode: number;
@@ -64,7 +69,7 @@ export interface Caller {
  */
 export async function withSlipway(
   work: (slipway: Slipway) => Promise<void>,
-  options: { debian?: boolean; caller?: Caller } = {},
+  options: { debian?: boolean; caller?: Caller; storage?: StorageName } = {},
 ): Promise<void> {
   const { caller } = options;
   const hub = await startHub(options);
@@ -81,6 +86,7 @@ export async function withSlipway(
     ...(caller === undefined ? {} : { XDG_RUNTIME_DIR: join(base, "run") }),
     SLIPWAY_ROOT: root,
     SLIPWAY_CONFIG: config,
+    ...(options.storage === undefined ? {} : { SLIPWAY_STORAGE: options.storage }),
     ...caller?.env,
   };
   const program = caller === undefined ? [slipwayPath] : [...caller.prefix, join(base, "slipway")];
@@ -118,7 +124,10 @@ export async function withSlipway(
     await work(slipway);
   } finally {
     await removeContainers(slipway);
-    if (caller !== undefined) endNamespace(join(base, "run"));
+    if (caller !== undefined) {
+      endNamespace(join(base, "run"));
+      linux.umount(join(base, "run"), MNT_DETACH);
+    }
     await hub.stop();
     assertNothingMounted(base);
     rmSync(base, { recursive: true, force: true });
@@ -127,17 +136,27 @@ export async function withSlipway(
 
 /** All of `base`, and a slipway in it that anybody may run: the one of the repository may lie where another user does not come. */
 function giveTo({ uid, gid }: Caller, base: string): void {
-  mkdirSync(join(base, "run"), { mode: 0o700 });
+  const run = join(base, "run");
+  mkdirSync(run);
+  // As logind makes it: root of a user namespace cannot take these flags off.
+  linux.mount("tmpfs", run, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700");
   for (const name of readdirSync(base)) chownSync(join(base, name), uid, gid);
   chownSync(base, uid, gid);
   copyFileSync(slipwayPath, join(base, "slipway"));
   chmodSync(join(base, "slipway"), 0o755);
 }
 
-/** Nobody else would ever end the process that keeps a user's namespace. */
+/** Nobody else would ever end the processes that keep a user's namespace, and lead out of its network. */
 function endNamespace(run: string): void {
-  const file = join(run, "slipway/namespace");
-  if (existsSync(file)) process.kill((JSON.parse(readFileSync(file, "utf8")) as { pid: number }).pid, "SIGKILL");
+  for (const name of ["slipway/network/way-out", "slipway/namespace"]) {
+    const file = join(run, name);
+    if (!existsSync(file)) continue;
+    try {
+      process.kill((JSON.parse(readFileSync(file, "utf8")) as { pid: number }).pid, "SIGKILL");
+    } catch {
+      // ended before
+    }
+  }
 }
 
 async function removeContainers(slipway: Slipway): Promise<void> {

@@ -1,4 +1,4 @@
-import { checkHealth } from "../../engine/containers/health.ts";
+import { checkHealth } from "../../engine/containers/checkHealth.ts";
 import { type Command, flag } from "../Command.ts";
 
 export const command: Command = {

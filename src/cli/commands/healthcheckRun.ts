@@ -1,4 +1,4 @@
-import { runHealthcheck } from "../../engine/containers/health.ts";
+import { runHealthcheck } from "../../engine/containers/checkHealth.ts";
 import type { Command } from "../Command.ts";
 
 export const command: Command = {

@@ -23,13 +23,23 @@ export const command: Command = {
       help: "dangling=true, label=KEY[=VALUE], before=IMAGE, since=IMAGE, reference=PATTERN",
     },
     format: { type: "string", help: "json, table or a Go template" },
+    tree: { type: "bool", help: "Show the platforms of each image, those that are not here as well" },
   },
   async run(call) {
     const [reference] = call.positionals;
-    const found = images(await call.engine(), {
+    const engine = await call.engine();
+    const found = images(engine, {
       filters: filters(list(call, "filter")),
       ...(reference === undefined ? {} : { reference }),
     });
+    if (flag(call, "tree")) {
+      for (const other of ["quiet", "no-trunc", "digests"])
+        if (flag(call, other)) throw new SlipwayError("USAGE", `--${other} is not supported with --tree`);
+      if (text(call, "format") !== undefined) throw new SlipwayError("USAGE", "--format is not supported with --tree");
+      const { printImageTree } = await import("../render/imageTree.ts");
+      printImageTree(call.out, engine, found);
+      return 0;
+    }
     const whole = flag(call, "no-trunc");
     const rows = found.flatMap((image) => rowsOf(image, whole));
     if (flag(call, "quiet")) {
@@ -75,7 +85,13 @@ export function filters(given: readonly string[]): Record<string, string[]> {
   for (const each of given) {
     const equals = each.indexOf("=");
     if (equals < 0)
-      throw new SlipwayError("USAGE", `invalid filter ${JSON.stringify(each)}`, { hint: "A filter is KEY=VALUE." });
+      throw new SlipwayError(
+        "USAGE",
+        `invalid argument ${JSON.stringify(each)} for "-f, --filter" flag: bad format of filter (expected name=value)`,
+        {
+          exitCode: 125,
+        },
+      );
     const key = each.slice(0, equals);
     all[key] = [...(all[key] ?? []), each.slice(equals + 1)];
   }

@@ -2,9 +2,13 @@ import { readFileSync } from "node:fs";
 import { release } from "node:os";
 import { describeRuntime } from "../../runtime/Runtime.ts";
 import { probeRuntime } from "../../runtime/probe.ts";
+import { worksByChroot } from "../../runtime/isolation.ts";
 import { describeIsolation } from "../../runtime/rootless/describeIsolation.ts";
 import { findDnsServer } from "../../runtime/network/dns.ts";
+import { bridgeNamespacePath } from "../../runtime/network/bridgeNamespace.ts";
+import { describeWayOut } from "../../runtime/network/wayOut.ts";
 import { bridgeRefusal } from "../../runtime/network/probeBridge.ts";
+import { describeStorage } from "../../store/describeStorage.ts";
 import { type Command, text } from "../Command.ts";
 import { version } from "../version.ts";
 
@@ -18,22 +22,29 @@ export const command: Command = {
   async run(call) {
     const { store, config } = await call.engine();
     const containers = store.containers.list();
-    const runtime = await probeRuntime(store.linux, store.settings, { runtime: config.runtime }).then(
+    const byChroot = worksByChroot(config.isolation);
+    const runtime = await (byChroot
+      ? Promise.reject(new Error("not asked for: nothing runs in namespaces"))
+      : probeRuntime(store.linux, store.settings, { runtime: config.runtime })
+    ).then(
       (found) => ({ name: found.name, path: found.path, version: found.version, how: describeRuntime(found) }),
       (error: Error) => ({ name: "none", path: "", version: "", how: error.message }),
     );
-    const isolation = describeIsolation();
-    const refusal = bridgeRefusal(store.linux);
+    const isolation = describeIsolation(config.isolation);
+    const storage = describeStorage(store);
+    const refusal = byChroot ? "there are no namespaces" : await bridgeRefusal(store.linux);
     const dns = findDnsServer();
+    const isUsers = refusal === undefined && bridgeNamespacePath() !== undefined;
+    const way = isUsers ? `, in a network of the user's own that ${describeWayOut()} leads out of` : "";
     const network = {
       bridge: refusal === undefined,
-      how: refusal ?? "bridges by netlink, firewall by nf_tables",
+      how: refusal ?? `bridges by netlink, firewall by nf_tables${way}`,
       dns: dns ?? "",
     };
     const about = {
       ServerVersion: version,
       DockerRootDir: store.root,
-      Driver: "overlay",
+      Driver: storage.name,
       Images: store.images.list().length,
       Containers: containers.length,
       ContainersRunning: containers.filter((each) => each.status === "running").length,
@@ -41,6 +52,7 @@ export const command: Command = {
       Runtime: runtime,
       Network: network,
       Isolation: isolation,
+      Storage: storage,
       KernelVersion: release(),
       OperatingSystem: operatingSystem(),
       Architecture: process.arch === "x64" ? "x86_64" : process.arch,
@@ -58,7 +70,8 @@ export const command: Command = {
           `Store:        ${about.DockerRootDir}`,
           `Isolation:    ${isolation.how}`,
           ...(isolation.missing === undefined ? [] : [`              better with more: ${isolation.missing}`]),
-          `Storage:      overlayfs of the kernel${store.linux.overlayAttributes() === "user.overlay." ? ", its marks in user attributes" : ""}`,
+          `Storage:      ${storage.how}`,
+          ...(storage.missing === undefined ? [] : [`              better with more: ${storage.missing}`]),
           `Images:       ${about.Images} (${about.Layers} layers)`,
           `Containers:   ${about.Containers} (${about.ContainersRunning} running)`,
           `Runtime:      ${runtime.name} ${runtime.version}${runtime.path === "" ? "" : ` (${runtime.path})`}`,

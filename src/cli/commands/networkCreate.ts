@@ -31,7 +31,7 @@ export const command: Command = {
     if (call.values.ipv4 === false)
       throw new SlipwayError("USAGE", "--ipv4=false is not supported: every network has IPv4 addresses");
     const options = Object.fromEntries(list(call, "opt").map(keyValue));
-    const record = createNetwork(await call.engine(), {
+    const record = await createNetwork(await call.engine(), {
       name: call.positionals[0] as string,
       driver: text(call, "driver") ?? "bridge",
       subnets: list(call, "subnet"),

@@ -1,4 +1,4 @@
-import type { ContainerSummary } from "../../engine/Engine.ts";
+import type { ContainerSummary, Engine } from "../../engine/Engine.ts";
 import { humanDuration } from "../../engine/humanDuration.ts";
 import { containerOptions } from "../../engine/containers/ContainerOptions.ts";
 import { type ContainerSize, containerSize } from "../../engine/containers/containerSize.ts";
@@ -31,7 +31,7 @@ export const command: Command = {
     filter: {
       type: "list",
       short: "f",
-      help: "ancestor, before, exited, health, id, label, name, network, since, status, volume =VALUE",
+      help: "ancestor, before, exited, expose, health, id, label, name, network, publish, since, status, volume =VALUE",
     },
     format: { type: "string", help: "json, table or a Go template" },
     size: { type: "bool", short: "s", help: "What each has written, and with its image" },
@@ -45,13 +45,15 @@ export const command: Command = {
     const shown = count < 0 ? found : found.slice(0, count);
     const whole = flag(call, "no-trunc");
     const format = text(call, "format");
-    // Sizes are looked for where they are shown: it takes a walk through all files.
-    const withSizes = flag(call, "size") || /\.Size\b/.test(format ?? "");
-    const rows = shown.map((each) => row(each, whole, withSizes ? containerSize(engine, each) : undefined));
     if (flag(call, "quiet")) {
-      for (const each of rows) call.out(`${each.ID}\n`);
+      if (format !== undefined && format !== "table")
+        call.err("WARNING: Ignoring custom format, because both --format and --quiet are set.\n");
+      call.out(shown.map(({ id }) => `${whole ? id : id.slice(0, 12)}\n`).join(""));
       return 0;
     }
+    // Sizes are looked for where they are shown: it takes a walk through all files.
+    const withSizes = flag(call, "size") || /\.Size\b/.test(format ?? "");
+    const rows = shown.map((each) => row(engine, each, whole, withSizes ? containerSize(engine, each) : undefined));
     const columns: [string, string][] = [
       ["CONTAINER ID", "ID"],
       ["IMAGE", "Image"],
@@ -67,29 +69,45 @@ export const command: Command = {
   },
 };
 
-function row(each: ContainerSummary, whole: boolean, size: ContainerSize | undefined): Record<string, string> {
+function row(
+  engine: Engine,
+  each: ContainerSummary,
+  whole: boolean,
+  size: ContainerSize | undefined,
+): Record<string, string> {
   const letters = [...each.commandText];
   const command =
     whole || letters.length <= MAX_COMMAND ? each.commandText : `${letters.slice(0, MAX_COMMAND - 1).join("")}…`;
-  const { config, network, mounts } = containerOptions(each);
+  const { config, network, networks = [], mounts } = containerOptions(each);
   const labels = config.Labels ?? {};
-  const volumes = mounts.map(({ name, source, target }) => name ?? (source || target));
   const values = {
     ID: whole ? each.id : each.id.slice(0, 12),
     Image: each.imageReference,
     Command: quote(command),
-    CreatedAt: goTime(each.created),
+    // What the table does not show is made when it is asked for.
+    get CreatedAt() {
+      return goTime(each.created);
+    },
     RunningFor: `${humanDuration(Date.now() - each.created)} ago`,
     Status: each.statusText,
     State: each.status,
     Ports: ports(each),
     Names: each.name,
-    Labels: Object.entries(labels)
-      .map(([key, value]) => `${key}=${value}`)
-      .join(","),
-    Networks: network,
+    get Labels() {
+      return Object.entries(labels)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(",");
+    },
+    get Networks() {
+      const all = engine.store.networks.list();
+      const names = networks.flatMap((attachment) => all.find(({ id }) => id === attachment.network)?.name ?? []);
+      return names.length === 0 ? network : names.sort().join(",");
+    },
     LocalVolumes: String(mounts.filter((mount) => mount.type === "volume").length),
-    Mounts: volumes.map((name) => (whole || name.length <= 15 ? name : `${name.slice(0, 14)}…`)).join(","),
+    get Mounts() {
+      const volumes = mounts.map(({ name, source, target }) => name ?? (source || target));
+      return volumes.map((name) => (whole || name.length <= 15 ? name : `${name.slice(0, 14)}…`)).join(",");
+    },
     Size: size === undefined ? "0B" : `${humanSize(size.written)} (virtual ${humanSize(size.whole)})`,
   };
   return withLabels(values, labels);

@@ -12,6 +12,7 @@ export const command: Command = {
   flags: {
     quiet: { type: "bool", short: "q", help: "Print the name alone" },
     platform: { type: "string", help: "Platform, os/architecture (default: this machine's)" },
+    "all-platforms": { type: "bool", help: "All that the name stands for, of whatever platform" },
     ...registryFlags,
     "all-tags": { type: "bool", short: "a", help: "Pull all tags of the repository" },
   },
@@ -32,7 +33,10 @@ export const command: Command = {
       call.out("Using default tag: latest\n");
     const engine = await call.engine((event) => progress.event(event));
     const { pull, tagsOf } = await import("../../engine/images/pull.ts");
-    const options = { ...given("platform", text(call, "platform")), ...registryAccess(call) };
+    const allPlatforms = flag(call, "all-platforms");
+    if (allPlatforms && text(call, "platform") !== undefined)
+      throw new SlipwayError("USAGE", "--platform and --all-platforms exclude each other");
+    const options = { ...given("platform", text(call, "platform")), allPlatforms, ...registryAccess(call) };
     const names = allTags ? (await tagsOf(engine, reference, options)).map((tag) => `${name}:${tag}`) : [name];
     for (const each of names) {
       const result = await pull(engine, each, options);

@@ -1,5 +1,7 @@
 import { existsSync, writeFileSync } from "node:fs";
+import { familiarName } from "../../oci/reference.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
+import { worksByChroot } from "../../runtime/isolation.ts";
 import { type Command, flag, text } from "../Command.ts";
 import { createFlags, createOptions } from "../createFlags.ts";
 import { ownStreams } from "../streams.ts";
@@ -31,6 +33,10 @@ export const command: Command = {
       throw new SlipwayError("USAGE", `the container ID file ${cidfile} is there already`, { exitCode: 125 });
     }
     const engine = await pulling(call, flag(call, "quiet"));
+    if (worksByChroot(engine.config.isolation)) {
+      const { runByChroot } = await import("../../engine/containers/runByChroot.ts");
+      return runByChroot(engine, options, detached ? undefined : ownStreams(options));
+    }
     const { runContainer } = await import("../../engine/containers/runContainer.ts");
     const { container, exitCode } = await runContainer(engine, options, detached ? undefined : ownStreams(options), {
       sigProxy: call.values["sig-proxy"] !== false,
@@ -50,12 +56,12 @@ async function pulling(
   quiet: boolean,
 ): Promise<import("../../engine/Engine.ts").Engine> {
   let progress: { event(event: import("../../engine/events.ts").EngineEvent): void } | undefined;
-  const { createPullProgress } = await import("../render/pullProgress.ts");
-  const { terminalSize } = await import("../render/terminalSize.ts");
   if (quiet) return await call.engine();
   return await call.engine((event) => {
     if (event.type === "pull.start") {
-      call.err(`Unable to find image '${event.reference}' locally\n`);
+      call.err(`Unable to find image '${familiarName(event.reference)}' locally\n`);
+      const { createPullProgress } = require("../render/pullProgress.ts") as typeof import("../render/pullProgress.ts");
+      const { terminalSize } = require("../render/terminalSize.ts") as typeof import("../render/terminalSize.ts");
       progress = createPullProgress({
         write: call.err,
         ...(isTerminal(2) ? { size: terminalSize(2, call.linux()) } : {}),

@@ -26,6 +26,12 @@ export function createPushProgress(options: LayerLinesOptions): { event(event: E
           lines.finish();
           write(`${event.tag}: digest: ${event.digest} size: ${event.size}\n`);
           return;
+        case "push.partial":
+          lines.finish();
+          write(
+            `Not all of the index ${event.source} is here: only ${event.images === 1 ? "the image that is" : `the ${event.images} images that are`} went up.\n`,
+          );
+          return;
         case "push.layer": {
           const before = lines.known(event.diffID);
           // A layer that two images share is told once.

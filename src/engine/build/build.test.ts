@@ -79,7 +79,7 @@ function ran(test: TestEngine): string[] {
 function fileSystem({ engine: { store } }: TestEngine, result: BuildResult): string {
   const record = store.images.get(result.imageID);
   const layers = record?.config.rootfs.diff_ids.map((diffID) => store.layers.require(diffID)) ?? [];
-  const tree = createFileTree(store.linux, createOverlaySnapshotter(store).view(layers));
+  const tree = createFileTree(store.linux, createOverlaySnapshotter(store).view(layers).fd);
   try {
     return createTreeDigester(store.linux, tree).digest(tree.root, { contentsOnly: true });
   } finally {

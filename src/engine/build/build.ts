@@ -11,12 +11,12 @@ import { parseBool } from "../../dockerfile/parseBool.ts";
 import type { Graph, ImageStep, ResolveImage, Step, StepID } from "../../plan/graph.ts";
 import { mergeGraphs } from "../../plan/mergeGraphs.ts";
 import { planBuild } from "../../plan/plan.ts";
+import { worksByChroot } from "../../runtime/isolation.ts";
 import { parseUlimits } from "../../runtime/rlimits.ts";
 import { createSshAgents } from "../../runtime/sshAgents.ts";
 import { createSemaphore } from "../../solve/semaphore.ts";
 import type { Sandbox, SecretSource, SolveContext, LayersResult, StepResult } from "../../solve/SolveContext.ts";
 import { solve } from "../../solve/solve.ts";
-import { createOverlaySnapshotter } from "../../store/overlay.ts";
 import { createBaseResolver, quiet } from "./baseImages.ts";
 import { openContexts } from "./contexts/buildContexts.ts";
 import { type BuildRecorder, startBuildRecord } from "./buildRecords.ts";
@@ -95,6 +95,7 @@ async function buildImage(
   const vertices = createVertices(engine.emit);
   const lease = store.lease("build");
   const ssh = createSshAgents(options.ssh ?? [], () => lease.directory());
+  const endReuse = store.snapshotter.reuse();
   try {
     const contexts = await openContexts(engine, options, { lease, vertices });
     const source = contexts.dockerfile;
@@ -103,8 +104,8 @@ async function buildImage(
     const remote = mayLeaveBases(options, outputs)
       ? (await import("./remoteBases.ts")).createRemoteBases(engine, {
           lease,
-          pulling: (reference, work) =>
-            vertices.internal(`[internal] pull ${reference}`, (status) => work(quiet(engine, status))),
+          pulling: (reference, why, work) =>
+            vertices.internal(`[internal] pull ${reference}`, (status) => work(quiet(engine, status)), why),
         })
       : undefined;
     const dockerfile = parseDockerfile(source.text, { file: source.name });
@@ -159,14 +160,15 @@ async function buildImage(
     const context: SolveContext = {
       store,
       linux: store.linux,
-      snapshotter: createOverlaySnapshotter(store),
+      snapshotter: store.snapshotter,
       lease,
       signal,
       emit: (event) => vertices.solving(event),
       slots: createSemaphore(options.jobs ?? navigator.hardwareConcurrency),
-      fetchLayers: async (layers) => remote?.fetch(layers),
+      fetchLayers: async (layers, why) => remote?.fetch(layers, why),
       openContext: contexts.open,
       failOnMiss: options.failOnMiss ?? false,
+      ...(options.cacheTtl === undefined ? {} : { cacheTtl: options.cacheTtl }),
       ...(options.shellOnError === undefined ? {} : { shellOnError: options.shellOnError }),
       secrets: secretSources(options),
       ssh,
@@ -220,6 +222,7 @@ async function buildImage(
     };
   } finally {
     ssh.close();
+    endReuse();
     lease.release();
     store.cache.recordUses();
   }
@@ -363,12 +366,13 @@ export function assembleConfig(
 export async function openSandbox(engine: Engine): Promise<Sandbox> {
   const { linux, settings, layers } = engine.store;
   layers.settle();
+  if (worksByChroot(engine.config.isolation)) return { kind: "chroot" };
   const [{ probeRuntime }, { enterMountNamespace }] = await Promise.all([
     import("../../runtime/probe.ts"),
     import("../../runtime/MountNamespace.ts"),
   ]);
   const runtime = await probeRuntime(linux, settings, { runtime: engine.config.runtime });
-  return { runtime, namespace: enterMountNamespace(linux, runtime) };
+  return { kind: "oci", runtime, namespace: enterMountNamespace(linux, runtime) };
 }
 
 function once<T>(work: () => Promise<T>): () => Promise<T> {

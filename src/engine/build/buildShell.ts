@@ -1,9 +1,9 @@
 import type { Digest } from "../../oci/digest.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
+import { unavailable } from "../../runtime/chroot/unavailable.ts";
 import type { Terminal } from "../../runtime/runStep.ts";
 import { openShell } from "../../solve/openShell.ts";
 import { reusableMount } from "../../solve/reusableMount.ts";
-import { createOverlaySnapshotter } from "../../store/overlay.ts";
 import { openSandbox } from "./build.ts";
 import type { BuildRecord, RecordedStep } from "./buildRecords.ts";
 import type { Engine } from "../Engine.ts";
@@ -31,14 +31,14 @@ export async function buildShell(
         hint: "The cache has been pruned since; build again.",
       });
     });
-    const snapshot = createOverlaySnapshotter(store).prepare(records, lease.directory(), { volatile: true });
-    const { runtime, namespace } = await openSandbox(engine);
+    const snapshot = store.snapshotter.prepare(records, lease.directory(), { volatile: true });
+    const sandbox = await openSandbox(engine);
+    if (sandbox.kind === "chroot") throw unavailable("a shell in the files of a build");
     const root = reusableMount(linux, snapshot.mount(), `${lease.directory()}/root`);
     try {
       await openShell({
         linux,
-        runtime,
-        namespace,
+        sandbox,
         newDirectory: () => lease.directory(),
         root,
         process,

@@ -15,8 +15,8 @@ import { fetchResolved, openRemote, type RemoteImage, recordPulled } from "../im
 export interface RemoteBases {
   /** @throws SlipwayError as `pull` does */
   resolve(reference: string, platform: Platform): Promise<{ id: Digest; config: ImageConfig }>;
-  /** Brings what a step needs the files of: each image that has one of the layers, whole, and records it as a pull does. */
-  fetch(layers: readonly Digest[]): Promise<void>;
+  /** Brings what a step needs the files of, `why` it does: each image that has one of the layers, whole, and records it as a pull does. */
+  fetch(layers: readonly Digest[], why: string): Promise<void>;
   /** A layer that is in a registry and not here; its bytes come from there when they are read. */
   layer(diffID: Digest): { layer: Layer; descriptor: Descriptor; from: Reference } | undefined;
   /** Config of an image by its canonical name. */
@@ -29,7 +29,7 @@ export function createRemoteBases(
   {
     lease,
     pulling,
-  }: { lease: Lease; pulling: <T>(reference: string, work: (told: Engine) => Promise<T>) => Promise<T> },
+  }: { lease: Lease; pulling: <T>(reference: string, why: string, work: (told: Engine) => Promise<T>) => Promise<T> },
 ): RemoteBases {
   const images: { remote: RemoteImage; fetched?: Promise<void> }[] = [];
   const one = createSemaphore(1);
@@ -47,14 +47,14 @@ export function createRemoteBases(
       images.push({ remote });
       return { id: remote.image.id, config: remote.image.config };
     },
-    async fetch(layers) {
+    async fetch(layers, why) {
       for (const known of images) {
         const own = known.remote.image.config.rootfs.diff_ids;
         const missing = own.filter((diffID) => engine.store.layers.get(diffID) === undefined);
         if (!missing.some((diffID) => layers.includes(diffID))) continue;
         // Two images may share layers: one after the other.
         known.fetched ??= one(() =>
-          pulling(known.remote.reference.canonical, async (told) => {
+          pulling(known.remote.reference.canonical, why, async (told) => {
             await fetchResolved(told, known.remote, lease);
             recordPulled(told, known.remote);
           }),

@@ -5,8 +5,8 @@ import type { Emit } from "../events.ts";
 /** Turns what a build does into the numbered steps of its progress display. */
 export interface Vertices {
   plan(steps: readonly Step[]): void;
-  /** A step that is not the Dockerfile's: `work` may report lines by `status`. */
-  internal<T>(name: string, work: (status: Status) => Promise<T>): Promise<T>;
+  /** A step that is not the Dockerfile's: `work` may report lines by `status`; `reason`: why it has to be done. */
+  internal<T>(name: string, work: (status: Status) => Promise<T>, reason?: string): Promise<T>;
   solving(event: SolveEvent): void;
 }
 
@@ -28,7 +28,7 @@ export function createVertices(emit: Emit): Vertices {
         })),
       });
     },
-    async internal(name, work) {
+    async internal(name, work, reason) {
       const id = `internal${count++}`;
       emit({ type: "step.start", id, name, time: Date.now() });
       const status: Status = (text, { key = text, current, total, done = true } = {}) => {
@@ -45,7 +45,7 @@ export function createVertices(emit: Emit): Vertices {
       };
       try {
         const result = await work(status);
-        emit({ type: "step.done", id, time: Date.now(), cached: false });
+        emit({ type: "step.done", id, time: Date.now(), cached: false, ...(reason === undefined ? {} : { reason }) });
         return result;
       } catch (error) {
         emit({

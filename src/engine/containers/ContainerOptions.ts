@@ -1,4 +1,4 @@
-import { hostname as hostHostname } from "node:os";
+import { hostHostname } from "../../runtime/hostHostname.ts";
 import type { ContainerConfig } from "../../oci/config.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { ContainerRecord } from "../../store/Store.ts";

@@ -1,4 +1,3 @@
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
 import { describeLayer } from "../../layer/packLayer.ts";
 import type { ContainerConfig, ImageConfig } from "../../oci/config.ts";
 import type { Digest } from "../../oci/digest.ts";
@@ -6,9 +5,7 @@ import { parseReference } from "../../oci/reference.ts";
 import { putImage } from "../../store/putImage.ts";
 import { removeMountStubs } from "../../runtime/mountStubs.ts";
 import { applyChange } from "./commitChange.ts";
-import { containerFiles } from "./containerFiles.ts";
 import { containerOptions } from "./ContainerOptions.ts";
-import { copyTree } from "./copyDirectory.ts";
 import type { Engine } from "../Engine.ts";
 
 export interface CommitOptions {
@@ -39,16 +36,10 @@ export async function commitContainer(engine: Engine, nameOrId: string, options:
   try {
     for (const diffID of record.layers) lease.protect("layer", diffID);
     const directory = lease.directory();
-    const { upper } = containerFiles(store.containers.directory(record.id), record.id);
-    if (linux.statatOrUndefined(AT_FDCWD, upper) !== undefined) {
-      const from = linux.openat(AT_FDCWD, upper, O_RDONLY | O_DIRECTORY);
-      try {
-        copyTree(linux, from, directory);
-      } finally {
-        linux.close(from);
-      }
-      withDirectory(engine, directory, (fd) => removeMountStubs(linux, fd, settings.stubs ?? []));
-    }
+    const layers = record.layers.map((diffID) => store.layers.require(diffID));
+    store.snapshotter.copyWritten(layers, store.containers.directory(record.id), directory, (written) =>
+      removeMountStubs(linux, written, settings.stubs ?? []),
+    );
     const layer = describeLayer(linux, directory);
     store.layers.adopt(directory, layer, lease);
     lease.protect("layer", layer.diffID);
@@ -78,15 +69,5 @@ export async function commitContainer(engine: Engine, nameOrId: string, options:
     });
   } finally {
     lease.release();
-  }
-}
-
-function withDirectory(engine: Engine, path: string, work: (fd: number) => void): void {
-  const { linux } = engine.store;
-  const fd = linux.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
-  try {
-    work(fd);
-  } finally {
-    linux.close(fd);
   }
 }

@@ -1,5 +1,6 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { cgroupPids } from "../../runtime/cgroup.ts";
+import { cgroupUsage } from "../../runtime/cgroupUsage.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { isTracked } from "./applySettings.ts";
 import { containerCgroups } from "./containerCgroup.ts";
@@ -35,8 +36,11 @@ function linkOf(path: string): string | undefined {
   }
 }
 
+/** getconf CLK_TCK: 100 on every Linux that we run on. */
+export const TICKS = 100;
+
 export interface Usage {
-  /** Clock ticks of processor time of its processes that live. */
+  /** Clock ticks of processor time of its processes, where there is no group of those that live. */
   cpuTicks: number;
   memory: number;
   pids: number;
@@ -46,9 +50,10 @@ export interface Usage {
   blockOut: number;
 }
 
-/** What its processes use, by /proc. */
+/** What its processes use, by its control group where it has one, and by /proc. */
 export function usageOf(engine: Engine, record: ContainerRecord): Usage {
   const usage: Usage = { cpuTicks: 0, memory: 0, pids: 0, netIn: 0, netOut: 0, blockIn: 0, blockOut: 0 };
+  const group = cgroupUsage(containerCgroups(engine.store.containers.directory(record.id)));
   for (const pid of containerProcesses(engine, record)) {
     const stat = readOr(`/proc/${pid}/stat`);
     if (stat === "") continue;
@@ -59,11 +64,15 @@ export function usageOf(engine: Engine, record: ContainerRecord): Usage {
     // proc(5): 14 utime, 15 stime, 16 cutime, 17 cstime, 20 num_threads; ours begin at field 3.
     usage.cpuTicks += (fields[11] ?? 0) + (fields[12] ?? 0) + (fields[13] ?? 0) + (fields[14] ?? 0);
     usage.pids += fields[17] ?? 1;
-    usage.memory += 1024 * Number(/^Pss:\s+(\d+)/m.exec(readOr(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
+    if (group.memory === undefined)
+      usage.memory += 1024 * Number(/^Pss:\s+(\d+)/m.exec(readOr(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
     const io = readOr(`/proc/${pid}/io`);
     usage.blockIn += Number(/^read_bytes: (\d+)/m.exec(io)?.[1] ?? 0);
     usage.blockOut += Number(/^write_bytes: (\d+)/m.exec(io)?.[1] ?? 0);
   }
+  const { cpuMicroseconds, ...counted } = group;
+  Object.assign(usage, counted);
+  if (cpuMicroseconds !== undefined) usage.cpuTicks = (cpuMicroseconds / 1_000_000) * TICKS;
   // Of the host's own network, as docker, nothing is counted as the container's.
   if (linkOf(`/proc/${record.pid}/ns/net`) === linkOf("/proc/self/ns/net")) return usage;
   for (const line of readOr(`/proc/${record.pid}/net/dev`).split("\n").slice(2)) {

@@ -1,19 +1,9 @@
 import { mkdirSync } from "node:fs";
-import {
-  AT_FDCWD,
-  MS_BIND,
-  MS_RDONLY,
-  MS_REC,
-  MS_REMOUNT,
-  O_DIRECTORY,
-  O_PATH,
-  RESOLVE_IN_ROOT,
-} from "../../linux/constants.ts";
+import { AT_FDCWD, MS_BIND, MS_RDONLY, MS_REC, O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT } from "../../linux/constants.ts";
 import { isAlive } from "../../linux/processStart.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
-import { enterMountNamespace } from "../../runtime/MountNamespace.ts";
+import { enterMountNamespace, remountBind } from "../../runtime/MountNamespace.ts";
 import { makeMountStubs, mountTargets } from "../../runtime/mountStubs.ts";
-import { createOverlaySnapshotter } from "../../store/overlay.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
 import { containerOptions } from "./ContainerOptions.ts";
@@ -58,7 +48,7 @@ async function withMounted<T>(engine: Engine, record: ContainerRecord, work: (ro
   const namespace = enterMountNamespace(linux, { cgroupView: false });
   const staged: string[] = [];
   const places: string[] = [];
-  const mountfd = createOverlaySnapshotter(engine.store)
+  const mountfd = engine.store.snapshotter
     .prepare(
       record.layers.map((diffID) => layers.require(diffID)),
       directory,
@@ -82,7 +72,7 @@ async function withMounted<T>(engine: Engine, record: ContainerRecord, work: (ro
       // Its name leads to what was mounted now.
       const top = linux.openat(AT_FDCWD, rootfs, O_PATH | O_DIRECTORY);
       try {
-        inside(top, mount.target, (path) => linux.mount("none", path, "", MS_REMOUNT | MS_BIND | MS_RDONLY));
+        inside(top, mount.target, (path) => remountBind(linux, path, MS_RDONLY));
       } finally {
         linux.close(top);
       }

@@ -2,7 +2,6 @@ import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR, S_IFMT, S_IFREG }
 import type { Linux } from "../../linux/Linux.ts";
 import { isErrno } from "../../linux/LinuxError.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
-import { containerFiles } from "./containerFiles.ts";
 import type { Engine } from "../Engine.ts";
 
 export interface ContainerSize {
@@ -13,20 +12,23 @@ export interface ContainerSize {
 }
 
 export function containerSize(engine: Engine, record: ContainerRecord): ContainerSize {
-  const { linux, containers, layers } = engine.store;
-  const { upper } = containerFiles(containers.directory(record.id), record.id);
+  const { linux, containers, layers, snapshotter } = engine.store;
+  const records = record.layers.flatMap((diffID) => layers.get(diffID) ?? []);
+  const found = snapshotter.written(records, containers.directory(record.id));
   let written = 0;
-  try {
-    const root = linux.openat(AT_FDCWD, upper, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (found !== undefined) {
     try {
-      written = sizeBelow(linux, root, new Set());
+      const root = linux.openat(AT_FDCWD, found.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      try {
+        written = sizeBelow(linux, root, new Set());
+      } finally {
+        linux.close(root);
+      }
     } finally {
-      linux.close(root);
+      found.close();
     }
-  } catch (error) {
-    if (!isErrno(error, "ENOENT")) throw error; // never started
   }
-  const image = record.layers.reduce((sum, diffID) => sum + (layers.get(diffID)?.size ?? 0), 0);
+  const image = records.reduce((sum, { size }) => sum + size, 0);
   return { written, whole: written + image };
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { isAlive, processStart } from "../../linux/processStart.ts";
 import {
   endProcesses,
@@ -9,7 +9,7 @@ import {
 } from "../../runtime/runtimeState.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { memoryRanOut, removeContainerCgroups } from "./containerCgroup.ts";
-import { containerFiles } from "./containerFiles.ts";
+import { type ContainerFiles, containerFiles, monitorsDirectory } from "./containerFiles.ts";
 import { recordContainerEvent } from "../events/eventLog.ts";
 import { releaseNetworkOf } from "../networks/networkRelease.ts";
 import type { Engine } from "../Engine.ts";
@@ -24,12 +24,24 @@ export function attachLock(id: string): string {
   return `attach ${id}`;
 }
 
+/** All of them, made true. Those that do not run cost one look for all. */
+export function refreshContainers(engine: Engine, records: readonly ContainerRecord[]): ContainerRecord[] {
+  const [first] = records;
+  if (first === undefined) return [];
+  const monitored = new Set(filesIn(monitorsDirectory(engine.store.containers.directory(first.id))));
+  return records.map((record) => refreshContainer(engine, record, (id) => monitored.has(id)));
+}
+
 /**
  * The container's record, made true first: whatever process was killed in whatever order, the status is what the kernel says, the exit code what
  * conmon wrote, and what a killed start left behind is gone. Cheap: some stats, no process.
  */
-export function refreshContainer(engine: Engine, record: ContainerRecord): ContainerRecord {
-  const files = containerFiles(engine.store.containers.directory(record.id), record.id);
+export function refreshContainer(
+  engine: Engine,
+  record: ContainerRecord,
+  /** Whether there may be something of a start: the file of its monitor is there. */
+  isMonitored: (id: string) => boolean = (id) => existsSync(filesOf(engine, id).conmonPid),
+): ContainerRecord {
   if (record.status === "restarting") {
     if (isAlive(record.restarter?.pid, record.restarter?.start)) return record;
     return refreshContainer(engine, engine.store.containers.update(record.id, { status: "exited" }));
@@ -38,7 +50,7 @@ export function refreshContainer(engine: Engine, record: ContainerRecord): Conta
     if (!isAlive(record.pid, record.pidStart)) return recordExit(engine, record);
     if (!isUnstarted(record.id)) return record;
   } else if (record.status !== "created" && record.status !== "exited") return record;
-  else if (!existsSync(files.conmonPid)) return record;
+  else if (!isMonitored(record.id)) return record;
 
   // A start was under way: by somebody who is still at it, or who was killed before it was recorded.
   const unlock = engine.store.tryLock(startLock(record.id));
@@ -47,11 +59,23 @@ export function refreshContainer(engine: Engine, record: ContainerRecord): Conta
     const current = engine.store.containers.get(record.id) ?? record;
     if (current.status === "running" && !isUnstarted(current.id)) return current;
     const status = current.started === undefined || isUp(current) ? "created" : current.status;
-    clearContainer(record.id, files.directory);
+    clearContainer(record.id, engine.store.containers.directory(record.id));
     releaseNetworkOf(engine, current);
     return engine.store.containers.update(record.id, { status, pid: 0, pidStart: 0, conmonPid: 0, network: undefined });
   } finally {
     unlock();
+  }
+}
+
+function filesOf(engine: Engine, id: string): ContainerFiles {
+  return containerFiles(engine.store.containers.directory(id), id);
+}
+
+function filesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return []; // nothing was ever started
   }
 }
 

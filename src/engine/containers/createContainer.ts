@@ -33,26 +33,20 @@ export async function createContainer(
   checkOptions(options);
   const image = await imageFor(engine, options);
   const config = mergedConfig(image.config.config ?? {}, options);
-  const args = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
-  if (args.length === 0) {
-    throw new SlipwayError("NO_COMMAND", `image ${options.image} names no command to run, and none was given`, {
-      hint: `Give one: slipway run ${options.image} COMMAND`,
-      exitCode: 125,
-    });
-  }
+  const args = commandOf(config, options);
   const id = digestHex(`sha256:${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex")}`);
   named(id);
   const { mounts, anonymousVolumes } = prepareMounts(engine, { options, config, image });
   const mountedLayers = mounts.flatMap((mount) => mount.layers ?? []);
   const settings: ContainerOptions = {
     ...options,
-    ...networkMode(engine, options),
+    ...(await networkMode(engine, options)),
     config,
     args,
     mounts,
     anonymousVolumes,
   };
-  const taken = new Set(store.containers.list().map((each) => each.name));
+  const taken = new Set<string>(); // as far as we have met them: no list of all containers is read for a name
   for (;;) {
     const record: ContainerRecord = {
       id,
@@ -89,7 +83,7 @@ export async function createContainer(
   }
 }
 
-async function imageFor(engine: Engine, options: CreateOptions): Promise<ImageRecord> {
+export async function imageFor(engine: Engine, options: CreateOptions): Promise<ImageRecord> {
   const platform = options.platform === undefined ? {} : { platform: options.platform };
   const fetch = async (): Promise<ImageRecord> => {
     const { pull } = await import("../images/pull.ts");
@@ -106,7 +100,7 @@ async function imageFor(engine: Engine, options: CreateOptions): Promise<ImageRe
 }
 
 /** The image's config with the options on top, by Docker's rules: an entrypoint of one's own clears the image's Cmd. */
-function mergedConfig(image: ContainerConfig, options: CreateOptions): ContainerConfig {
+export function mergedConfig(image: ContainerConfig, options: CreateOptions): ContainerConfig {
   const config: ContainerConfig = { ...image };
   if (options.entrypoint !== undefined) {
     config.Entrypoint = options.entrypoint.filter((part) => part !== "");
@@ -146,8 +140,18 @@ function mergedConfig(image: ContainerConfig, options: CreateOptions): Container
   return config;
 }
 
+/** Entrypoint and Cmd. @throws SlipwayError `NO_COMMAND` */
+export function commandOf(config: ContainerConfig, { image }: CreateOptions): string[] {
+  const args = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
+  if (args.length > 0) return args;
+  throw new SlipwayError("NO_COMMAND", `image ${image} names no command to run, and none was given`, {
+    hint: `Give one: slipway run ${image} COMMAND`,
+    exitCode: 125,
+  });
+}
+
 /** What can be known to be wrong before anything is made. */
-function checkOptions(options: CreateOptions): void {
+export function checkOptions(options: CreateOptions): void {
   containerCapabilities({ add: options.capAdd, drop: options.capDrop, privileged: false, available: [] });
   if (options.stopSignal !== undefined) parseSignal(options.stopSignal);
   for (const entry of options.addHosts) {

@@ -13,8 +13,6 @@ import {
 import { opaqueAttribute, isWhiteout } from "../../layer/overlayForm.ts";
 import type { Linux, Stat } from "../../linux/Linux.ts";
 import { isErrno } from "../../linux/LinuxError.ts";
-import { createOverlaySnapshotter } from "../../store/overlay.ts";
-import { containerFiles } from "./containerFiles.ts";
 import { containerOptions } from "./ContainerOptions.ts";
 import type { Change, Engine } from "../Engine.ts";
 
@@ -26,21 +24,23 @@ export function diffContainer(engine: Engine, nameOrId: string): Change[] {
   const { store } = engine;
   const { linux } = store;
   const record = store.containers.find(nameOrId);
-  const { upper } = containerFiles(store.containers.directory(record.id), record.id);
-  if (linux.statatOrUndefined(AT_FDCWD, upper) === undefined) return []; // never started
-  const below = createOverlaySnapshotter(store).view(record.layers.map((diffID) => store.layers.require(diffID)));
+  const layers = record.layers.map((diffID) => store.layers.require(diffID));
+  const written = store.snapshotter.written(layers, store.containers.directory(record.id));
+  if (written === undefined) return []; // never started
+  const below = store.snapshotter.view(layers);
   try {
-    const root = linux.openat(AT_FDCWD, upper, O_RDONLY | O_DIRECTORY);
+    const root = linux.openat(AT_FDCWD, written.path, O_RDONLY | O_DIRECTORY);
     try {
       const changes: Change[] = [];
       const stubs = new Set((containerOptions(record).stubs ?? []).map((stub) => stub.path));
-      collect(linux, { root, below, stubs, changes }, root, "");
+      collect(linux, { root, below: below.fd, stubs, changes }, root, "");
       return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
     } finally {
       linux.close(root);
     }
   } finally {
-    linux.close(below);
+    below.close();
+    written.close();
   }
 }
 

@@ -3,6 +3,7 @@ import type { ContainerRecord } from "../../store/Store.ts";
 import { containerOptions } from "./ContainerOptions.ts";
 import { isUp, refreshContainer } from "./containerState.ts";
 import type { Engine } from "../Engine.ts";
+import { prepareRelease } from "../networks/networkRelease.ts";
 import { launchContainer } from "./launchContainer.ts";
 import { dropContainer } from "./removeContainer.ts";
 
@@ -19,6 +20,7 @@ export async function endedContainer(engine: Engine, id: string): Promise<void> 
   const { containers } = engine.store;
   const stored = containers.get(id);
   if (stored === undefined) return;
+  await prepareRelease(engine, stored);
   const record = refreshContainer(engine, stored);
   if (isUp(record)) return; // somebody has started it again
   if (record.autoRemove) return dropContainer(engine, record, { volumes: true });
@@ -59,6 +61,6 @@ export function isStartedByHost(record: ContainerRecord): boolean {
   const { restart } = containerOptions(record);
   if (restart === undefined || isUp(record) || record.started === undefined) return false;
   if (restart.name === "always") return true;
-  if (restart.name === "unless-stopped") return record.stopped !== true;
-  return wantsRestart(record);
+  const stopped = record.stopped === true && record.stoppedWithHost !== true;
+  return restart.name === "unless-stopped" ? !stopped : wantsRestart({ ...record, stopped });
 }

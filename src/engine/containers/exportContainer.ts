@@ -1,11 +1,5 @@
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { openOutput } from "../../archive/outputFile.ts";
 import { packLayer } from "../../layer/packLayer.ts";
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
-import { createOverlaySnapshotter } from "../../store/overlay.ts";
-import { containerFiles } from "./containerFiles.ts";
-import { copyTree } from "./copyDirectory.ts";
 import type { Engine } from "../Engine.ts";
 import { writePieces } from "../build/outputs/exportRoot.ts";
 
@@ -23,30 +17,15 @@ export async function exportContainer(engine: Engine, nameOrId: string, { output
   try {
     for (const diffID of record.layers) lease.protect("layer", diffID);
     const layers = record.layers.map((diffID) => store.layers.require(diffID));
-    const directory = lease.directory();
-    copyUpper(engine, record.id, directory);
-    const mount = createOverlaySnapshotter(store).prepare(layers, directory).mount();
+    const root = store.snapshotter.moment(layers, store.containers.directory(record.id));
     try {
-      await writePieces(engine, packLayer(linux, `/proc/self/fd/${mount}/.`), target.write);
+      await writePieces(engine, packLayer(linux, `/proc/self/fd/${root.fd}/.`), target.write);
       target.finish();
     } finally {
-      linux.close(mount);
+      root.close();
     }
   } finally {
     target.abort();
     lease.release();
-  }
-}
-
-function copyUpper({ store: { linux, containers } }: Engine, id: string, directory: string): void {
-  const { upper } = containerFiles(containers.directory(id), id);
-  if (linux.statatOrUndefined(AT_FDCWD, upper) === undefined) return;
-  const copy = join(directory, "upper");
-  mkdirSync(copy);
-  const from = linux.openat(AT_FDCWD, upper, O_RDONLY | O_DIRECTORY);
-  try {
-    copyTree(linux, from, copy);
-  } finally {
-    linux.close(from);
   }
 }

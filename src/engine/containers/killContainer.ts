@@ -1,4 +1,3 @@
-import { setFrozen } from "../../runtime/cgroup.ts";
 import { killVerified } from "../../runtime/runtimeState.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
@@ -34,6 +33,7 @@ export function sendSignal(engine: Engine, record: ContainerRecord, signal: numb
   if (!killVerified(record.pid, record.pidStart, signal)) return false;
   recordContainerEvent(engine, record, "kill", { attributes: { signal: String(signal) } });
   if (record.status === "paused" && signal === SIGKILL) {
+    const { setFrozen } = require("../../runtime/cgroup.ts") as typeof import("../../runtime/cgroup.ts");
     setFrozen(containerCgroups(engine.store.containers.directory(record.id)), false);
   }
   return true;

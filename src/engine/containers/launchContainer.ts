@@ -2,34 +2,35 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { unmappedOwner } from "../../layer/unmappedOwner.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { containerCapabilities, ownCapabilities } from "../../runtime/capabilities.ts";
-import { compiledSeccomp, keepCompiledSeccomp } from "../../runtime/compiledSeccomp.ts";
+import { compiledSeccomp, keepCompiledSeccomp, uncompiledSeccomp } from "../../runtime/compiledSeccomp.ts";
 import { containerEnvironment } from "../../runtime/containerEnvironment.ts";
+import { unavailable } from "../../runtime/chroot/unavailable.ts";
+import { worksByChroot } from "../../runtime/isolation.ts";
 import { enterMountNamespace, type MountNamespace } from "../../runtime/MountNamespace.ts";
 import { findProgram } from "../../runtime/findProgram.ts";
 import { makeDirectories, makeMountStubs, mountTargets } from "../../runtime/mountStubs.ts";
-import { type ContainerNetwork, openContainerNetwork } from "../networks/networkAttach.ts";
+import { type ContainerNetwork, openContainerNetwork } from "../networks/containerNetwork.ts";
 import { releaseNetworkOf } from "../networks/networkRelease.ts";
 import { networkFiles } from "../../runtime/networkFiles.ts";
+import type { Seccomp } from "../../runtime/OciSpec.ts";
 import { probeRuntime } from "../../runtime/probe.ts";
 import { processStart } from "../../linux/processStart.ts";
 import { resolveUser } from "../../runtime/resolveUser.ts";
 import type { Runtime } from "../../runtime/Runtime.ts";
 import { runtimeGlobals, runtimeStateDirectory } from "../../runtime/runtimeCommand.ts";
-import { defaultSeccomp, type SeccompOptions } from "../../runtime/seccomp.ts";
-import { seccompProfile } from "../../runtime/seccompProfile.ts";
+import type { SeccompOptions } from "../../runtime/seccompOptions.ts";
 import { addMount, DEFAULT_SHM_SIZE, rootlessSpec, runtimeSpec, type SpecMount, specText } from "../../runtime/spec.ts";
 import { startByFifo } from "../../runtime/startByFifo.ts";
-import { createOverlaySnapshotter } from "../../store/overlay.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { applySettings, ownLimits } from "./applySettings.ts";
-import { containerCgroup } from "./containerCgroup.ts";
+import { containerCgroup, runtimeCgroup } from "./containerCgroup.ts";
 import { containerFiles } from "./containerFiles.ts";
 import { type ContainerOptions, containerHostname, containerOptions } from "./ContainerOptions.ts";
 import { clearContainer, isUp, startLock } from "./containerState.ts";
 import type { Engine } from "../Engine.ts";
 import { recordContainerEvent } from "../events/eventLog.ts";
 import type { Platform } from "../../oci/platform.ts";
-import { checkRunnable } from "../../runtime/emulation.ts";
+import { checkRunnable } from "../../runtime/checkRunnable.ts";
 import { platformOf } from "../images/resolveImage.ts";
 import { spawnConmon } from "./spawnConmon.ts";
 import { stageMounts } from "./stageMounts.ts";
@@ -55,6 +56,7 @@ export async function launchContainer(
   options: LaunchOptions,
 ): Promise<ContainerRecord> {
   const { store } = engine;
+  if (worksByChroot(engine.config.isolation)) throw unavailable("a container that stays", 125);
   const unlock = await store.lock(startLock(record.id));
   try {
     const current = store.containers.find(record.id);
@@ -82,6 +84,7 @@ export async function launchContainer(
     try {
       // Before the namespace, in which the trees of control groups may be covered.
       const cgroup = limits === undefined ? undefined : containerCgroup(engine, current, limits);
+      if (runtime.cgroups) runtimeCgroup(engine, current);
       namespace = enterMountNamespace(store.linux, { ...runtime, keepCgroups: cgroup !== undefined });
       // It takes as long to come up as the bundle takes to be written.
       const monitor = spawnConmon(engine, current, { conmon, runtime, detached: options.detached, network });
@@ -109,7 +112,7 @@ export async function launchContainer(
         finished: 0,
         exitCode: 0,
         error: "",
-        ...(options.restart === undefined ? { stopped: false } : {}),
+        ...(options.restart === undefined ? { stopped: false, stoppedWithHost: false } : {}),
         oomKilled: false,
         restartCount: options.restart?.count ?? 0,
         restartDelayMs: options.restart?.delayMs ?? 0,
@@ -151,7 +154,7 @@ function writeBundle(
   const files = containerFiles(directory, record.id);
   const layers = record.layers.map((diffID) => store.layers.require(diffID));
   // What goes with the container need not outlive the machine: the end of the mount then waits for no disk.
-  const mountfd = createOverlaySnapshotter(store).prepare(layers, directory, { volatile: record.autoRemove }).mount();
+  const mountfd = store.snapshotter.prepare(layers, directory, { volatile: record.autoRemove }).mount();
   try {
     const user = resolveUser(linux, mountfd, config.User ?? "");
     const unmapped = unmappedOwner(user.uid, user.gid);
@@ -159,7 +162,7 @@ function writeBundle(
     const cwd = config.WorkingDir || "/";
     makeDirectories(linux, mountfd, cwd);
     const started = { args: options.args, env: config.Env ?? [], cwd };
-    checkRunnable(linux, mountfd, started, { platform: platformOfImage(engine, record) });
+    checkRunnable(linux, mountfd, started, platformOfImage(engine, record));
 
     const hostname = containerHostname(record, options);
     const filesFrom = network.filesFrom ?? directory;
@@ -217,9 +220,9 @@ function writeBundle(
       privileged,
       seccomp:
         ownProfile !== undefined
-          ? seccompProfile(ownProfile, capabilities)
+          ? ownSeccomp(ownProfile, capabilities)
           : confined
-            ? (filter ?? defaultSeccomp(confinement))
+            ? (filter ?? uncompiledSeccomp(confinement))
             : undefined,
       noNewPrivileges: options.securityOpt.some((option) => /^no-new-privileges([=:]true)?$/.test(option)),
       shmSize: options.shmSize ?? DEFAULT_SHM_SIZE,
@@ -242,6 +245,13 @@ function writeBundle(
 function platformOfImage({ store }: Engine, { image }: ContainerRecord): Platform | undefined {
   const config = store.images.get(image)?.config;
   return config === undefined ? undefined : platformOf(config);
+}
+
+/** `--security-opt seccomp=FILE`; its reader is loaded only then. */
+function ownSeccomp(text: string, capabilities: readonly string[]): Seccomp {
+  const { seccompProfile } =
+    require("../../runtime/seccompProfile.ts") as typeof import("../../runtime/seccompProfile.ts");
+  return seccompProfile(text, capabilities);
 }
 
 /** `--init`: a small init reaps and forwards signals. */

@@ -1,6 +1,6 @@
 import type { ContainerRecord } from "../../store/Store.ts";
 import { containerOptions } from "./ContainerOptions.ts";
-import { attachLock, isUp, refreshContainer } from "./containerState.ts";
+import { attachLock, isUp, refreshContainers } from "./containerState.ts";
 import type { ContainerSummary, Engine } from "../Engine.ts";
 import { healthOf } from "./health.ts";
 import { dropContainer } from "./removeContainer.ts";
@@ -8,17 +8,19 @@ import { humanDuration } from "../humanDuration.ts";
 
 /** Containers, newest first, their states made true; only running ones unless `all`. */
 export function listContainers(engine: Engine, options: { all?: boolean } = {}): ContainerSummary[] {
-  return engine.store.containers
-    .list()
-    .map((record) => refreshContainer(engine, record))
+  return refreshContainers(engine, engine.store.containers.list())
     .filter((record) => !isForsaken(engine, record))
     .filter((record) => options.all === true || isUp(record) || record.status === "restarting")
-    .sort((a, b) => b.created - a.created)
     .map((record) => ({
       ...record,
-      commandText: containerOptions(record).args.join(" "),
+      commandText: commandText(containerOptions(record).args),
       statusText: statusText(record, { health: healthOf(engine, record)?.Status }),
     }));
+}
+
+/** As Docker's daemon joins them: what has a blank in quotes. */
+function commandText([program = "", ...args]: readonly string[]): string {
+  return [program, ...args.map((each) => (each.includes(" ") ? `'${each}'` : each))].join(" ");
 }
 
 /** Removes a container of `--rm` that has ended while nobody was there to see it: its slipway was killed. */

@@ -1,4 +1,3 @@
-import { constants } from "node:os";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 
 /** `TERM`, `SIGTERM`, `15`, `RTMIN+3` as a number. @throws SlipwayError `INVALID_SIGNAL` */
@@ -9,6 +8,7 @@ export function parseSignal(text: string): number {
     if (number >= 1 && number <= 64) return number;
   }
   const name = upper.startsWith("SIG") ? upper : `SIG${upper}`;
+  const { constants } = require("node:os") as typeof import("node:os");
   const number = (constants.signals as Record<string, number | undefined>)[name];
   if (number !== undefined) return number;
   const realTime = /^SIGRT(MIN|MAX)(?:([+-])([0-9]+))?$/.exec(name);

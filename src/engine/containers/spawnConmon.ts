@@ -1,19 +1,17 @@
 import { mkdirSync, read, rmSync } from "node:fs";
-import { promisify } from "node:util";
-import { USER_VARIABLE } from "../../linux/userNamespace.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { Runtime } from "../../runtime/Runtime.ts";
 import { runtimeGlobals } from "../../runtime/runtimeCommand.ts";
 import { runtimeFailure } from "../../runtime/runtimeFailure.ts";
 import { endProcesses, runtimePids } from "../../runtime/runtimeState.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
-import { containerFiles } from "./containerFiles.ts";
+import { containerFiles, monitorsDirectory } from "./containerFiles.ts";
 import { type ContainerOptions, containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "../Engine.ts";
 import { logBytes } from "./logFiles.ts";
-import type { ContainerNetwork } from "../networks/networkAttach.ts";
+import type { ContainerNetwork } from "../networks/containerNetwork.ts";
 import { hasToBeReleased } from "../networks/networkRelease.ts";
-import { selfCommand } from "../selfCommand.ts";
+import { selfCommand, selfEnvironment } from "../../runtime/selfCommand.ts";
 import { readOr } from "../../runtime/readOr.ts";
 
 export interface Monitor {
@@ -38,6 +36,7 @@ export function spawnConmon(
   const { runtime } = options;
   rmSync(files.runtimeLog, { force: true });
   mkdirSync(files.exitDirectory, { recursive: true });
+  mkdirSync(monitorsDirectory(files.directory), { recursive: true, mode: 0o700 });
   const runtimeArgs = [...runtimeGlobals(runtime), "--log", files.runtimeLog, "--log-format", "json"];
   const command = [
     options.conmon,
@@ -74,9 +73,7 @@ export function spawnConmon(
   const child = Bun.spawn(command, {
     cwd: files.directory,
     env: {
-      PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin",
-      SLIPWAY_ROOT: root,
-      ...userEnvironment(),
+      ...selfEnvironment(root),
       _OCI_SYNCPIPE: "3",
       _OCI_STARTPIPE: "4",
     },
@@ -114,12 +111,6 @@ export function spawnConmon(
       linux.close(startWrite);
     },
   };
-}
-
-/** What tells a slipway that conmon starts whose it is. */
-function userEnvironment(): Record<string, string> {
-  const names = ["XDG_RUNTIME_DIR", USER_VARIABLE];
-  return Object.fromEntries(names.flatMap((name) => [[name, process.env[name]]]).filter(([, value]) => value));
 }
 
 const LOOK_MS = 300;
@@ -162,8 +153,15 @@ function logArguments({ log }: ContainerOptions, path: string): string[] {
 async function readLine(fd: number): Promise<string> {
   const chunk = new Uint8Array(4096);
   for (let text = ""; ; ) {
-    const { bytesRead } = await promisify(read)(fd, chunk, 0, chunk.length, null);
+    const bytesRead = await readSome(fd, chunk);
     text += Buffer.from(chunk.buffer, 0, bytesRead).toString();
     if (bytesRead === 0 || text.includes("\n")) return text;
   }
+}
+
+/** Not by `promisify`, which comes with a library that takes as long to load as a database to open. */
+function readSome(fd: number, chunk: Uint8Array): Promise<number> {
+  return new Promise((resolve, reject) =>
+    read(fd, chunk, 0, chunk.length, null, (error, bytesRead) => (error === null ? resolve(bytesRead) : reject(error))),
+  );
 }

@@ -3,7 +3,6 @@ import { AT_FDCWD, O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT, S_IFDIR, S_IFMT } from 
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { MountNamespace } from "../../runtime/MountNamespace.ts";
 import type { SpecMount } from "../../runtime/spec.ts";
-import { createOverlaySnapshotter } from "../../store/overlay.ts";
 import type { ContainerMount } from "./ContainerOptions.ts";
 import type { Engine } from "../Engine.ts";
 
@@ -32,12 +31,7 @@ export function stageMounts(
   });
 
   function stage(mount: ContainerMount): string {
-    const base =
-      mount.type === "image"
-        ? createOverlaySnapshotter(engine.store).view(
-            (mount.layers ?? []).map((diffID) => engine.store.layers.require(diffID)),
-          )
-        : linux.openat(AT_FDCWD, mount.source, O_PATH | O_DIRECTORY);
+    const base = mount.type === "image" ? imageRoot(mount) : linux.openat(AT_FDCWD, mount.source, O_PATH | O_DIRECTORY);
     try {
       const fd = mount.type === "image" && mount.subpath === undefined ? base : inside(base, mount);
       try {
@@ -60,6 +54,16 @@ export function stageMounts(
     } finally {
       linux.close(base);
     }
+  }
+
+  /** A plain copy has to last as long as the container; a mount does by itself. */
+  function imageRoot(mount: ContainerMount): number {
+    const { layers, snapshotter } = engine.store;
+    const records = (mount.layers ?? []).map((diffID) => layers.require(diffID));
+    if (snapshotter.name !== "copy") return snapshotter.view(records).fd;
+    const own = `${options.directory}/images/${options.staged.length}`;
+    mkdirSync(own, { recursive: true, mode: 0o700 });
+    return snapshotter.prepare(records, own).mount();
   }
 
   function inside(base: number, mount: ContainerMount): number {

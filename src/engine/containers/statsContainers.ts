@@ -1,11 +1,9 @@
 import { totalmem } from "node:os";
 import type { ContainerRecord } from "../../store/Store.ts";
-import { containerCgroups } from "./containerCgroup.ts";
 import { containerOptions } from "./ContainerOptions.ts";
-import { type Usage, usageOf } from "./containerProcesses.ts";
+import { TICKS, type Usage, usageOf } from "./containerProcesses.ts";
 import { isUp, refreshContainer } from "./containerState.ts";
 import type { Engine } from "../Engine.ts";
-import { readOr } from "../../runtime/readOr.ts";
 
 export interface ContainerStats {
   record: ContainerRecord;
@@ -15,9 +13,6 @@ export interface ContainerStats {
   memoryLimit: number;
   usage: Usage;
 }
-
-/** getconf CLK_TCK: 100 on every Linux that we run on. */
-const TICKS = 100;
 
 /** Looks at containers again and again: each look gives what they did since the one before, the first of all nothing but what they have. */
 export function createStats(engine: Engine): { look(names: readonly string[], all: boolean): ContainerStats[] } {
@@ -44,25 +39,9 @@ export function createStats(engine: Engine): { look(names: readonly string[], al
     return {
       record,
       cpuPercent: seconds > 0 ? (ticks / TICKS / seconds) * 100 : 0,
-      memory: isUp(record) ? (cgroupMemory(record) ?? usage.memory) : 0,
+      memory: isUp(record) ? usage.memory : 0,
       memoryLimit: isUp(record) ? Math.min(limit ?? Number.POSITIVE_INFINITY, totalmem()) : 0,
       usage,
     };
-  }
-
-  /** Docker's: what the group has less the page cache that could go at once. */
-  function cgroupMemory(record: ContainerRecord): number | undefined {
-    for (const directory of containerCgroups(engine.store.containers.directory(record.id))) {
-      for (const [file, inactive] of [
-        ["memory.current", "inactive_file"],
-        ["memory.usage_in_bytes", "total_inactive_file"],
-      ] as const) {
-        const used = readOr(`${directory}/${file}`);
-        if (used === "") continue;
-        const cache = new RegExp(`^${inactive} (\\d+)`, "m").exec(readOr(`${directory}/memory.stat`))?.[1];
-        return Math.max(0, Number(used) - Number(cache ?? 0));
-      }
-    }
-    return undefined;
   }
 }

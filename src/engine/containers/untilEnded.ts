@@ -2,8 +2,11 @@ import { existsSync, watch } from "node:fs";
 import { isAlive } from "../../linux/processStart.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
+import { prepareRelease } from "../networks/networkRelease.ts";
 import { readExitFile } from "./containerState.ts";
 import type { Engine } from "../Engine.ts";
+
+const SOON_MS = 10;
 
 /** False when patience ended first. Hears of the exit file from the kernel; looks at the process now and then, for the case that conmon was killed. */
 export async function untilEnded(
@@ -14,7 +17,13 @@ export async function untilEnded(
   const { patienceMs, signal } = options;
   const files = containerFiles(engine.store.containers.directory(record.id), record.id);
   const ended = (): boolean => readExitFile(files.exit) !== undefined || !isAlive(record.pid, record.pidStart);
-  if (ended()) return true;
+  await prepareRelease(engine, record);
+  // Who asks often knows that it is about to end, and a watch takes longer to set up than these few looks.
+  for (let looks = 0; looks <= SOON_MS; looks++) {
+    if (ended()) return true;
+    signal?.throwIfAborted();
+    await Bun.sleep(1);
+  }
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const look = (): void => {
     if (ended()) resolve(true);

@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { updateCgroup } from "../../runtime/cgroup.ts";
+import { checkLimits, updateCgroup } from "../../runtime/cgroup.ts";
 import { probeRuntime } from "../../runtime/probe.ts";
 import { limitsAnything, mergeResources, type Resources } from "../../runtime/resources.ts";
 import { runtimeGlobals } from "../../runtime/runtimeCommand.ts";
@@ -50,6 +50,7 @@ export async function updateContainer(
     const directory = store.containers.directory(record.id);
     if (!runtime.cgroups) updateCgroup(containerCgroups(directory), changes.resources);
     else {
+      checkLimits(changes.resources);
       const file = `${directory}/update.json`;
       writeFileSync(file, JSON.stringify(merged));
       const child = Bun.spawn([runtime.program, ...runtimeGlobals(runtime), "update", "--resources", file, record.id], {

@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { processStart } from "../../linux/processStart.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
@@ -8,7 +7,7 @@ import { containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "../Engine.ts";
 import { healthTest, writeHealth } from "./health.ts";
 import { rotationScript } from "./logFiles.ts";
-import { selfCommand } from "../selfCommand.ts";
+import { selfCommand, selfEnvironment } from "../../runtime/selfCommand.ts";
 
 /**
  * Starts what looks after a container while it runs: its health check and its log's rotation. Each is a shell of about a megabyte that sleeps
@@ -40,11 +39,12 @@ function spawnShell(engine: Engine, script: string, args: string[]): number {
       exitCode: 125,
     });
   }
+  const { spawn } = require("node:child_process") as typeof import("node:child_process");
   // `detached`: a session of its own, so that no terminal's hangup ends it, and one signal reaches its `sleep`, too.
   const child = spawn("/bin/sh", ["-c", script, "slipway-watch", ...args], {
     detached: true,
     stdio: "ignore",
-    env: { PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin", SLIPWAY_ROOT: engine.store.root },
+    env: selfEnvironment(engine.store.root),
     cwd: "/",
   });
   child.unref();

@@ -1,21 +1,25 @@
 import { type Descriptor, mediaTypes } from "../../oci/descriptor.ts";
-import { type Digest, isDigest, sha256 } from "../../oci/digest.ts";
+import { verified } from "../../image/verified.ts";
+import { createHasher, type Digest, isDigest } from "../../oci/digest.ts";
 import type { Manifest } from "../../oci/manifest.ts";
 import { parseReference } from "../../oci/reference.ts";
+import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { listReferrers, putWithSubject } from "../../registry/referrers.ts";
 import type { Registry } from "../../registry/createRegistry.ts";
 import type { Engine } from "../Engine.ts";
+import type { CopyEvent } from "../events.ts";
 import { openRegistry, type RegistryAccess } from "./openRegistry.ts";
 
 export interface ArtifactFile {
   mediaType: string;
-  bytes: Uint8Array;
+  /** A file of the disk (`Bun.file`) is read, and not held in memory. */
+  content: Blob;
   annotations?: Record<string, string>;
 }
 
 export interface Artifact {
   artifactType: string;
-  /** Tag or digest, in the same repository, of what it is about. */
+  /** What it is about, in the same repository: a tag, a digest, or a whole name. */
   subject?: string;
   files: readonly ArtifactFile[];
   annotations?: Record<string, string>;
@@ -35,16 +39,24 @@ export async function pushArtifact(
 ): Promise<Descriptor> {
   const { domain, path, tag } = parseReference(reference);
   const registry = openRegistry(engine, domain, access);
-  const put = async (bytes: Uint8Array, mediaType: string): Promise<Descriptor> => {
-    const digest = sha256(bytes);
-    const open = async () => new Blob([bytes as Uint8Array<ArrayBuffer>]).stream() as ReadableStream<Uint8Array>;
-    if (!(await registry.hasBlob(path, digest))) await registry.upload(path, { digest, size: bytes.length, open });
-    return { mediaType, digest, size: bytes.length };
+  const put = async (content: Blob, mediaType: string): Promise<Descriptor> => {
+    const { digest, size } = await measure(content);
+    const tell = (status: CopyEvent["status"], more = {}): void =>
+      engine.emit({ type: "copy.blob", digest, status, ...more });
+    if (await registry.hasBlob(path, digest)) tell("exists");
+    else {
+      // Changed meanwhile, it is not what the manifest is going to name.
+      const open = async () => verified(content.stream(), { digest, size });
+      const onProgress = (current: number): void => tell("copying", { current, total: size });
+      await registry.upload(path, { digest, size, open }, { onProgress });
+      tell("copied");
+    }
+    return { mediaType, digest, size };
   };
-  const config = { ...(await put(EMPTY, mediaTypes.ociEmpty)), data: EMPTY.toString("base64") };
+  const config = { ...(await put(new Blob([EMPTY]), mediaTypes.ociEmpty)), data: EMPTY.toString("base64") };
   const layers: Descriptor[] = [];
-  for (const { bytes, mediaType, annotations } of artifact.files)
-    layers.push({ ...(await put(bytes, mediaType)), ...(annotations === undefined ? {} : { annotations }) });
+  for (const { content, mediaType, annotations } of artifact.files)
+    layers.push({ ...(await put(content, mediaType)), ...(annotations === undefined ? {} : { annotations }) });
   const manifest: Manifest = {
     schemaVersion: 2,
     mediaType: mediaTypes.ociManifest,
@@ -52,7 +64,9 @@ export async function pushArtifact(
     config,
     // A manifest has at least one layer, as registries want it.
     layers: layers.length > 0 ? layers : [config],
-    ...(artifact.subject === undefined ? {} : { subject: await describe(registry, path, artifact.subject) }),
+    ...(artifact.subject === undefined
+      ? {}
+      : { subject: await describe(registry, path, inRepository(artifact.subject, { domain, path })) }),
     ...(artifact.annotations === undefined ? {} : { annotations: artifact.annotations }),
   };
   const named = artifact.subject === undefined || /:[^/]*$/.test(reference) ? tag : undefined;
@@ -70,6 +84,27 @@ export async function referrers(
   const registry = openRegistry(engine, domain, options);
   const subject: Digest = digest ?? (await describe(registry, path, tag)).digest;
   return listReferrers(registry, path, subject, options.artifactType);
+}
+
+/** Tag or digest. */
+function inRepository(subject: string, { domain, path }: { domain: string; path: string }): string {
+  if (isDigest(subject) || /^\w[\w.-]{0,127}$/.test(subject)) return subject;
+  const found = parseReference(subject);
+  if (found.domain !== domain || found.path !== path)
+    throw new SlipwayError("USAGE", `${subject} is not in ${domain}/${path}`, {
+      hint: "An artifact lies in the repository of what it is about.",
+    });
+  return found.digest ?? found.tag ?? "latest";
+}
+
+async function measure(content: Blob): Promise<{ digest: Digest; size: number }> {
+  const hasher = createHasher();
+  let size = 0;
+  for await (const chunk of content.stream()) {
+    hasher.update(chunk);
+    size += chunk.length;
+  }
+  return { digest: hasher.digest(), size };
 }
 
 async function describe(registry: Registry, path: string, reference: string): Promise<Descriptor> {

@@ -3,6 +3,7 @@ import { isIndex, parseManifest } from "../../oci/parseManifest.ts";
 import { verified } from "../../image/verified.ts";
 import { createSemaphore } from "../../solve/semaphore.ts";
 import type { Registry } from "../../registry/createRegistry.ts";
+import type { CopyEvent, Emit } from "../events.ts";
 import type { ImageSource } from "./fetchBlob.ts";
 
 export interface Place {
@@ -21,28 +22,37 @@ const COPIES = 4;
  * Brings what a manifest or index names, and itself by its digest, from one repository to another: mounted where both are of one registry, else streamed
  * through and verified, without the store. What is there already stays as it is.
  */
-export async function copyManifest(from: SourcePlace, to: Place, descriptor: Descriptor): Promise<void> {
+export async function copyManifest(
+  from: SourcePlace,
+  to: Place,
+  descriptor: Descriptor,
+  emit: Emit = () => {},
+): Promise<void> {
   if (from.domain === to.domain && from.path === to.path) return;
   const { bytes, mediaType } = await from.registry.manifest(from.path, descriptor.digest);
   const manifest = parseManifest(bytes);
   if (isIndex(manifest)) {
-    for (const each of manifest.manifests) await copyManifest(from, to, each);
+    for (const each of manifest.manifests) await copyManifest(from, to, each, emit);
   } else {
     const slots = createSemaphore(COPIES);
     const blobs = new Map([manifest.config, ...manifest.layers].map((each) => [each.digest, each]));
     const results = await Promise.allSettled(
       [...blobs.values()].map((blob) =>
         slots(async () => {
-          if ((blob.urls ?? []).length > 0 || (await to.registry.hasBlob(to.path, blob.digest))) return;
-          await to.registry.upload(
+          if ((blob.urls ?? []).length > 0) return;
+          const { digest, size } = blob;
+          const tell = (status: CopyEvent["status"], more = {}): void =>
+            emit({ type: "copy.blob", digest, status, ...more });
+          if (await to.registry.hasBlob(to.path, digest)) return tell("exists");
+          const sent = await to.registry.upload(
             to.path,
+            { digest, size, open: async () => verified(await from.registry.blob(from.path, blob), blob) },
             {
-              digest: blob.digest,
-              size: blob.size,
-              open: async () => verified(await from.registry.blob(from.path, blob), blob),
+              mountFrom: from.domain === to.domain ? [from.path] : [],
+              onProgress: (current) => tell("copying", { current, total: size }),
             },
-            { mountFrom: from.domain === to.domain ? [from.path] : [] },
           );
+          tell(sent.mountedFrom === undefined ? "copied" : "mounted");
         }),
       ),
     );

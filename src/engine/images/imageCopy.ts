@@ -4,8 +4,9 @@ import type { LayoutSink } from "../../archive/layoutSink.ts";
 import { openArchive } from "../../archive/openArchive.ts";
 import { readOciLayout } from "../../archive/ociLayout.ts";
 import { createTarSink } from "../../archive/tarSink.ts";
-import { REF_NAME, writeLayout } from "../../archive/writeLayout.ts";
+import { REF_NAME, type WrittenImage, writeLayout } from "../../archive/writeLayout.ts";
 import type { Image } from "../../image/Image.ts";
+import { counted } from "../../image/counted.ts";
 import { mediaTypes } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { isIndex, parseManifest } from "../../oci/parseManifest.ts";
@@ -14,16 +15,18 @@ import { matchesPlatform } from "../../oci/platformMatch.ts";
 import { normalizeReference, parseReference } from "../../oci/reference.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { Lease } from "../../store/Store.ts";
-import { storeImage } from "../../store/storeImage.ts";
+import { documentsSource } from "../../store/documents.ts";
 import { copyManifest, type SourcePlace } from "./copyManifest.ts";
 import { copyToLayout } from "./copyToLayout.ts";
 import type { Engine } from "../Engine.ts";
 import { type ImagePlace, tagOf } from "./imagePlace.ts";
 import { candidates, takeImage } from "./loadImages.ts";
 import { openRegistry, type RegistryAccess } from "./openRegistry.ts";
-import { openPush, pushImage } from "./push.ts";
+import { namedImages } from "./namedImages.ts";
+import { pushNamed } from "./push.ts";
+import { openPush } from "./pushTarget.ts";
 import { chosenManifest } from "./resolveRemote.ts";
-import { resolveImage } from "./resolveImage.ts";
+import { cameAs, imagesOf, resolveImage } from "./resolveImage.ts";
 import { sourceImage } from "./sourceImage.ts";
 import { tagImage } from "./tagImage.ts";
 
@@ -43,7 +46,7 @@ interface Found {
 /**
  * Copies an image from one place to another, blob by blob, each verified on its way and as it came, so that digests stay. Between places outside of the
  * store nothing goes through it. An index goes whole to registries, layouts and the store; to a docker-archive goes the image of the platform
- * that is asked for, or this machine's; of a name of the store this machine's. Returns the digest of the manifest or index that was written; of an image of the store that is its ID.
+ * that is asked for, or this machine's. A name of the store goes as a push sends it. Returns the digest of the manifest or index that was written; of an image of the store that is its ID.
  * @throws SlipwayError those of `Registry`, `readOciLayout`, `loadImages`, `IMAGE_NOT_FOUND`, `INVALID_OUTPUT`, `NO_MATCHING_PLATFORM`, `USAGE`
  */
 export async function imageCopy(
@@ -146,11 +149,19 @@ async function fromOutside(
   const descriptor = { mediaType, digest: top.digest, size: top.bytes.length };
   if (target.kind === "layout") {
     const tag = tagOf(target);
-    await copyToLayout(source, layoutSink(engine, target, options.lease), { descriptor, ...(tag ? { tag } : {}) });
+    await copyToLayout(source, layoutSink(engine, target, options.lease), {
+      descriptor,
+      ...(tag ? { tag } : {}),
+      onBlob: ({ digest, size: total }, stream) => {
+        const tell = (current: number): void =>
+          engine.emit({ type: "copy.blob", digest, status: current === total ? "copied" : "copying", current, total });
+        return counted(stream, tell);
+      },
+    });
   } else {
     const { domain, path, tag = "latest" } = target.reference;
     const registry = openRegistry(engine, domain, options);
-    await copyManifest(from, { registry, domain, path }, descriptor);
+    await copyManifest(from, { registry, domain, path }, descriptor, engine.emit);
     await registry.putManifest(path, tag, { bytes: top.bytes, mediaType });
   }
   return top.digest;
@@ -163,27 +174,41 @@ async function fromStore(
   options: CopyOptions & { lease: Lease },
 ): Promise<Digest> {
   const { store } = engine;
-  const { lease } = options;
-  const record = resolveImage(engine, name);
-  lease.protect("image", record.id);
-  for (const diffID of record.config.rootfs.diff_ids) lease.protect("layer", diffID);
-  const image = storeImage(store, record.id);
-  await checkPlatform(image, options.platform);
+  const { lease, platform } = options;
+  const main = resolveImage(engine, name, platform);
+  const records = platform === undefined ? imagesOf(engine, name) : [main];
+  for (const { id, config } of records) {
+    lease.protect("image", id);
+    for (const diffID of config.rootfs.diff_ids) lease.protect("layer", diffID);
+  }
+  const named = cameAs(engine, name);
   if (target.kind === "store") {
-    tagImage(engine, record.id, target.name);
-    return record.id;
+    tagImage(engine, platform === undefined ? name : main.id, target.name);
+    return main.id;
   }
-  if (target.kind === "docker-archive") return writeArchive(engine, image, target, lease);
-  if (target.kind === "layout") {
-    const tag = tagOf(target);
-    await writeLayout(layoutSink(engine, target, lease), [
-      { images: [{ image, ...(tag === undefined ? {} : { annotations: { [REF_NAME]: tag } }) }], names: [] },
-    ]);
-    return image.digest();
+  if (target.kind === "registry") {
+    const { domain, path, tag = "latest" } = target.reference;
+    const to = { domain, path, options, target: openPush(engine, target.reference, options) };
+    return (await pushNamed(engine, to, { tag, records, named })).digest;
   }
-  const { reference } = target;
-  return (await pushImage(image, { ...openPush(engine, reference, options), reference: reference.tag ?? "latest" }))
-    .digest;
+  const { images, whole } = namedImages(store, records, named?.source);
+  if (target.kind === "docker-archive") {
+    const own = images[records.findIndex(({ id }) => id === main.id)];
+    if (own === undefined) throw new Error("a name stands for the image that it gives");
+    return writeArchive(engine, own, target, lease);
+  }
+  const ref = tagOf(target);
+  const [written] = await writeLayout(layoutSink(engine, target, lease), [
+    {
+      images: images.map((image) => ({ image })),
+      names: [],
+      ...(ref === undefined ? {} : { annotations: { [REF_NAME]: ref } }),
+      ...(whole === undefined || platform !== undefined
+        ? {}
+        : { whole: { source: documentsSource(store, whole), descriptor: whole.top.descriptor } }),
+    },
+  ]);
+  return (written as WrittenImage).descriptor.digest;
 }
 
 async function checkPlatform(image: Image, platform: string | undefined): Promise<void> {

@@ -4,10 +4,10 @@ import { compareLayers } from "../../layer/compareLayers.ts";
 import type { ImageConfig } from "../../oci/config.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { ImageRecord } from "../../store/Store.ts";
-import { createOverlaySnapshotter } from "../../store/overlay.ts";
+import type { View } from "../../store/Snapshotter.ts";
 import type { Engine } from "../Engine.ts";
 import { resolveImage } from "./resolveImage.ts";
-import { isRecord } from "../../oci/faults.ts";
+import { isRecord } from "../../oci/isRecord.ts";
 
 export interface FileChange {
   kind: "added" | "changed" | "removed";
@@ -74,11 +74,11 @@ export async function imageDiff(engine: Engine, from: string, to: string): Promi
 async function filesOf(engine: Engine, from: readonly Digest[], to: readonly Digest[]): Promise<FileChange[]> {
   const { store } = engine;
   const { linux } = store;
-  const views: number[] = [];
+  const views: View[] = [];
   try {
     for (const layers of [from, to])
-      views.push(createOverlaySnapshotter(store).view(layers.map((diffID) => store.layers.require(diffID))));
-    const [a, b] = views as [number, number];
+      views.push(store.snapshotter.view(layers.map((diffID) => store.layers.require(diffID))));
+    const [a, b] = views.map(({ fd }) => fd) as [number, number];
     const files: FileChange[] = [];
     let turn = 0;
     for (const file of changes(linux, a, b)) {
@@ -89,7 +89,7 @@ async function filesOf(engine: Engine, from: readonly Digest[], to: readonly Dig
     }
     return files;
   } finally {
-    for (const view of views) linux.close(view);
+    for (const view of views) view.close();
   }
 }
 

@@ -1,18 +1,18 @@
 import type { ArchiveFiles } from "../../archive/archiveFiles.ts";
 import { openArchive } from "../../archive/openArchive.ts";
-import { formatFullPlatform, hostPlatform, type Platform, parsePlatform } from "../../oci/platform.ts";
-import { matchesPlatform, pickPlatform } from "../../oci/platformMatch.ts";
+import { formatFullPlatform, parsePlatform } from "../../oci/platform.ts";
+import { matchesPlatform } from "../../oci/platformMatch.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { sha256 } from "../../oci/digest.ts";
 import type { Manifest } from "../../oci/manifest.ts";
-import { isIndex, parseManifest } from "../../oci/parseManifest.ts";
+import { parseManifest } from "../../oci/parseManifest.ts";
 import { parseReference } from "../../oci/reference.ts";
 import { isSlipwayError, SlipwayError } from "../../oci/SlipwayError.ts";
 import type { Lease } from "../../store/Store.ts";
-import { reproducible } from "../../store/storeImage.ts";
 import type { Engine } from "../Engine.ts";
 import type { ImageSource } from "./fetchBlob.ts";
 import { fetchImage } from "./pull.ts";
+import { fetchIndex, keepBlobs, keepDocuments } from "./pullIndex.ts";
 import { platformOf } from "./resolveImage.ts";
 
 export interface LoadOptions {
@@ -142,66 +142,54 @@ export async function takeImage(
   { platform }: Pick<LoadOptions, "platform">,
 ): Promise<LoadedImage> {
   const { store } = engine;
-  const label = names[0] ?? top.digest;
-  const wanted = platform === undefined ? undefined : parsePlatform(platform);
-  const fetched: { id: Digest; digest: Digest; platform: Platform }[] = [];
-  for (const each of wanted === undefined ? await platformsIn(source, top) : [wanted]) {
-    const { id, digest, config } = await fetchImage(
-      engine,
-      source,
-      { path: "", canonical: label },
-      { top, lease, ...(each === undefined ? {} : { platform: formatFullPlatform(each) }) },
-    );
-    if (genuine)
-      await keepBlobs(engine, source, { manifest: store.blobs.read(digest), diffIDs: config.rootfs.diff_ids, lease });
-    if (wanted !== undefined && !matchesPlatform(wanted, platformOf(config), "strict"))
-      throw new SlipwayError("NO_MATCHING_PLATFORM", `${label} has no image for ${platform}`);
-    fetched.push({ id, digest, platform: platformOf(config) });
-  }
-  const main = pickPlatform(hostPlatform(), fetched) ?? fetched[0];
-  if (main === undefined) throw new Error("an image was asked for");
-  const { id } = main;
-  const images = [...new Set(fetched.map((each) => each.id))];
+  const name = { path: "", canonical: names[0] ?? top.digest };
+  const taken = genuine && platform === undefined ? await takeWhole() : await takeOne();
+  const { id } = taken;
   const renamed: LoadedImage["renamed"] = [];
   store.transaction(() => {
-    for (const each of fetched) store.images.put(each.id, genuine ? each.digest : undefined);
-    for (const name of names) {
-      const earlier = store.images.byTag(name);
-      if (earlier !== undefined && earlier.id !== id) renamed.push({ name, id: earlier.id });
-      store.images.tag(name, id, undefined, { images });
+    taken.record();
+    for (const each of names) {
+      const earlier = store.images.byTag(each);
+      if (earlier !== undefined && earlier.id !== id) renamed.push({ name: each, id: earlier.id });
+      store.images.tag(each, id, undefined, taken);
     }
   });
   return { id, names, renamed };
+
+  /** All that the archive holds of it. */
+  async function takeWhole(): Promise<Taken> {
+    const stop = new AbortController();
+    const whole = await fetchIndex(engine, source, name, { top, lease, stop, partial: true });
+    return {
+      id: whole.main.id,
+      images: whole.images.map((each) => each.id),
+      source: top.digest,
+      record() {
+        for (const each of whole.images) store.images.put(each.id, each.digest);
+        if (whole.documents.length > 1)
+          for (const each of names) keepDocuments(store, each.slice(0, each.lastIndexOf(":")), whole);
+      },
+    };
+  }
+
+  /** The image of the platform, or the only one. */
+  async function takeOne(): Promise<Taken> {
+    const wanted = platform === undefined ? undefined : parsePlatform(platform);
+    const given = wanted === undefined ? {} : { platform: formatFullPlatform(wanted) };
+    const { id: only, digest, config } = await fetchImage(engine, source, name, { top, lease, ...given });
+    if (wanted !== undefined && !matchesPlatform(wanted, platformOf(config), "strict"))
+      throw new SlipwayError("NO_MATCHING_PLATFORM", `${name.canonical} has no image for ${platform}`);
+    if (!genuine) return { id: only, images: [only], record: () => store.images.put(only) };
+    const manifest = parseManifest(store.blobs.read(digest)) as Manifest;
+    await keepBlobs(engine, source, name, { image: { manifest, config }, lease });
+    return { id: only, images: [only], source: digest, record: () => store.images.put(only, digest) };
+  }
 }
 
-/** Those of an index whose images the archive holds; `undefined`: there is nothing to choose from. */
-async function platformsIn(source: ImageSource, { bytes }: Candidate["top"]): Promise<(Platform | undefined)[]> {
-  const manifest = parseManifest(bytes);
-  if (!isIndex(manifest)) return [undefined];
-  const found: Platform[] = [];
-  for (const { digest, platform } of manifest.manifests) {
-    if (platform === undefined || platform.os === "unknown") continue;
-    try {
-      await source.manifest("", digest);
-      found.push(platform);
-    } catch (error) {
-      if (!isSlipwayError(error, "BLOB_UNKNOWN")) throw error; // Docker saves the index whole, and what it has of it
-    }
-  }
-  return found.length === 0 ? [undefined] : found;
-}
-
-/** A layer that was here before was not read: its blob is kept as well, so that the image leaves by the digest that it came by. */
-async function keepBlobs(
-  { store }: Engine,
-  source: ImageSource,
-  { manifest, diffIDs, lease }: { manifest: Uint8Array; diffIDs: Digest[]; lease: Lease },
-): Promise<void> {
-  const { layers } = parseManifest(manifest) as Manifest;
-  for (const [i, blob] of layers.entries()) {
-    const diffID = diffIDs[i] as Digest;
-    if (store.blobs.has(blob.digest) || reproducible(store, diffID, blob.digest) !== undefined) continue;
-    await store.blobs.ingest(await source.blob("", blob), blob, { lease });
-    store.layers.addBlob(diffID, blob);
-  }
+/** What came, and what records it. */
+interface Taken {
+  id: Digest;
+  images: Digest[];
+  source?: Digest;
+  record(): void;
 }

@@ -17,11 +17,25 @@ export function openRegistry(
   access: RegistryAccess & { signal?: AbortSignal } = {},
 ): Registry {
   const { authFile, tlsVerify } = access;
-  const { mirrors, http, tlsVerify: configured } = config.registries[domain] ?? {};
+  const settings = (host: string) => ({ ...config.everyRegistry, ...config.registries[host] });
+  const { mirrors, http, tlsVerify: configured, mirrorsAlone } = settings(domain);
   const verify = tlsVerify ?? configured;
   return createRegistry({
     host: domain,
-    ...(mirrors === undefined ? {} : { mirrors }),
+    ...(mirrors === undefined
+      ? {}
+      : {
+          mirrors,
+          ofMirror: (host: string) => {
+            const said = settings(host);
+            return {
+              ...(said.http === undefined ? {} : { http: said.http }),
+              ...(said.tlsVerify === undefined ? {} : { tlsVerify: said.tlsVerify }),
+            };
+          },
+        }),
+    ...(mirrorsAlone === undefined ? {} : { mirrorsAlone }),
+    ...(config.certificates === undefined ? {} : { certificates: config.certificates }),
     ...(http === undefined ? {} : { http }),
     ...(verify === undefined ? {} : { tlsVerify: verify }),
     ...(authFile === undefined

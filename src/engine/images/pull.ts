@@ -24,15 +24,23 @@ export async function pull(engine: Engine, name: string, options: PullOptions = 
   emit({ type: "pull.start", reference: reference.canonical });
   const lease = store.lease("pull");
   try {
+    if (options.allPlatforms) {
+      const { pullIndex } = await import("./pullIndex.ts");
+      return done(await pullIndex(engine, reference, { ...options, lease }));
+    }
     const remote = await openRemote(engine, reference, { ...options, lease });
     const fetched = await fetchResolved(engine, remote, lease);
     const updated = recordPulled(engine, remote) || fetched;
-    const attributes = { name: reference.path };
-    recordEvent(engine, { Type: "image", Action: "pull", id: reference.canonical, attributes });
-    emit({ type: "pull.done", reference: reference.canonical, digest: remote.image.top, updated });
-    return { reference: reference.canonical, digest: remote.image.top, imageID: remote.image.id, updated };
+    return done({ digest: remote.image.top, imageID: remote.image.id, updated });
   } finally {
     lease.release();
+  }
+
+  function done(pulled: Omit<PullResult, "reference">): PullResult {
+    const { canonical, path } = reference;
+    recordEvent(engine, { Type: "image", Action: "pull", id: canonical, attributes: { name: path } });
+    emit({ type: "pull.done", reference: canonical, digest: pulled.digest, updated: pulled.updated });
+    return { reference: canonical, ...pulled };
   }
 }
 
@@ -69,6 +77,7 @@ export async function fetchResolved(
   const layers = manifest.layers.map((blob, i): LayerWork => ({ blob, diffID: config.rootfs.diff_ids[i] as Digest }));
   const fetched = await fetchLayers(engine, source, reference, { layers, lease, stop });
   engine.store.blobs.write(bytes, lease);
+  if (image.top !== image.digest) engine.store.blobs.write(image.topBytes, lease);
   return fetched;
 }
 
@@ -94,7 +103,7 @@ export function recordPulled({ store: { images, transaction } }: Engine, { refer
     if (!all.includes(image.id)) all.push(image.id);
     const records = all.map((id) => images.get(id) as ImageRecord);
     const main = ofPlatform(records, hostPlatform())?.id ?? image.id;
-    if (reference.digest === undefined) images.tag(canonical, main, image.top, { images: all });
+    if (reference.digest === undefined) images.tag(canonical, main, image.top, { images: all, source: image.top });
     images.addRepoDigest(repository, image.top, main, all);
     return isNew;
   });

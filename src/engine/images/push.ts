@@ -1,18 +1,18 @@
 import type { Image } from "../../image/Image.ts";
-import type { Layer } from "../../image/Layer.ts";
 import { indexEntry, makeIndex } from "../../image/makeIndex.ts";
 import type { Compression } from "../../layer/compressLayer.ts";
 import { type Descriptor, mediaTypes } from "../../oci/descriptor.ts";
-import { type Digest, sha256 } from "../../oci/digest.ts";
+import type { Digest } from "../../oci/digest.ts";
 import type { Manifest } from "../../oci/manifest.ts";
+import { isIndex } from "../../oci/parseManifest.ts";
 import { familiarName, normalizeReference } from "../../oci/reference.ts";
 import { isSlipwayError, SlipwayError } from "../../oci/SlipwayError.ts";
-import type { Registry } from "../../registry/createRegistry.ts";
-import { createSemaphore, type Semaphore } from "../../solve/semaphore.ts";
-import type { ImageRecord } from "../../store/Store.ts";
+import { blobsOf, type Documents, readDocuments } from "../../store/documents.ts";
+import type { ImageRecord, Tag } from "../../store/Store.ts";
 import { layersImage, type StoreForm, storeImage } from "../../store/storeImage.ts";
 import type { Engine } from "../Engine.ts";
-import { openRegistry, type RegistryAccess } from "./openRegistry.ts";
+import type { RegistryAccess } from "./openRegistry.ts";
+import { openPush, type PushTarget, pushImage } from "./pushTarget.ts";
 import { resolveImage } from "./resolveImage.ts";
 
 export interface PushOptions extends RegistryAccess {
@@ -32,15 +32,10 @@ export interface Pushed {
   imageID: Digest;
 }
 
-/** Docker's number: more uploads at a time do not make a line faster. */
-const UPLOADS = 5;
-/** Repositories that are asked for a mount of one blob before it is sent. */
-const MOUNTS = 3;
-
 /**
  * Brings images of the store to the registry under their names: what the registry has is not sent, what another repository of it has is mounted,
  * the rest goes up in parallel, packed and compressed on the way; then the config, then the manifest. A pulled image keeps every digest, unless
- * `form` asks for another compression. Images of several platforms go with an index.
+ * `form` asks for another compression. Images of several platforms go with an index: the one they came by, where all of it is here or there.
  * @throws SlipwayError `IMAGE_NOT_FOUND`, `INVALID_REFERENCE`, `NO_MATCHING_PLATFORM`, those of `Registry`
  */
 export async function push(engine: Engine, name: string, options: PushOptions = {}): Promise<Pushed[]> {
@@ -66,7 +61,7 @@ export async function push(engine: Engine, name: string, options: PushOptions = 
   emit({ type: "push.start", repository });
 
   const lease = store.lease("push");
-  let to = openPush(engine, { domain, path }, options);
+  const to = { domain, path, options, target: openPush(engine, { domain, path }, options) };
   const pushed: Pushed[] = [];
   try {
     for (const tag of tags) {
@@ -82,45 +77,20 @@ export async function push(engine: Engine, name: string, options: PushOptions = 
       }
       const records =
         options.platform === undefined ? all : [resolveImage(engine, familiarName(reference), options.platform)];
-      const annotations = store.images.tags(main.id).find((each) => each.reference === reference)?.annotations;
       for (const { id, config } of records) {
         lease.protect("image", id);
         for (const diffID of config.rootfs.diff_ids) lease.protect("layer", diffID);
       }
-      const entries: Descriptor[] = [];
-      const isIndexed = records.length > 1 || Object.keys(annotations?.index ?? {}).length > 0;
-      for (const record of records) {
-        const own = annotations?.images[record.id];
-        const form = {
-          ...(options.form?.compression === undefined ? {} : options.form),
-          ...(own?.manifest === undefined ? {} : { annotations: own.manifest }),
-        };
-        const given = isIndexed ? {} : { reference: tag };
-        const image = layersForm(engine, record, form);
-        const asItCame = image === undefined ? keptImage(engine, record, storeImage(store, record.id)) : undefined;
-        let sent = image ?? asItCame ?? storeImage(store, record.id);
-        try {
-          await pushImage(sent, { ...to, ...given, ...asItCame });
-        } catch (error) {
-          if (asItCame === undefined || !isSlipwayError(error, "BLOB_NOT_FOUND")) throw error;
-          // One of its blobs is nowhere to be had any more: then the image goes by a manifest of its own.
-          to = openPush(engine, { domain, path }, options);
-          sent = storeImage(store, record.id);
-          await pushImage(sent, { ...to, ...given });
-        }
-        entries.push(await indexEntry(sent, own?.descriptor));
-      }
-      const top = isIndexed ? makeIndex(entries, annotations?.index) : { descriptor: entries[0] as Descriptor };
-      if ("bytes" in top)
-        await to.registry.putManifest(path, tag, { bytes: top.bytes, mediaType: top.descriptor.mediaType });
-      const done = { tag, digest: top.descriptor.digest, size: top.descriptor.size };
+      const named = store.images.tags(main.id).find((each) => each.reference === reference);
+      const { digest: top, size } = await pushNamed(engine, to, { tag, records, named });
       store.transaction(() => {
         if (options.platform === undefined && store.images.byTag(reference)?.id === main.id)
-          store.images.setRepoDigest(reference, done.digest);
-        store.images.addRepoDigest(repository, done.digest, (records.length > 1 ? main : (records[0] ?? main)).id);
+          store.images.setRepoDigest(reference, top);
+        const ids = records.length > 1 ? records.map(({ id }) => id) : [];
+        store.images.addRepoDigest(repository, top, (records.length > 1 ? main : (records[0] ?? main)).id, ids);
       });
-      emit({ type: "push.done", ...done });
-      pushed.push({ ...done, imageID: main.id });
+      emit({ type: "push.done", tag, digest: top, size });
+      pushed.push({ tag, digest: top, size, imageID: main.id });
     }
     return pushed;
   } finally {
@@ -128,201 +98,149 @@ export async function push(engine: Engine, name: string, options: PushOptions = 
   }
 }
 
-/** The image in another form than it came in or is made in; undefined where nothing asks for one. */
-function layersForm({ store }: Engine, { id, config }: ImageRecord, form: StoreForm): Image | undefined {
-  if (form.compression === undefined && Object.keys(form.annotations ?? {}).length === 0) return undefined;
-  return layersImage(store, { config, rawConfig: () => store.blobs.read(id) }, form);
+/** A repository, and its opened form, which a transfer that failed has used up. */
+export interface Repository {
+  domain: string;
+  path: string;
+  options: PushOptions;
+  target: PushTarget;
 }
 
-/** The image by the manifest that it came with, whether or not the store has the layers in the form that this names. */
-function keptImage(
-  { store: { blobs } }: Engine,
-  { manifest }: ImageRecord,
-  image: Image,
-): (Image & { kept: Manifest }) | undefined {
-  if (manifest === undefined || !blobs.has(manifest)) return undefined;
-  const bytes = blobs.read(manifest);
+/** What a name stands for, under the tag: as it came, where that is asked for and can be had. */
+export async function pushNamed(
+  engine: Engine,
+  to: Repository,
+  {
+    tag,
+    records,
+    named,
+  }: { tag: string; records: readonly ImageRecord[]; named: Pick<Tag, "source" | "annotations"> | undefined },
+): Promise<Descriptor> {
+  const { form, platform } = to.options;
+  const { annotations, source } = named ?? {};
+  const came = source === undefined ? undefined : readDocuments(engine.store, source);
+  const isWholeIndex =
+    form === undefined &&
+    platform === undefined &&
+    annotations === undefined &&
+    came !== undefined &&
+    isIndex(came.top.manifest);
+  if (isWholeIndex && (await canBeWhole(to.target, came))) return pushDocuments(engine, to.target, came, tag);
+
+  const entries: Descriptor[] = [];
+  const isIndexed = records.length > 1 || Object.keys(annotations?.index ?? {}).length > 0;
+  for (const record of records) {
+    const own = annotations?.images[record.id];
+    const sent = await pushRecord(engine, to, {
+      record,
+      manifest: came?.parts.find(({ image }) => image === record.id)?.descriptor.digest ?? record.manifest,
+      form: {
+        ...(form?.compression === undefined ? {} : form),
+        ...(own?.manifest === undefined ? {} : { annotations: own.manifest }),
+      },
+      ...(isIndexed ? {} : { tag }),
+    });
+    entries.push(await indexEntry(sent, own?.descriptor));
+  }
+  const built = isIndexed ? makeIndex(entries, annotations?.index) : undefined;
+  const top = built?.descriptor ?? (entries[0] as Descriptor);
+  if (built !== undefined) {
+    const { bytes, descriptor } = built;
+    await to.target.registry.putManifest(to.path, tag, { bytes, mediaType: descriptor.mediaType });
+  }
+  if (isWholeIndex)
+    engine.emit({
+      type: "push.partial",
+      source: came.top.descriptor.digest,
+      digest: top.digest,
+      images: entries.length,
+    });
+  return top;
+}
+
+/** What the store lacks of an index the repository may have: it was pulled from there, say. */
+async function canBeWhole({ registry, path }: PushTarget, { missing }: Documents): Promise<boolean> {
+  for (const { digest } of missing) {
+    try {
+      await registry.manifest(path, digest);
+    } catch (error) {
+      // Who may only push gets the same answer as who asks for what is not there.
+      if (isSlipwayError(error, "MANIFEST_UNKNOWN", "UNAUTHORIZED")) return false;
+      throw error;
+    }
+  }
+  return true;
+}
+
+/** An index byte for byte, what the store has of it first. */
+async function pushDocuments(
+  engine: Engine,
+  to: PushTarget,
+  { top, parts }: Documents,
+  tag: string,
+): Promise<Descriptor> {
+  const results = await Promise.allSettled(
+    parts.map(async ({ manifest, image, bytes, descriptor: { digest, mediaType } }) => {
+      if (isIndex(manifest)) return;
+      if (image !== undefined) {
+        await pushImage(storeImage(engine.store, image, digest), { ...to, kept: manifest });
+        return;
+      }
+      await Promise.all(blobsOf(manifest).map((blob) => to.upload.blob(blob)));
+      await to.registry.putManifest(to.path, digest, { bytes, mediaType });
+    }),
+  );
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+  for (const part of parts) {
+    const { mediaType, digest } = part.descriptor;
+    const { bytes } = part;
+    if (isIndex(part.manifest))
+      await to.registry.putManifest(to.path, part === top ? tag : digest, { bytes, mediaType });
+  }
+  return top.descriptor;
+}
+
+/** One image, by the tag or by its digest; by the manifest that it came with, unless another form is asked for. */
+async function pushRecord(
+  engine: Engine,
+  to: Repository,
+  work: { record: ImageRecord; manifest: Digest | undefined; form: StoreForm; tag?: string },
+): Promise<Image> {
+  const { store } = engine;
+  const { record, manifest, form, tag } = work;
+  const given = tag === undefined ? {} : { reference: tag };
+  const { id, config } = record;
+  if (form.compression !== undefined || Object.keys(form.annotations ?? {}).length > 0) {
+    const image = layersImage(store, { config, rawConfig: () => store.blobs.read(id) }, form);
+    await pushImage(image, { ...to.target, ...given });
+    return image;
+  }
+  const kept = manifest === undefined ? undefined : keptImage(engine, record, manifest);
+  if (kept !== undefined)
+    try {
+      await pushImage(kept, { ...to.target, ...given, kept: kept.kept });
+      return kept;
+    } catch (error) {
+      if (!isSlipwayError(error, "BLOB_NOT_FOUND")) throw error;
+      // One of its blobs is nowhere to be had any more: then the image goes by a manifest of its own.
+      to.target = openPush(engine, to, to.options);
+    }
+  const image = storeImage(store, id);
+  await pushImage(image, { ...to.target, ...given });
+  return image;
+}
+
+/** The image by a manifest that it came with, whether or not the store has the layers in the form that this names. */
+function keptImage({ store }: Engine, { id }: ImageRecord, manifest: Digest): (Image & { kept: Manifest }) | undefined {
+  if (!store.blobs.has(manifest)) return undefined;
+  const bytes = store.blobs.read(manifest);
   const kept = JSON.parse(Buffer.from(bytes).toString("utf8")) as Manifest;
   return {
-    ...image,
+    ...storeImage(store, id, manifest),
     mediaType: kept.mediaType ?? mediaTypes.ociManifest,
+    digest: async () => manifest,
     manifest: async () => kept,
     rawManifest: async () => bytes,
     kept,
   };
-}
-
-/** Brings one blob of an image to the registry. The second call for the same one waits for the first. */
-type Upload = {
-  layer(layer: Layer, wanted: Descriptor | undefined): Promise<void>;
-  bytes(bytes: Uint8Array): Promise<void>;
-};
-
-/**
- * An image to a repository: its blobs, then its manifest under `reference`, a tag or the manifest's own digest.
- * Returns the descriptor of the manifest.
- */
-export async function pushImage(
-  image: Image,
-  to: {
-    upload: Upload;
-    registry: Registry;
-    path: string;
-    /** None: blobs alone, so that the caller can put the manifest. */
-    reference?: string;
-    /** The manifest, where it is not made of the layers: what it names is sent. */
-    kept?: Manifest;
-  },
-): Promise<Descriptor> {
-  const layers = await image.layers();
-  const results = await Promise.allSettled(layers.map((layer, i) => to.upload.layer(layer, to.kept?.layers[i])));
-  for (const result of results) if (result.status === "rejected") throw result.reason;
-  await to.upload.bytes(await image.rawConfig());
-  const bytes = await image.rawManifest();
-  const { mediaType } = image;
-  const digest = sha256(bytes);
-  await to.registry.putManifest(to.path, to.reference ?? digest, { bytes, mediaType });
-  return { mediaType, digest, size: bytes.length };
-}
-
-/** A repository that images are sent to. Blobs that several of them have are sent once. */
-export interface PushTarget {
-  registry: Registry;
-  path: string;
-  upload: Upload;
-}
-
-export interface PushTargetOptions extends RegistryAccess {
-  /** Repositories that layers lie in which are not in the store. */
-  origins?: ReadonlyMap<Digest, { domain: string; path: string }>;
-}
-
-export function openPush(
-  engine: Engine,
-  { domain, path }: { domain: string; path: string },
-  options: PushTargetOptions = {},
-): PushTarget {
-  const stop = new AbortController();
-  const signal = AbortSignal.any([engine.signal, stop.signal]);
-  const registry = openRegistry(engine, domain, { ...options, signal });
-  const slots = createSemaphore(UPLOADS);
-  return { registry, path, upload: createUploader(engine, { registry, domain, path, slots, stop, ...options }) };
-}
-
-function createUploader(
-  engine: Engine,
-  to: PushTargetOptions & {
-    registry: Registry;
-    domain: string;
-    path: string;
-    slots: Semaphore;
-    stop: AbortController;
-  },
-): Upload {
-  const { emit } = engine;
-  const { registry, domain, path, slots, stop, origins } = to;
-  const underway = new Map<string, Promise<void>>();
-
-  /** The first failure ends the others. */
-  function once(key: string, work: () => Promise<void>): Promise<void> {
-    let promise = underway.get(key);
-    if (promise === undefined) {
-      promise = slots(async () => {
-        if (stop.signal.aborted) throw stop.signal.reason;
-        await work();
-      });
-      promise.catch((error) => stop.abort(error));
-      underway.set(key, promise);
-    }
-    return promise.catch(() => {
-      throw stop.signal.reason;
-    });
-  }
-
-  async function sendLayer(layer: Layer, diffID: Digest, wanted: Descriptor | undefined): Promise<void> {
-    const known = wanted ?? layer.known?.();
-    const tell = (status: "pushing" | "pushed" | "exists" | "mounted", more = {}): void =>
-      emit({ type: "push.layer", diffID, status, ...more });
-    if (known !== undefined && (await registry.hasBlob(path, known.digest))) return tell("exists");
-    const onProgress = (current: number): void =>
-      tell("pushing", { current, ...(known === undefined ? {} : { total: known.size }) });
-    const source =
-      wanted !== undefined && layer.known?.()?.digest !== wanted.digest
-        ? // The manifest names a form of the layer that the store does not hold.
-          { ...wanted, open: () => elsewhere(engine, diffID, wanted) }
-        : { ...known, open: () => layer.compressed() };
-    const sent = await registry.upload(path, source, {
-      mountFrom:
-        known === undefined ? [] : mountSources(engine, { domain, path, diffID, origin: origins?.get(diffID) }),
-      onProgress,
-    });
-    if (sent.mountedFrom !== undefined) tell("mounted", { from: sent.mountedFrom });
-    else tell("pushed", { current: sent.size, total: sent.size });
-  }
-
-  return {
-    async layer(layer, wanted) {
-      // Foreign layers stay where they are: their manifest says where (image-spec, layer.md "Non-Distributable Layers").
-      if (wanted !== undefined && (wanted.urls ?? []).length > 0) return;
-      const diffID = await layer.diffID();
-      emit({ type: "push.layer", diffID, status: underway.size < UPLOADS ? "preparing" : "waiting" });
-      return once(wanted?.digest ?? diffID, () => sendLayer(layer, diffID, wanted));
-    },
-    bytes(bytes) {
-      const digest = sha256(bytes);
-      return once(digest, async () => {
-        if (await registry.hasBlob(path, digest)) return;
-        await registry.upload(path, {
-          digest,
-          size: bytes.length,
-          open: async () => new Blob([bytes as Uint8Array<ArrayBuffer>]).stream() as ReadableStream<Uint8Array>,
-        });
-      });
-    },
-  };
-}
-
-/** Repositories of the same registry that gave or took an image with this layer. */
-function mountSources(
-  { store }: Engine,
-  {
-    domain,
-    path,
-    diffID,
-    origin,
-  }: { domain: string; path: string; diffID: Digest; origin: { domain: string; path: string } | undefined },
-): string[] {
-  const found = new Set<string>(origin?.domain === domain ? [origin.path] : []);
-  for (const image of store.images.list()) {
-    if (!image.config.rootfs.diff_ids.includes(diffID)) continue;
-    for (const { repository } of store.images.repoDigests(image.id))
-      if (repository.startsWith(`${domain}/`)) found.add(repository.slice(domain.length + 1));
-  }
-  found.delete(path);
-  return [...found].slice(0, MOUNTS);
-}
-
-/** The blob from a repository that an image with the layer came from. */
-async function elsewhere(engine: Engine, diffID: Digest, blob: Descriptor): Promise<ReadableStream<Uint8Array>> {
-  const { store } = engine;
-  let failure: unknown;
-  for (const image of store.images.list()) {
-    if (!image.config.rootfs.diff_ids.includes(diffID)) continue;
-    for (const { repository } of store.images.repoDigests(image.id)) {
-      const at = repository.indexOf("/");
-      try {
-        return await openRegistry(engine, repository.slice(0, at)).blob(repository.slice(at + 1), blob);
-      } catch (error) {
-        engine.signal.throwIfAborted();
-        failure = error;
-      }
-    }
-  }
-  throw new SlipwayError(
-    "BLOB_NOT_FOUND",
-    `blob ${blob.digest} is neither in the store nor where its image came from`,
-    {
-      cause: failure,
-    },
-  );
 }

@@ -1,4 +1,5 @@
 import type { ImageConfig } from "../../oci/config.ts";
+import type { Digest } from "../../oci/digest.ts";
 import { formatFullPlatform, normalizePlatform, type Platform, parsePlatform } from "../../oci/platform.ts";
 import { pickPlatform } from "../../oci/platformMatch.ts";
 import { parseReference, readImageID } from "../../oci/reference.ts";
@@ -52,6 +53,18 @@ export function tagNamed(engine: Pick<Engine, "store">, nameOrId: string): Tag |
   if (found === undefined) return undefined;
   const canonical = canonicalOf(nameOrId);
   return engine.store.images.tags(found.id).find(({ reference, id }) => reference === canonical && id === found.id);
+}
+
+/** What a name keeps of how it came and how it is to leave: a tag's, or a digest's under which a registry gave it. Undefined for an ID. */
+export function cameAs(
+  engine: Pick<Engine, "store">,
+  nameOrId: string,
+): Pick<Tag, "source" | "annotations"> | undefined {
+  const named = tagNamed(engine, nameOrId);
+  if (named !== undefined) return named;
+  if (readImageID(nameOrId) !== undefined || findImage(engine, nameOrId) === undefined) return undefined;
+  const digest = /@(sha256:.*)$/.exec(canonicalOf(nameOrId) ?? "")?.[1] as Digest | undefined;
+  return digest === undefined || !engine.store.blobs.has(digest) ? undefined : { source: digest };
 }
 
 /** The one that fits the platform best. */

@@ -18,6 +18,7 @@ const MAX_CONFIG_BYTES = 8 * 1024 * 1024;
 export interface ResolvedImage {
   /** What the source gave for the reference: index or manifest. */
   top: Digest;
+  topBytes: Uint8Array;
   /** Of the image's manifest. */
   digest: Digest;
   bytes: Uint8Array;
@@ -47,7 +48,7 @@ export async function resolveRemote(
       `${reference.canonical} has ${manifest.layers.length} layers, but its config names ${config.rootfs.diff_ids.length}`,
     );
   }
-  return { top: top.digest, digest, bytes, manifest, id: manifest.config.digest, config };
+  return { top: top.digest, topBytes: top.bytes, digest, bytes, manifest, id: manifest.config.digest, config };
 }
 
 /** The manifest of the platform that was asked for, or of this machine's. */

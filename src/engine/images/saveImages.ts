@@ -5,9 +5,10 @@ import { normalizePlatform, parsePlatform } from "../../oci/platform.ts";
 import { matchesPlatform } from "../../oci/platformMatch.ts";
 import { familiarName, parseReference, readImageID } from "../../oci/reference.ts";
 import { isSlipwayError, SlipwayError } from "../../oci/SlipwayError.ts";
-import { storeImage } from "../../store/storeImage.ts";
+import { documentsSource } from "../../store/documents.ts";
 import type { Engine } from "../Engine.ts";
-import { ofPlatform, resolveImage } from "./resolveImage.ts";
+import { namedImages } from "./namedImages.ts";
+import { cameAs, imagesOf, ofPlatform, resolveImage } from "./resolveImage.ts";
 
 export interface SaveOptions {
   /** File; "-" is standard output. */
@@ -26,23 +27,33 @@ export async function saveImages(engine: Engine, images: readonly string[], opti
   const lease = store.lease("save");
   try {
     // By the images that a name stands for.
-    const chosen = new Map<string, { ids: Digest[]; names: Set<string> }>();
+    const chosen = new Map<string, { ids: Digest[]; names: Set<string>; source: Digest | undefined }>();
     for (const image of images)
       for (const { id, name } of select(engine, image)) {
-        const ids = platformsOf(engine, { id, name, platform: options.platform });
-        const known = chosen.get(ids.join()) ?? { ids, names: new Set() };
+        const asked = name ?? image;
+        const ids = platformsOf(engine, { id, name: asked, platform: options.platform });
+        const source = cameAs(engine, asked)?.source;
+        const key = [...ids, source].join();
+        const known = chosen.get(key) ?? { ids, names: new Set(), source };
         if (name !== undefined) known.names.add(name);
-        chosen.set(ids.join(), known);
+        chosen.set(key, known);
       }
     const named: NamedImage[] = [];
-    for (const { ids, names } of chosen.values()) {
-      for (const id of ids) {
+    for (const { ids, names, source } of chosen.values()) {
+      const records = ids.map((id) => resolveImage(engine, id));
+      for (const { id, config } of records) {
         lease.protect("image", id);
-        const { config } = resolveImage(engine, id);
         for (const diffID of config.rootfs.diff_ids) lease.protect("layer", diffID);
         checkPlatform(config, { image: familiarName([...names][0] ?? id), platform: options.platform });
       }
-      named.push({ images: ids.map((id) => ({ image: storeImage(store, id) })), names: [...names] });
+      const { images: leaving, whole } = namedImages(store, records, source);
+      named.push({
+        images: leaving.map((image) => ({ image })),
+        names: [...names],
+        ...(whole === undefined || options.platform !== undefined
+          ? {}
+          : { whole: { source: documentsSource(store, whole), descriptor: whole.top.descriptor } }),
+      });
     }
     const sink = createTarSink(store.linux, options.output, () => lease.directory());
     await writeLayout(sink, named, { docker: true });
@@ -53,11 +64,10 @@ export async function saveImages(engine: Engine, images: readonly string[], opti
 
 /** All of the name's platforms, or the one that was asked for. */
 function platformsOf(
-  { store }: Engine,
-  { id, name, platform }: { id: Digest; name: string | undefined; platform: string | undefined },
+  engine: Engine,
+  { id, name, platform }: { id: Digest; name: string; platform: string | undefined },
 ): Digest[] {
-  if (name === undefined) return [id];
-  const all = store.images.ofTag(name);
+  const all = imagesOf(engine, name);
   if (platform === undefined) return all.map((each) => each.id);
   return [ofPlatform(all, normalizePlatform(parsePlatform(platform)))?.id ?? id];
 }

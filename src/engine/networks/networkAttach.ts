@@ -6,87 +6,40 @@ import { addressBytes, parseAddress } from "../../runtime/network/addresses.ts";
 import { addDnsEntry, removeDnsEntries, requireDnsServer } from "../../runtime/network/dns.ts";
 import { untilResolved } from "../../runtime/network/dnsQuery.ts";
 import { addEndpoint, refreshFirewall, removeEndpoint } from "../../runtime/network/endpoints.ts";
+import type { ForwardedPort } from "../../runtime/network/forwardPorts.ts";
 import type { PublishedPorts } from "../../runtime/network/firewall.ts";
 import { portsRecords, withNetworkLock } from "../../runtime/network/hostState.ts";
 import { type Links, openLinks } from "../../runtime/network/links.ts";
-import { createNetworkNamespace, openLinksInside, setNetworkSettings } from "../../runtime/network/namespaces.ts";
-import type { DnsOptions, NetworkFilesOptions } from "../../runtime/networkFiles.ts";
+import { bridgeNamespacePath, openBridgeNamespace } from "../../runtime/network/bridgeNamespace.ts";
+import { ensureWayOut, hostAddress, serversByWayOut } from "../../runtime/network/wayOut.ts";
+import { createNetworkNamespace, setNetworkSettings } from "../../runtime/network/namespaces.ts";
+import type { DnsOptions } from "../../runtime/networkFiles.ts";
 import type { ContainerRecord, NetworkRecord } from "../../store/Store.ts";
 import { type ContainerOptions, containerOptions } from "../containers/ContainerOptions.ts";
 import { refreshContainer } from "../containers/containerState.ts";
 import type { Engine } from "../Engine.ts";
-import { hostPortText, type PortBinding, type PortRequest, parsePublish } from "./networkPorts.ts";
+import { startForwarding } from "./forwardCommand.ts";
+import { hostPortText, type PortBinding, type PortRequest, portRequests } from "./networkPorts.ts";
+import { bridgeNetwork } from "./bridgeNetwork.ts";
+import type { ContainerNetwork } from "./containerNetwork.ts";
 import {
-  bridgeNetwork,
   DRIVER_OPTION,
   deviceOf,
   hasDns,
   type NetworkAttachment,
   type RunningEndpoint,
-  type RunningNetwork,
   runningNetwork,
 } from "./networkRecords.ts";
 
-/** The network that a container is about to start with. */
-export interface ContainerNetwork {
-  /** For the runtime. */
-  spec: "host" | "none" | { path: string };
-  /** What its files say of it. */
-  files: Pick<NetworkFilesOptions, "ownHosts" | "addresses" | "hostGateway" | "dns">;
-  /** Directory of the container whose files it shares. */
-  filesFrom?: string;
-  /** Sockets that hold its ports of the host for as long as its monitor lives. */
-  fds: number[];
-  /** To be recorded; undefined where it has no network of its own. */
-  running?: RunningNetwork;
-  /** Closes what the monitor and the runtime have by now. */
-  close(): void;
-}
-
-const NO_MORE = (): void => undefined;
 /** How long a port or address may take to be let go by a container that has just ended. */
 const PATIENCE_MS = 1500;
 
 /**
- * Makes the container's network: a namespace with an address in each of its networks, its ports of the host. All of it goes by itself when
- * its last process ends, but for what `releaseNetwork` takes away.
- * @throws SlipwayError `PORT_IN_USE`, `NETWORK_NOT_FOUND`, `CONTAINER_NOT_RUNNING`, `DNS_MISSING`, and what `addEndpoint` throws
+ * A namespace with an address in each of the container's networks, its ports of the host. All of it goes by itself when its last process ends, but
+ * for what `releaseNetwork` takes away.
+ * @throws SlipwayError `PORT_IN_USE`, `NETWORK_NOT_FOUND`, `DNS_MISSING`, and what `addEndpoint` throws
  */
-export async function openContainerNetwork(engine: Engine, record: ContainerRecord): Promise<ContainerNetwork> {
-  const options = containerOptions(record);
-  const dns = { servers: options.dns ?? [], search: options.dnsSearch ?? [], options: options.dnsOptions ?? [] };
-  const simple = (spec: "host" | "none"): ContainerNetwork => ({
-    spec,
-    files: { ownHosts: spec === "host", dns },
-    fds: [],
-    close: NO_MORE,
-  });
-  if (options.network.startsWith("container:")) return joinContainer(engine, options.network.slice(10));
-  if (options.networks === undefined || options.networks.length === 0)
-    return simple(options.network === "none" || options.networks !== undefined ? "none" : "host");
-  return openBridges(engine, record, options);
-}
-
-/** The namespace of another container, and its files. */
-function joinContainer(engine: Engine, nameOrId: string): ContainerNetwork {
-  const { containers } = engine.store;
-  const other = refreshContainer(engine, containers.find(nameOrId));
-  if (other.status !== "running" && other.status !== "paused") {
-    throw new SlipwayError("CONTAINER_NOT_RUNNING", `cannot join network of a non running container: ${other.id}`, {
-      hint: `Start it first: slipway start ${other.name}`,
-      exitCode: 125,
-    });
-  }
-  return {
-    spec: { path: `/proc/${other.pid}/ns/net` },
-    files: { ownHosts: false },
-    filesFrom: containers.directory(other.id),
-    fds: [],
-    close: NO_MORE,
-  };
-}
-
-async function openBridges(
+export async function openBridges(
   engine: Engine,
   record: ContainerRecord,
   options: ContainerOptions,
@@ -122,8 +75,11 @@ async function openBridges(
       );
     }
     const target = endpoints.find(({ network }) => network === way?.network.id) ?? (endpoints[0] as RunningEndpoint);
-    const bindings = target.address6 === undefined ? held.bindings.filter((each) => !isSix(each)) : held.bindings;
-    publish(engine, record, target, bindings);
+    const isForwarded = bridgeNamespacePath() !== undefined;
+    const bindings =
+      target.address6 === undefined && !isForwarded ? held.bindings.filter((each) => !isSix(each)) : held.bindings;
+    if (isForwarded) held.fds = forward(linux, target, held);
+    else publish(engine, record, target, bindings);
     return {
       spec: { path: `/proc/${process.pid}/fd/${namespace}` },
       files: {
@@ -131,7 +87,7 @@ async function openBridges(
         addresses: endpoints.flatMap(({ address, address6 }) =>
           address6 === undefined ? [address] : [address, address6],
         ),
-        hostGateway: target.gateway,
+        hostGateway: hostGatewayOf(linux, target),
         dns: dnsOptionsOf(engine, options, endpoints),
       },
       fds: held.fds,
@@ -148,7 +104,7 @@ async function openBridges(
 /** A network namespace with nothing in it but the loopback. */
 export function containerNamespace(linux: Linux): number {
   const namespace = createNetworkNamespace(linux);
-  const links = openLinksInside(linux, namespace);
+  const links = openLinks(linux, namespace);
   links.setUp(1); // the loopback
   links.close();
   // Docker's: a port below 1024 and an echo request are no privilege in a network of one's own.
@@ -157,16 +113,23 @@ export function containerNamespace(linux: Linux): number {
   return namespace;
 }
 
-/** What a container in these networks has in its /etc/resolv.conf: the servers of networks that know names; they ask those of `--dns`. */
+/**
+ * What a container in these networks has in its /etc/resolv.conf: the servers of networks that know names; they ask those of `--dns`. Each knows
+ * the names of all of the container's networks; those of an internal one, which know nothing else, come last.
+ */
 export function dnsOptionsOf(
   engine: Engine,
   options: ContainerOptions,
   endpoints: readonly RunningEndpoint[],
 ): DnsOptions {
-  const named = new Set(engine.store.networks.list().flatMap((each) => (hasDns(each) ? each.id : [])));
-  const servers = endpoints.flatMap(({ network, gateway }) => (named.has(network) ? gateway : []));
+  const networks = new Map(engine.store.networks.list().map((each) => [each.id, each]));
+  const named = endpoints.flatMap(({ network, gateway }) => {
+    const found = networks.get(network);
+    return found !== undefined && hasDns(found) ? { gateway, internal: found.internal } : [];
+  });
+  const servers = named.toSorted((a, b) => Number(a.internal) - Number(b.internal)).map(({ gateway }) => gateway);
   return {
-    servers: servers.length > 0 ? servers : (options.dns ?? []),
+    servers: servers.length > 0 ? servers : serversOf(options),
     search: options.dnsSearch ?? [],
     options: options.dnsOptions ?? [],
     containerNames: servers.length > 0,
@@ -192,6 +155,7 @@ export async function joinNetwork(
   const { network, attachment } = options;
   const join = (): RunningEndpoint =>
     withLinks(engine, (links) => {
+      if (!network.internal) leadOut(linux, links);
       const endpoint = addEndpoint(linux, links, options.namespace, {
         network: bridgeNetwork(store, links, network),
         container: record.id,
@@ -201,30 +165,48 @@ export async function joinNetwork(
         ...(attachment.address6 === undefined ? {} : { address6: attachment.address6 }),
         ...(attachment.mac === undefined ? {} : { mac: attachment.mac }),
       });
-      refreshFirewall(linux, links.list());
       if (hasDns(network)) {
         const entry = {
           container: record.id,
           address: endpoint.address,
           ...(endpoint.address6 === undefined ? {} : { address6: endpoint.address6 }),
           names: [...new Set([record.name, ...attachment.aliases, record.id.slice(0, 12)])],
-          servers: containerOptions(record).dns ?? [],
+          servers: serversOf(containerOptions(record)),
         };
         const gateways = network.subnets.map(({ gateway }) => gateway);
-        addDnsEntry(deviceOf(network), gateways, entry, links.list());
+        addDnsEntry({ device: deviceOf(network), gateways, internal: network.internal }, entry, links.list());
       }
+      refreshFirewall(linux, links);
       return { ...endpoint, network: network.id };
     });
   for (const end = Date.now() + PATIENCE_MS; ; await Bun.sleep(10)) {
     try {
       const endpoint = join();
       // By its ID: a name may be another container's, too.
-      if (hasDns(network)) await untilResolved(endpoint.gateway, record.id.slice(0, 12), endpoint.address);
+      if (hasDns(network)) await untilResolved(linux, endpoint.gateway, record.id.slice(0, 12), endpoint.address);
       return endpoint;
     } catch (error) {
       if (!(error instanceof SlipwayError && error.code === "ADDRESS_LEAVING" && Date.now() < end)) throw error;
     }
   }
+}
+
+/** Sees to it that a plain user's bridges have a way out; root's have. */
+export function leadOut(linux: Linux, links: Links): void {
+  if (links.namespace === undefined) return;
+  ensureWayOut(linux);
+}
+
+/** Servers that are asked for what is no container's name; none: the host's. */
+export function serversOf({ dns = [] }: Pick<ContainerOptions, "dns">): string[] {
+  if (dns.length > 0 || bridgeNamespacePath() === undefined) return dns;
+  return serversByWayOut();
+}
+
+/** What `host-gateway` means: root's bridges have the host's address in them, a plain user's are reached by none of the host's. */
+export function hostGatewayOf(linux: Linux, { gateway }: { gateway: string }): string {
+  if (bridgeNamespacePath() === undefined) return gateway;
+  return hostAddress(linux) ?? gateway;
 }
 
 /** Takes a running container out of one network. */
@@ -233,7 +215,7 @@ export function leaveNetwork(engine: Engine, record: ContainerRecord, endpoint: 
     removeEndpoint(links, endpoint);
     const left = links.list();
     removeDnsEntries(record.id, left, [endpoint.device]);
-    refreshFirewall(engine.store.linux, left);
+    refreshFirewall(engine.store.linux, links);
   });
 }
 
@@ -241,21 +223,24 @@ export function leaveNetwork(engine: Engine, record: ContainerRecord, endpoint: 
 export function releaseNetwork(engine: Engine, id: string): void {
   withLinks(engine, (links) => {
     const left = links.list();
-    removeDnsEntries(id, left);
-    if (portsRecords().get(id) === undefined) return;
-    portsRecords().remove(id);
-    refreshFirewall(engine.store.linux, left);
+    const named = removeDnsEntries(id, left);
+    const published = portsRecords().get(id) !== undefined;
+    if (published) portsRecords().remove(id);
+    if (published || named) refreshFirewall(engine.store.linux, links);
   });
 }
 
+/** The devices where the bridges are, while nobody else changes them. */
 export function withLinks<T>(engine: Engine, work: (links: Links) => T): T {
   const { linux } = engine.store;
   return withNetworkLock(linux, () => {
-    const links = openLinks(linux);
+    const namespace = openBridgeNamespace(linux);
+    const links = openLinks(linux, namespace);
     try {
       return work(links);
     } finally {
       links.close();
+      if (namespace !== undefined) linux.close(namespace);
     }
   });
 }
@@ -271,17 +256,8 @@ function isSix({ hostAddress }: { hostAddress: string }): boolean {
   return hostAddress.includes(":");
 }
 
-/** What `-p` and `-P` ask for. */
-export function portRequests(options: ContainerOptions): PortRequest[] {
-  const asked = (options.publish ?? []).flatMap(parsePublish);
-  if (options.publishAll !== true) return asked;
-  const named = new Set(asked.map(({ port, protocol }) => `${port}/${protocol}`));
-  const exposed = Object.keys(options.config.ExposedPorts ?? {}).filter((key) => !named.has(key));
-  return [...asked, ...exposed.flatMap((key) => parsePublish(key))];
-}
-
 /** A socket per port: nobody else on the host gets it while the monitor, which inherits the socket, lives. */
-async function holdPorts(
+export async function holdPorts(
   engine: Engine,
   record: ContainerRecord,
   options: ContainerOptions,
@@ -290,17 +266,19 @@ async function holdPorts(
   const { linux } = engine.store;
   const fds: number[] = [];
   const bindings: PortBinding[] = [];
+  const serve = bridgeNamespacePath() !== undefined;
   const hold = (protocol: PortBinding["protocol"], address: string, port: number): number => {
     const parsed = parseAddress(address);
     if (parsed === undefined) throw new Error(`no address: ${address}`);
     if (protocol === "sctp") return port; // nothing but the firewall knows of it
-    const socket = linux.holdPort(protocol, addressBytes(parsed.address, parsed.family), port);
+    const socket = linux.holdPort(protocol, addressBytes(parsed.address, parsed.family), port, { serve });
     fds.push(socket.fd);
     return socket.port;
   };
   try {
     for (const request of portRequests(options)) {
-      checkHostAddress(request, network);
+      if (serve) checkForwarded(request);
+      else checkHostAddress(request, network);
       const any = network?.options[DRIVER_OPTION.hostAddress] ?? "0.0.0.0";
       const addresses = request.hostAddress === "" ? (network?.ipv6 ? [any, "::"] : [any]) : [request.hostAddress];
       for (const end = Date.now() + PATIENCE_MS; ; await Bun.sleep(20)) {
@@ -346,6 +324,18 @@ function checkHostAddress({ hostAddress, port }: PortRequest, network: NetworkRe
   throw new SlipwayError("INVALID_ADDRESS", `port ${port} cannot be published at [${hostAddress}]: ${why}`, {
     exitCode: 125,
   });
+}
+
+/** What no program of a user's leads on. @throws SlipwayError `INVALID_OPTION` */
+function checkForwarded({ protocol, port }: PortRequest): void {
+  if (protocol !== "sctp") return;
+  throw new SlipwayError(
+    "INVALID_OPTION",
+    `port ${port}/sctp cannot be published: only root can lead sctp to a container`,
+    {
+      exitCode: 125,
+    },
+  );
 }
 
 /** The first port of the request's that `take` gets. */
@@ -394,6 +384,7 @@ function cannotHold(error: unknown, { protocol, hostFirst }: PortRequest, addres
     });
   if (isErrno(error, "EACCES"))
     return new SlipwayError("PORT_FORBIDDEN", `the host's port ${text} cannot be had: this user may not`, {
+      hint: "Take one from 1024 on, or let root allow it: sysctl -w net.ipv4.ip_unprivileged_port_start=80",
       cause: error,
       exitCode: 125,
     });
@@ -417,8 +408,25 @@ function publish(engine: Engine, record: ContainerRecord, endpoint: RunningEndpo
   withLinks(engine, (links) => {
     links.reflect(endpoint.veth);
     portsRecords().set(record.id, { veth: endpoint.veth, ports: joined(ports) });
-    refreshFirewall(engine.store.linux, links.list());
+    refreshFirewall(engine.store.linux, links);
   });
+}
+
+/** The same for a plain user, by a process. What the monitor has to inherit in place of the sockets. */
+function forward(
+  linux: Linux,
+  endpoint: RunningEndpoint,
+  { fds, bindings }: { fds: number[]; bindings: PortBinding[] },
+): number[] {
+  if (fds.length === 0) return [];
+  const ports = bindings.map(({ protocol, port, hostAddress }, at): ForwardedPort => {
+    if (protocol === "sctp") throw new Error("sctp is refused before");
+    const family = hostAddress.includes(":") ? 6 : 4;
+    return { protocol, fd: fds[at] as number, family, address: endpoint.address, port };
+  });
+  const alive = startForwarding(linux, ports);
+  for (const fd of fds) linux.close(fd);
+  return [alive];
 }
 
 /** Neighbours that keep their distance as one range: one rule of the firewall instead of thousands. */

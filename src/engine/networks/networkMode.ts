@@ -10,9 +10,9 @@ import { parsePublish } from "./networkPorts.ts";
 
 /** What a container keeps of its network options. */
 export interface NetworkMode {
-  /** As Docker's NetworkMode: `host`, `none`, `container:ID`, or the name of its first network. */
+  /** As Docker's NetworkMode: `host`, `none`, `pasta`, `container:ID`, or the name of its first network. */
   network: string;
-  /** IDs; undefined with `host` and `container:`. */
+  /** IDs; undefined with `host`, `pasta` and `container:`. */
   networks: NetworkAttachment[] | undefined;
   /** Of the container whose network it shares. */
   hostname?: string;
@@ -22,7 +22,7 @@ export interface NetworkMode {
  * Which networks the options mean. Where nothing is said it is the bridge; on a host that cannot have one it is the host's network, with a warning.
  * @throws SlipwayError `INVALID_OPTION`, `NETWORK_NOT_FOUND`, `CONTAINER_NOT_FOUND`
  */
-export function networkMode(engine: Engine, options: CreateOptions): NetworkMode {
+export async function networkMode(engine: Engine, options: CreateOptions): Promise<NetworkMode> {
   const { store } = engine;
   for (const text of options.publish ?? []) parsePublish(text);
   const given = options.networks ?? [];
@@ -37,6 +37,11 @@ export function networkMode(engine: Engine, options: CreateOptions): NetworkMode
   if (mode === "default" || mode === "") return defaultMode(engine, options, given);
   if (mode === "none" && given.length <= 1) return { network: "none", networks: [] };
   if (mode === "host" && given.length <= 1) return hostMode(engine, options);
+  if (mode === "pasta" && given.length <= 1) {
+    const { requirePlainUser } = await import("./pastaNetwork.ts");
+    requirePlainUser();
+    return { network: "pasta", networks: undefined };
+  }
   const attachments = given.length > 0 ? given : [{ network: mode, aliases: [] }];
   const networks = attachments.map((attachment) => resolved(engine, attachment));
   if (networks.length > 1 && networks.some(({ network }) => network.driver !== "bridge"))
@@ -71,8 +76,8 @@ export function resolved(
   return { network, attachment: { ...attachment, network: network.id } };
 }
 
-function defaultMode(engine: Engine, options: CreateOptions, given: NetworkAttachment[]): NetworkMode {
-  const refusal = bridgeRefusal(engine.store.linux);
+async function defaultMode(engine: Engine, options: CreateOptions, given: NetworkAttachment[]): Promise<NetworkMode> {
+  const refusal = await bridgeRefusal(engine.store.linux);
   if (refusal === undefined) {
     const { attachment } = resolved(engine, { aliases: [], ...given[0], network: "bridge" });
     return { network: "bridge", networks: [attachment] };

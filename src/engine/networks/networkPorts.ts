@@ -1,3 +1,4 @@
+import type { ContainerOptions } from "../containers/ContainerOptions.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 
 export type Protocol = "tcp" | "udp" | "sctp";
@@ -20,6 +21,15 @@ export interface PortBinding {
   port: number;
   hostAddress: string;
   hostPort: number;
+}
+
+/** What `-p` and `-P` ask for. */
+export function portRequests(options: ContainerOptions): PortRequest[] {
+  const asked = (options.publish ?? []).flatMap(parsePublish);
+  if (options.publishAll !== true) return asked;
+  const named = new Set(asked.map(({ port, protocol }) => `${port}/${protocol}`));
+  const exposed = Object.keys(options.config.ExposedPorts ?? {}).filter((key) => !named.has(key));
+  return [...asked, ...exposed.flatMap((key) => parsePublish(key))];
 }
 
 /**

@@ -1,17 +1,5 @@
-import type { NetworkRecord, Store } from "../../store/Store.ts";
-import {
-  formatAddress,
-  formatSubnet,
-  networkOf,
-  overlap,
-  parseSubnet,
-  type Subnet,
-} from "../../runtime/network/addresses.ts";
-import { type BridgeNetwork, type Endpoint, isRouted } from "../../runtime/network/endpoints.ts";
-import { bridgeRecords } from "../../runtime/network/hostState.ts";
-import type { Links } from "../../runtime/network/links.ts";
-import { SlipwayError } from "../../oci/SlipwayError.ts";
-import type { ContainerRecord } from "../../store/Store.ts";
+import type { Endpoint } from "../../runtime/network/endpoints.ts";
+import type { ContainerRecord, NetworkRecord } from "../../store/Store.ts";
 import type { PortBinding } from "./networkPorts.ts";
 
 /** What a container was told of one of its networks. */
@@ -40,7 +28,7 @@ export function runningNetwork(record: ContainerRecord): RunningNetwork {
 }
 
 /** The device of the network `bridge`, which all stores of the host share. */
-const DEFAULT_DEVICE = "slipway0";
+export const DEFAULT_DEVICE = "slipway0";
 
 export const DRIVER_OPTION = {
   name: "com.docker.network.bridge.name",
@@ -66,64 +54,4 @@ export function isPredefined(network: NetworkRecord): boolean {
 export function deviceOf(network: NetworkRecord): string {
   if (isDefaultBridge(network)) return DEFAULT_DEVICE;
   return network.options[DRIVER_OPTION.name] ?? `sl-${network.id.slice(0, 12)}`;
-}
-
-/** The network as the kernel is to have it. Under the network lock, where it is the default one. */
-export function bridgeNetwork(store: Store, links: Links, network: NetworkRecord): BridgeNetwork {
-  const { options } = network;
-  const mtu = Number(options[DRIVER_OPTION.mtu]);
-  const common = {
-    name: network.name,
-    device: deviceOf(network),
-    internal: network.internal,
-    masquerade: options[DRIVER_OPTION.masquerade] !== "false",
-    isolated: options[DRIVER_OPTION.icc] === "false",
-    ...(mtu > 0 ? { mtu } : {}),
-  };
-  if (isDefaultBridge(network)) return { ...common, subnets: defaultSubnets(store, links) };
-  return {
-    ...common,
-    root: store.root,
-    subnets: network.subnets.map(({ subnet, gateway, range, reserved }) => ({
-      subnet,
-      gateway,
-      ...(range === undefined ? {} : { range }),
-      ...(reserved === undefined ? {} : { reserved: Object.values(reserved) }),
-    })),
-  };
-}
-
-/** Those that the device has; before it is made, those that it would get. */
-export function defaultSubnets(store: Store, links: Links): BridgeNetwork["subnets"] {
-  const device = links.get(DEFAULT_DEVICE);
-  const own = links.addresses().find(({ index, subnet }) => index === device?.index && subnet.family === 4)?.subnet;
-  if (own === undefined) return [withGateway(freeSubnet(store, links))];
-  return [{ subnet: formatSubnet(own), gateway: formatAddress(own.address, own.family) }];
-}
-
-/** The first network of Docker's pool that nobody on this host uses. @throws SlipwayError `SUBNETS_EXHAUSTED` */
-export function freeSubnet(store: Store, links: Links): Subnet {
-  const used = [
-    ...store.networks.list().flatMap(({ subnets }) => subnets.map(({ subnet }) => subnet)),
-    ...bridgeRecords()
-      .all()
-      .flatMap(([, { gateways }]) => gateways),
-  ].map((text) => parseSubnet(text) as Subnet);
-  for (const subnet of pool()) {
-    if (!used.some((each) => overlap(each, subnet)) && !isRouted(links, subnet)) return subnet;
-  }
-  throw new SlipwayError("SUBNETS_EXHAUSTED", "all predefined address pools have been fully subnetted", {
-    hint: "Remove networks (slipway network prune), or name a --subnet.",
-  });
-}
-
-function* pool(): Generator<Subnet> {
-  const find = (text: string): Subnet => parseSubnet(text) as Subnet;
-  for (let second = 17; second < 32; second++) yield find(`172.${second}.0.0/16`);
-  for (let third = 0; third < 256; third += 16) yield find(`192.168.${third}.0/20`);
-}
-
-/** With its first address as the gateway, as Docker chooses it. */
-export function withGateway(subnet: Subnet): { subnet: string; gateway: string } {
-  return { subnet: formatSubnet(subnet), gateway: formatAddress(networkOf(subnet) + 1n, subnet.family) };
 }

@@ -1,7 +1,7 @@
 import type { ContainerRecord, NetworkRecord } from "../../store/Store.ts";
 import { containerOptions } from "../containers/ContainerOptions.ts";
 import type { Engine } from "../Engine.ts";
-import { portRequests } from "./networkAttach.ts";
+import { portRequests } from "./networkPorts.ts";
 import { endpointID } from "./networks.ts";
 import {
   hasDns,

@@ -17,16 +17,9 @@ import type { ContainerRecord, NetworkRecord } from "../../store/Store.ts";
 import { refreshContainer } from "../containers/containerState.ts";
 import type { Engine } from "../Engine.ts";
 import type { PruneFilters } from "../prune/pruneFilters.ts";
-import { withLinks } from "./networkAttach.ts";
-import {
-  bridgeNetwork,
-  DRIVER_OPTION,
-  deviceOf,
-  freeSubnet,
-  isPredefined,
-  runningNetwork,
-  withGateway,
-} from "./networkRecords.ts";
+import { bridgeNetwork, freeSubnet, withGateway } from "./bridgeNetwork.ts";
+import { leadOut, withLinks } from "./networkAttach.ts";
+import { DRIVER_OPTION, deviceOf, isPredefined, runningNetwork } from "./networkRecords.ts";
 
 export interface CreateNetworkOptions {
   name: string;
@@ -47,12 +40,14 @@ export interface CreateNetworkOptions {
  * Makes a bridge network, its device on the host included: from then on nobody else takes its addresses.
  * @throws SlipwayError `NETWORK_EXISTS`, `INVALID_NETWORK`, `SUBNET_TAKEN`, `BRIDGE_UNUSABLE`
  */
-export function createNetwork(engine: Engine, options: CreateNetworkOptions): NetworkRecord {
+export async function createNetwork(engine: Engine, options: CreateNetworkOptions): Promise<NetworkRecord> {
   const { store } = engine;
   checkOptions(options);
+  if (["bridge", "host", "none"].includes(options.name))
+    throw new SlipwayError("NETWORK_EXISTS", `operation is not permitted on predefined ${options.name} network`);
   if (store.networks.list().some(({ name }) => name === options.name))
     throw new SlipwayError("NETWORK_EXISTS", `network with name ${options.name} already exists`);
-  const refusal = bridgeRefusal(store.linux);
+  const refusal = await bridgeRefusal(store.linux);
   if (refusal !== undefined)
     throw new SlipwayError("BRIDGE_UNUSABLE", `this host cannot have a bridge network: ${refusal}`, {
       hint: "It takes root, CAP_NET_ADMIN, and a kernel with bridge, veth and nf_tables. --network host and none need nothing.",
@@ -79,8 +74,9 @@ export function createNetwork(engine: Engine, options: CreateNetworkOptions): Ne
     // Recorded first: a device that no record names could not be found again.
     store.networks.create(record);
     try {
+      if (!record.internal) leadOut(store.linux, links);
       ensureBridge(store.linux, links, bridgeNetwork(store, links, record));
-      refreshFirewall(store.linux, links.list());
+      refreshFirewall(store.linux, links);
     } catch (error) {
       store.networks.remove(record.id);
       removeBridge(store.linux, links, device);

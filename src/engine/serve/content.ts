@@ -1,7 +1,10 @@
 import { type Descriptor, mediaTypes } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { Layer } from "../../image/Layer.ts";
-import type { ImageRecord, Store } from "../../store/Store.ts";
+import { isIndex, parseManifest } from "../../oci/parseManifest.ts";
+import { entryOf, makeIndex } from "../../image/makeIndex.ts";
+import { type Documents, type Part, readDocuments } from "../../store/documents.ts";
+import type { ImageRecord, Store, Tag } from "../../store/Store.ts";
 import { storeImage, storeLayer } from "../../store/storeImage.ts";
 
 export interface FoundManifest {
@@ -23,6 +26,8 @@ export interface Content {
   repositories(): string[];
   referrers(repository: string, subject: Digest, artifactType?: string): Descriptor[];
 }
+
+type NamedTag = Tag & { tag: string };
 
 export function createContent(store: Store): Content {
   const { images, manifests, blobs } = store;
@@ -60,12 +65,12 @@ export function createContent(store: Store): Content {
       : { bytes: blobs.read(digest), digest, mediaType: found.mediaType };
   }
 
-  function tagsOf(repository: string): { tag: string; id: Digest; repoDigest?: Digest }[] {
+  function tagsOf(repository: string): NamedTag[] {
     const prefix = `${repository}:`;
     return images
       .tags()
       .filter(({ reference }) => reference.startsWith(prefix))
-      .map(({ reference, ...rest }) => ({ tag: reference.slice(prefix.length), ...rest }));
+      .map((each) => ({ ...each, tag: each.reference.slice(prefix.length) }));
   }
 
   async function byTag(repository: string, tag: string): Promise<FoundManifest | undefined> {
@@ -74,16 +79,51 @@ export function createContent(store: Store): Content {
       const other = manifests.tags().find((each) => each.repository === repository && each.tag === tag);
       return other === undefined ? undefined : kept(repository, other.digest);
     }
-    const index = named.repoDigest === undefined ? undefined : kept(repository, named.repoDigest);
-    const record = images.get(named.id);
-    return index ?? (record === undefined ? undefined : manifestOf(record));
+    const tree = documentsOf(named);
+    if (tree !== undefined && tree.missing.length === 0) return ofPart(tree.top);
+    return standing(named);
+  }
+
+  /** What the name came as, and what that names. */
+  function documentsOf({ source }: NamedTag): Documents | undefined {
+    return source === undefined ? undefined : readDocuments(store, source);
+  }
+
+  function ofPart({ bytes, descriptor }: Part): FoundManifest {
+    return { bytes, digest: descriptor.digest, mediaType: descriptor.mediaType };
+  }
+
+  /** The name's image, or an index of its images, as a push writes it. */
+  async function standing({ reference, id, annotations }: NamedTag): Promise<FoundManifest | undefined> {
+    const records = images.ofTag(reference);
+    const record = images.get(id);
+    if (record === undefined) return undefined;
+    if (records.length < 2 && Object.keys(annotations?.index ?? {}).length === 0) return manifestOf(record);
+    const entries: Descriptor[] = [];
+    for (const each of records) {
+      const { bytes, digest, mediaType } = await manifestOf(each);
+      const own = annotations?.images[each.id]?.descriptor ?? {};
+      entries.push(entryOf({ mediaType, digest, size: bytes.length }, each.config, own));
+    }
+    const { bytes, descriptor } = makeIndex(entries, annotations?.index);
+    return { bytes, digest: descriptor.digest, mediaType: descriptor.mediaType };
   }
 
   async function byDigest(repository: string, digest: Digest): Promise<FoundManifest | undefined> {
     const found = kept(repository, digest);
     if (found !== undefined) return found;
     const named = images.byRepoDigest(repository, digest);
-    const ids = new Set([...(named === undefined ? [] : [named.id]), ...tagsOf(repository).map(({ id }) => id)]);
+    // The index that an image was pulled by, though the store may not have all of it.
+    if (named !== undefined && blobs.has(digest)) return bare(digest);
+    const tags = tagsOf(repository);
+    for (const tag of tags) {
+      const part = documentsOf(tag)?.parts.find(({ descriptor }) => descriptor.digest === digest);
+      if (part !== undefined) return ofPart(part);
+    }
+    const ids = new Set([
+      ...(named === undefined ? [] : [named.id]),
+      ...tags.flatMap(({ reference }) => images.ofTag(reference).map(({ id }) => id)),
+    ]);
     for (const id of ids) {
       const record = images.get(id);
       if (record === undefined) continue;
@@ -93,7 +133,20 @@ export function createContent(store: Store): Content {
       const own = await manifestOf(record);
       if (own.digest === digest) return own;
     }
+    for (const tag of tags) {
+      const several = images.ofTag(tag.reference);
+      if (several.length < 2 || !several.every((record) => record.config.rootfs.diff_ids.every(isKnown))) continue;
+      const made = await standing(tag);
+      if (made?.digest === digest) return made;
+    }
     return undefined;
+  }
+
+  function bare(digest: Digest): FoundManifest {
+    const bytes = blobs.read(digest);
+    const manifest = parseManifest(bytes);
+    const type = manifest.mediaType ?? (isIndex(manifest) ? mediaTypes.ociIndex : mediaTypes.ociManifest);
+    return { bytes, digest, mediaType: type };
   }
 
   function isKnown(diffID: Digest): boolean {

@@ -1,6 +1,6 @@
 import { verified } from "../../image/verified.ts";
 import { decompressStream } from "../../layer/decompressStream.ts";
-import { type Descriptor, mediaTypes, ociTypeOf } from "../../oci/descriptor.ts";
+import { type Descriptor, mediaTypes } from "../../oci/descriptor.ts";
 import { type Digest, sha256 } from "../../oci/digest.ts";
 import type { ImageConfig } from "../../oci/config.ts";
 import type { Index, Manifest } from "../../oci/manifest.ts";
@@ -12,6 +12,7 @@ import { isSlipwayError } from "../../oci/SlipwayError.ts";
 import type { Lease } from "../../store/Store.ts";
 import type { Engine } from "../Engine.ts";
 import type { ImageSource } from "../images/fetchBlob.ts";
+import { isImageManifest } from "../images/imageManifest.ts";
 import { fetchImage } from "../images/pull.ts";
 import type { Content } from "./content.ts";
 import { Refusal } from "./protocol.ts";
@@ -25,7 +26,6 @@ export interface Taken {
 }
 
 const MAX_CONFIG_BYTES = 8 * 1024 * 1024;
-const layerTypes: readonly string[] = [mediaTypes.ociLayer, mediaTypes.ociLayerGzip, mediaTypes.ociLayerZstd];
 
 /**
  * Takes a manifest or an index whose parts are all here. An image that gets a tag, or is for this machine, is unpacked and in the store as a
@@ -93,7 +93,7 @@ export async function takeManifest(
       }
       if (tag === undefined) return;
       if (digest !== chosen.digest) store.images.addRepoDigest(repository, digest, id);
-      store.images.tag(`${repository}:${tag}`, id, digest);
+      store.images.tag(`${repository}:${tag}`, id, digest, { source: digest });
       store.manifests.untag(repository, tag);
     });
   } else if (tag !== undefined) {
@@ -166,9 +166,9 @@ export async function takeManifest(
   }
 
   /** Undefined where the manifest is of no image that can be unpacked. @throws Refusal where it says that it is one and is not */
-  function configOf({ config, layers, artifactType: type }: Manifest): ImageConfig | undefined {
-    if (type !== undefined || ociTypeOf(config.mediaType) !== mediaTypes.ociConfig) return undefined;
-    if (!layers.every((layer) => layerTypes.includes(ociTypeOf(layer.mediaType)))) return undefined;
+  function configOf(found: Manifest): ImageConfig | undefined {
+    const { config } = found;
+    if (!isImageManifest(found)) return undefined;
     if (config.size > MAX_CONFIG_BYTES) throw new Refusal(400, "MANIFEST_INVALID", `a config of ${config.size} bytes`);
     try {
       return parseConfig(store.blobs.read(config.digest), repository);

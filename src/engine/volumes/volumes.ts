@@ -4,7 +4,6 @@ import type { ContainerConfig } from "../../oci/config.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { ImageRecord } from "../../store/Store.ts";
 import { type ContainerMount, containerOptions } from "../containers/ContainerOptions.ts";
-import { copyDirectory } from "../containers/copyDirectory.ts";
 import type { CreateOptions, Engine } from "../Engine.ts";
 import { cleanTarget, parseVolume } from "./parseVolume.ts";
 import type { MountRequest } from "../containers/RunSettings.ts";
@@ -158,14 +157,12 @@ function hostPath(path: string, { make }: { make: boolean }): string {
 
 function fillFromImage(engine: Engine, image: ImageRecord, target: string, directory: string): void {
   const { linux, layers } = engine.store;
-  const { createOverlaySnapshotter } = require("../../store/overlay.ts") as typeof import("../../store/overlay.ts");
-  const view = createOverlaySnapshotter(engine.store).view(
-    image.config.rootfs.diff_ids.map((diffID) => layers.require(diffID)),
-  );
+  const { copyDirectory } = require("../../layer/copyDirectory.ts") as typeof import("../../layer/copyDirectory.ts");
+  const view = engine.store.snapshotter.view(image.config.rootfs.diff_ids.map((diffID) => layers.require(diffID)));
   try {
     let from: number;
     try {
-      from = linux.openat2(view, target, { flags: O_RDONLY | O_DIRECTORY, resolve: RESOLVE_IN_ROOT });
+      from = linux.openat2(view.fd, target, { flags: O_RDONLY | O_DIRECTORY, resolve: RESOLVE_IN_ROOT });
     } catch {
       return; // the image has no directory there
     }
@@ -175,7 +172,7 @@ function fillFromImage(engine: Engine, image: ImageRecord, target: string, direc
       linux.close(from);
     }
   } finally {
-    linux.close(view);
+    view.close();
   }
 }
 

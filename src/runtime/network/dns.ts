@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { findProgram } from "../findProgram.ts";
+import { inBridgeNamespace } from "./bridgeNamespace.ts";
 import { networkDirectory } from "./hostState.ts";
 import type { Link } from "./links.ts";
 import { vethName } from "./veth.ts";
@@ -31,15 +32,31 @@ export function requireDnsServer(): string {
   });
 }
 
+/** A network whose names are served. */
+export interface DnsNetwork {
+  device: string;
+  /** The addresses that the server answers at. */
+  gateways: string[];
+  /** It answers with its own names alone: a question passed on would be a way out. */
+  internal: boolean;
+}
+
+/** aardvark-dns 1.11 and newer passes on nothing of a network whose file ends so. */
+const INTERNAL_SUFFIX = "%int";
+/** What older ones ask then: the kernel lets nobody send there who has not asked for it, so they have no answer at once. */
+const NOWHERE = "255.255.255.255";
+
 /**
- * Tells the DNS server of the bridge `device` about a container, in place of what it knew of it before, and starts it where it does not run:
- * one process serves all networks of the host. `gateways`: the addresses that it answers at. Under the network lock.
+ * Tells the network's DNS server about a container, in place of what it knew of it before, and starts it where it does not run: one process serves
+ * all networks of the host. Under the network lock.
  */
-export function addDnsEntry(device: string, gateways: string[], entry: DnsEntry, links: readonly Link[]): void {
-  const lines = liveLines(device, links).filter((line) => !line.startsWith(`${entry.container} `));
+export function addDnsEntry(network: DnsNetwork, entry: DnsEntry, links: readonly Link[]): void {
+  const file = network.internal ? `${network.device}${INTERNAL_SUFFIX}` : network.device;
+  const lines = liveLines(file, links).filter((line) => !line.startsWith(`${entry.container} `));
   const columns = [entry.container, entry.address, entry.address6 ?? "", entry.names.join(",")];
-  if (entry.servers.length > 0) columns.push(entry.servers.join(","));
-  write(device, gateways, [...lines, columns.join(" ")]);
+  const servers = network.internal ? [NOWHERE] : entry.servers;
+  if (servers.length > 0) columns.push(servers.join(","));
+  write(file, network.gateways, [...lines, columns.join(" ")]);
   refresh();
 }
 
@@ -50,24 +67,39 @@ export function removeDnsEntries(
   devices = dnsDevices(),
 ): boolean {
   let changed = false;
-  for (const device of devices) {
-    const all = linesOf(device);
+  for (const file of networkFiles().filter((name) => devices.includes(deviceOf(name)))) {
+    const all = linesOf(file);
     if (all === undefined) continue;
-    const kept = liveLines(device, links).filter((line) => !line.startsWith(`${container} `));
+    const kept = liveLines(file, links).filter((line) => !line.startsWith(`${container} `));
     if (kept.length === all.entries.length) continue;
     changed = true;
-    write(device, all.gateways, kept);
+    write(file, all.gateways, kept);
   }
   if (changed) refresh();
   return changed;
 }
 
+/** The networks that have a server, by their bridges. */
 export function dnsDevices(): string[] {
+  return networkFiles().map(deviceOf);
+}
+
+/** Addresses of those that the server of this bridge knows. */
+export function dnsClients(device: string): string[] {
+  const lines = networkFiles().flatMap((file) => (deviceOf(file) === device ? (linesOf(file)?.entries ?? []) : []));
+  return lines.flatMap((line) => line.split(" ").slice(1, 3)).filter((address) => address !== "");
+}
+
+function networkFiles(): string[] {
   try {
     return readdirSync(directory()).filter((name) => name !== PID_FILE && !name.includes("."));
   } catch {
     return []; // never used
   }
+}
+
+function deviceOf(file: string): string {
+  return file.endsWith(INTERNAL_SUFFIX) ? file.slice(0, -INTERNAL_SUFFIX.length) : file;
 }
 
 const PID_FILE = "aardvark.pid";
@@ -76,10 +108,10 @@ function directory(): string {
   return `${networkDirectory()}/dns`;
 }
 
-function linesOf(device: string): { gateways: string[]; entries: string[] } | undefined {
+function linesOf(file: string): { gateways: string[]; entries: string[] } | undefined {
   let text: string;
   try {
-    text = readFileSync(`${directory()}/${device}`, "utf8");
+    text = readFileSync(`${directory()}/${file}`, "utf8");
   } catch {
     return undefined; // nobody is in this network
   }
@@ -88,13 +120,13 @@ function linesOf(device: string): { gateways: string[]; entries: string[] } | un
 }
 
 /** Those whose container still has its address. */
-function liveLines(device: string, links: readonly Link[]): string[] {
+function liveLines(file: string, links: readonly Link[]): string[] {
   const names = new Set(links.map((link) => link.name));
-  return (linesOf(device)?.entries ?? []).filter((line) => names.has(vethName(line.split(" ")[1] ?? "")));
+  return (linesOf(file)?.entries ?? []).filter((line) => names.has(vethName(line.split(" ")[1] ?? "")));
 }
 
-function write(device: string, gateways: string[], entries: string[]): void {
-  const path = `${directory()}/${device}`;
+function write(file: string, gateways: string[], entries: string[]): void {
+  const path = `${directory()}/${file}`;
   if (entries.length === 0) {
     rmSync(path, { force: true });
     return;
@@ -109,16 +141,16 @@ function write(device: string, gateways: string[], entries: string[]): void {
 /** The server reads its files again; with no file left it ends. */
 function refresh(): void {
   const pid = serverPid();
-  const devices = dnsDevices();
-  if (pid !== undefined) process.kill(pid, devices.length === 0 ? "SIGTERM" : "SIGHUP");
-  else if (devices.length > 0) start();
-  if (devices.length === 0) rmSync(`${directory()}/${PID_FILE}`, { force: true });
+  const files = networkFiles();
+  if (pid !== undefined) process.kill(pid, files.length === 0 ? "SIGTERM" : "SIGHUP");
+  else if (files.length > 0) start();
+  if (files.length === 0) rmSync(`${directory()}/${PID_FILE}`, { force: true });
 }
 
 /** Resolves names when it returns: the program goes to the background once it listens. */
 function start(): void {
   const program = requireDnsServer();
-  const child = Bun.spawnSync([program, "--config", directory(), "--port", "53", "run"], {
+  const child = Bun.spawnSync(inBridgeNamespace([program, "--config", directory(), "--port", "53", "run"]), {
     cwd: "/",
     env: {},
     stdio: ["ignore", "ignore", "ignore"],

@@ -26,6 +26,8 @@ export interface FirewallBridge {
   internal: boolean;
   /** Whether what goes out has the host's address. */
   masquerade: boolean;
+  /** Of an internal one: who may ask its DNS server. A server that does not know who asks may pass the question on. */
+  askers?: string[];
 }
 
 /** Ports of the host that lead to a container. */
@@ -51,11 +53,11 @@ const TABLE = "slipway";
 const PRIORITY = { raw: -300, dstnat: -100, filter: 0, srcnat: 100 };
 
 /**
- * Makes the kernel's table what `state` says, in one step; nothing is done where it is that already. The state is kept as a digest beside the
+ * Makes the table of the namespace (undefined: the calling thread's) what `state` says, in one step; nothing is done where it is that already. The state is kept as a digest beside the
  * table itself, so whoever flushed all tables is noticed. @throws LinuxError where the kernel has no nf_tables
  */
-export function applyFirewall(linux: Linux, state: FirewallState): void {
-  const nftables = openNftables(linux);
+export function applyFirewall(linux: Linux, state: FirewallState, namespace?: number): void {
+  const nftables = openNftables(linux, namespace);
   try {
     const note = noteOf(state);
     if (nftables.tableNote(TABLE) !== note) nftables.replaceTable(TABLE, chainsOf(state), note);
@@ -64,8 +66,8 @@ export function applyFirewall(linux: Linux, state: FirewallState): void {
   }
 }
 
-export function removeFirewall(linux: Linux): void {
-  const nftables = openNftables(linux);
+export function removeFirewall(linux: Linux, namespace?: number): void {
+  const nftables = openNftables(linux, namespace);
   try {
     nftables.removeTable(TABLE);
   } finally {
@@ -73,7 +75,7 @@ export function removeFirewall(linux: Linux): void {
   }
 }
 
-const FORM = 2; // of the rules that follow from a state
+const FORM = 3; // of the rules that follow from a state
 
 function noteOf(state: FirewallState): string {
   const text = JSON.stringify(state, (_, value) => (typeof value === "bigint" ? value.toString() : value));
@@ -89,7 +91,10 @@ function chainsOf({ bridges, ports }: FirewallState): Chain[] {
       type: "filter",
       hook: "prerouting",
       priority: PRIORITY.raw,
-      rules: bridges.map((bridge) => [...device("iifname", bridge.device), ...inLoopback("destination"), ...drop]),
+      rules: bridges.flatMap((bridge) => [
+        [...device("iifname", bridge.device), ...inLoopback("destination"), ...drop],
+        ...(bridge.internal ? askerRules(bridge) : []),
+      ]),
     },
     {
       name: "prerouting",
@@ -144,6 +149,21 @@ function publishRules({ protocol, hostAddress, first, last, address, port }: Pub
 function ofHost({ address, family }: { address: bigint; family: 4 | 6 }): Expression[] {
   const bytes = addressBytes(address, family);
   return inNetwork("destination", family, bytes, new Uint8Array(bytes.length).fill(255));
+}
+
+/** Questions by an address that the DNS server was not told of end here, whoever put it on. */
+function askerRules({ device: name, askers = [] }: FirewallBridge): Expression[][] {
+  return (["udp", "tcp"] as const).flatMap((protocol) => {
+    const asks = [...device("iifname", name), ...toPorts(protocol, 53, 53)];
+    const known = askers.flatMap((asker) => {
+      const parsed = parseAddress(asker);
+      if (parsed === undefined) return [];
+      const bytes = addressBytes(parsed.address, parsed.family);
+      const mask = new Uint8Array(bytes.length).fill(255);
+      return [[...inNetwork("source", parsed.family, bytes, mask), ...asks, ...accept]];
+    });
+    return [...known, [...asks, ...drop]];
+  });
 }
 
 function internalRules(bridge: FirewallBridge): Expression[][] {

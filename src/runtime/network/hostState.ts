@@ -71,6 +71,13 @@ export function records<Value>(folder: "bridges" | "ports") {
 export const bridgeRecords = () => records<BridgeRecord>("bridges");
 export const portsRecords = () => records<PortsRecord>("ports");
 
+/** Whether something of the container's is left in the host's network: its ports, its names. */
+export function isHeldByHost(container: string): boolean {
+  if (portsRecords().get(container) !== undefined) return true;
+  const names = `${networkDirectory()}/dns`;
+  return namesIn(names).some((file) => readFileSync(`${names}/${file}`, "utf8").includes(container));
+}
+
 function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory).sort();

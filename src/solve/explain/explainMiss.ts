@@ -1,3 +1,4 @@
+import type { FileList } from "./entries.ts";
 import { type FileChange, fileChanges, fileDifferences } from "./fileChanges.ts";
 import type { KeyPart } from "./key.ts";
 
@@ -17,8 +18,11 @@ export interface Miss {
   changes: MissChange[];
 }
 
-/** The files of a tree by its digest: path, text, path, text …; undefined where they are not known (any more). */
-export type FilesOf = (digest: string) => readonly string[] | undefined;
+/** The files of a tree by its digest; undefined where they are not known (any more). */
+export type FilesOf = (digest: string) => FileList | undefined;
+
+/** What changed between two trees by their digests; undefined where it is not known. */
+type ChangesOf = (old: string, now: string) => FileChange[] | undefined;
 
 /** So many files stand in the sentence; `changes` has all. */
 const NAMED = 3;
@@ -46,15 +50,9 @@ export function explainNearest(parts: readonly KeyPart[], earlier: readonly KeyP
     return each.length + parts.length - 2 * parts.filter(([name, value]) => before.get(name) === value).length;
   });
   const fewest = Math.min(...differing);
-  const known = new Map<string, readonly string[] | undefined>();
-  const once: FilesOf = (digest) => {
-    if (!known.has(digest)) known.set(digest, filesOf(digest));
-    return known.get(digest);
-  };
-  const misses = earlier
-    .filter((_, i) => differing[i] === fewest)
-    .slice(0, TIED)
-    .map((each) => explainMiss(parts, each, once));
+  const nearest = earlier.filter((_, i) => differing[i] === fewest).slice(0, TIED);
+  const changesOf = compareTrees(parts, nearest, filesOf);
+  const misses = nearest.map((each) => explainMiss(parts, each, changesOf));
   const size = ({ changes }: Miss): number => changes.reduce((sum, { files }) => sum + (files?.length ?? 1), 0);
   return (
     misses.reduce<Miss | undefined>((best, each) => (best && size(best) <= size(each) ? best : each), undefined) ?? {
@@ -64,29 +62,59 @@ export function explainNearest(parts: readonly KeyPart[], earlier: readonly KeyP
   );
 }
 
+/** Compares every tree among the parts with what it was in the earlier runs, all of them at once: listing a tree is most of the work. */
+function compareTrees(
+  parts: readonly KeyPart[],
+  earlier: readonly (readonly KeyPart[])[],
+  filesOf: FilesOf,
+): ChangesOf {
+  const found = new Map<string, FileChange[] | undefined>();
+  for (const [part, value] of parts) {
+    const now = TREE.exec(value)?.[1];
+    if (now === undefined) continue;
+    const before = new Set<string>();
+    for (const each of earlier) {
+      const old = TREE.exec(each.find(([name]) => name === part)?.[1] ?? "")?.[1];
+      if (old !== undefined && old !== now && !found.has(`${old} ${now}`)) before.add(old);
+    }
+    const lists = [...before].flatMap((old) => {
+      const files = filesOf(old);
+      return files === undefined ? [] : [{ old, files }];
+    });
+    const files = lists.length === 0 ? undefined : filesOf(now);
+    if (files === undefined) continue;
+    const changes = fileChanges(
+      lists.map((each) => each.files),
+      files,
+    );
+    for (const [i, { old }] of lists.entries()) found.set(`${old} ${now}`, changes[i]);
+  }
+  return (old, now) => found.get(`${old} ${now}`);
+}
+
 /** Holds the parts against those of an earlier run of the same step. */
-function explainMiss(parts: readonly KeyPart[], earlier: readonly KeyPart[], filesOf: FilesOf): Miss {
+function explainMiss(parts: readonly KeyPart[], earlier: readonly KeyPart[], changesOf: ChangesOf): Miss {
   const before = new Map(earlier);
   const now = new Map(parts);
   const changes: MissChange[] = [];
   for (const [part, value] of now) {
     const old = before.get(part);
-    if (old !== value) changes.push(changeOf(part, old, value, filesOf));
+    if (old !== value) changes.push(changeOf(part, old, value, changesOf));
   }
-  for (const [part, old] of before) if (!now.has(part)) changes.push(changeOf(part, old, undefined, filesOf));
+  for (const [part, old] of before) if (!now.has(part)) changes.push(changeOf(part, old, undefined, changesOf));
   if (changes.length === 0) return { reason: "its cached layer is gone", changes };
   return { reason: changes.map(sentence).join("; "), changes };
 }
 
-function changeOf(part: string, old: string | undefined, value: string | undefined, filesOf: FilesOf): MissChange {
+function changeOf(part: string, old: string | undefined, value: string | undefined, changesOf: ChangesOf): MissChange {
   const path = part.replace(/^archive /, "");
   const [wasFile, isFile] = [FILE.exec(old ?? ""), FILE.exec(value ?? "")];
   const [wasTree, isTree] = [TREE.exec(old ?? ""), TREE.exec(value ?? "")];
   if (wasTree !== null && isTree !== null && wasTree[1] !== isTree[1]) {
-    const [before, now] = [filesOf(wasTree[1] as string), filesOf(isTree[1] as string)];
+    const files = changesOf(wasTree[1] as string, isTree[1] as string);
     const digests = { part, old: `sha256:${wasTree[1]}`, new: `sha256:${isTree[1]}` };
-    if (before === undefined || now === undefined) return digests;
-    return { ...digests, files: fileChanges(before, now).map((each) => ({ ...each, path: below(path, each.path) })) };
+    if (files === undefined) return digests;
+    return { ...digests, files: files.map((each) => ({ ...each, path: below(path, each.path) })) };
   }
   if (wasFile !== null && isFile !== null) {
     const differences = fileDifferences(wasFile[1] as string, isFile[1] as string);

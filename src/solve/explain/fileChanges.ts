@@ -1,5 +1,15 @@
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../linux/constants.ts";
 
+import {
+  comparePaths,
+  createEntries,
+  DamagedList,
+  type Entries,
+  type FileList,
+  type Piece,
+  sameText,
+} from "./entries.ts";
+
 /** One respect in which a file is not what it was. Contents are digests (hex). */
 export interface FileDifference {
   what: "content" | "mode" | "owner" | "link" | "device" | "type" | "time";
@@ -7,6 +17,7 @@ export interface FileDifference {
   new: string;
 }
 
+/** What changed of one file. */
 export interface FileChange {
   path: string;
   change: "added" | "removed" | "changed";
@@ -14,34 +25,90 @@ export interface FileChange {
   differences?: FileDifference[];
 }
 
-/** What changed between two lists of files (path, text, path, text …), in the order of the paths. */
-export function fileChanges(before: readonly string[], now: readonly string[]): FileChange[] {
-  // Most often almost all is the same: what both begin and end with needs no table.
-  let start = 0;
-  while (start < before.length && start < now.length && before[start] === now[start]) start++;
-  start -= start % 2;
-  let end = 0;
-  while (
-    end < before.length - start &&
-    end < now.length - start &&
-    before[before.length - 1 - end] === now[now.length - 1 - end]
-  )
-    end++;
-  end -= end % 2;
-
-  const old = new Map<string, string>();
-  for (let at = start; at < before.length - end; at += 2) old.set(before[at] as string, before[at + 1] as string);
-  const changes: FileChange[] = [];
-  for (let at = start; at < now.length - end; at += 2) {
-    const path = now[at] as string;
-    const text = now[at + 1] as string;
-    const was = old.get(path);
-    old.delete(path);
-    if (was === undefined) changes.push({ path, change: "added" });
-    else if (was !== text) changes.push({ path, change: "changed", differences: fileDifferences(was, text) });
+/**
+ * What changed since each of the earlier lists of files, in the order of the paths; undefined where a list is damaged. All lists are read once, side
+ * by side, and are in the order of a walk: none is ever whole in memory.
+ */
+export function fileChanges(earlier: readonly FileList[], now: FileList): (FileChange[] | undefined)[] {
+  const comparisons = earlier.map((list) => createComparison(list));
+  try {
+    for (const piece of now) {
+      const differing = comparisons.filter((each) => !each.same(piece));
+      if (differing.length === 0) continue;
+      const current = createEntries([piece]);
+      while (current.next()) for (const each of differing) each.now(current);
+    }
+    return comparisons.map((each) => each.end());
+  } catch (error) {
+    if (error instanceof DamagedList) return earlier.map(() => undefined);
+    throw error;
+  } finally {
+    for (const each of comparisons) each.close();
   }
-  for (const path of old.keys()) changes.push({ path, change: "removed" });
-  return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** One earlier list beside the files as they are. */
+function createComparison(list: FileList) {
+  const changes: FileChange[] = [];
+  const added = new Map<string, string>();
+  const removed = new Map<string, string>();
+  const before = createEntries(list);
+  let damaged = false;
+  /** `before` shows a file that is still to be compared. */
+  let pending = false;
+
+  function guarded(ask: () => boolean): boolean {
+    try {
+      return !damaged && ask();
+    } catch (error) {
+      if (!(error instanceof DamagedList)) throw error;
+      damaged = true;
+      return false;
+    }
+  }
+
+  function next(): boolean {
+    pending ||= guarded(before.next);
+    return pending;
+  }
+
+  function compare(path: string, old: string, now: string): void {
+    if (old !== now) changes.push({ path, change: "changed", differences: fileDifferences(old, now) });
+  }
+
+  return {
+    /** Passes over a piece that both lists have. */
+    same: (piece: Piece): boolean => !pending && guarded(() => before.skip(piece)),
+    now(current: Entries): void {
+      let order = 1;
+      while (next()) {
+        order = comparePaths(before, current);
+        if (order >= 0) break;
+        removed.set(before.path(), before.text());
+        pending = false;
+      }
+      if (damaged) return;
+      if (order !== 0) added.set(current.path(), current.text());
+      else {
+        if (!sameText(before, current)) compare(current.path(), before.text(), current.text());
+        pending = false;
+      }
+    },
+    end(): FileChange[] | undefined {
+      for (; next(); pending = false) removed.set(before.path(), before.text());
+      if (damaged) return undefined;
+      // Where two lists are not in quite the same order, a file is missed in one place and found in another.
+      for (const [path, now] of added) {
+        const old = removed.get(path);
+        if (old === undefined) changes.push({ path, change: "added" });
+        else compare(path, old, now);
+        removed.delete(path);
+      }
+      for (const path of removed.keys()) changes.push({ path, change: "removed" });
+      return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
+    },
+    close: before.close,
+  };
 }
 
 const TYPES: Record<number, string> = {

@@ -11,10 +11,11 @@ import {
   S_IFREG,
   S_IFSOCK,
 } from "../../linux/constants.ts";
-import type { Linux, Stat, Timespec } from "../../linux/Linux.ts";
+import type { Linux, Timespec } from "../../linux/Linux.ts";
 import { type NewFiles, newFiles } from "../../linux/newFiles.ts";
 import { copyContents } from "../../layer/copyContents.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
+import type { FileStat } from "../tree/fileTable.ts";
 import { type FileTree, isCopied, type TreeFilter, type TreeNode } from "../tree/FileTree.ts";
 import type { LayerWriter, Owner } from "./layerWriter.ts";
 
@@ -63,16 +64,16 @@ export function createNodeCopier(
   let reflinks = true;
   let changed = false;
 
-  function ownerOf(stat: Stat): Owner {
+  function ownerOf(stat: FileStat): Owner {
     if (attributes.owner !== undefined) return attributes.owner;
     return tree.rootOwned ? { uid: 0, gid: 0 } : stat;
   }
 
-  function timeOf(stat: Stat): Timespec {
+  function timeOf(stat: FileStat): Timespec {
     return attributes.time ?? { sec: stat.mtimeSec, nsec: stat.mtimeNsec };
   }
 
-  function modeOf(stat: Stat, directory: boolean): number {
+  function modeOf(stat: FileStat, directory: boolean): number {
     const mode = stat.mode & 0o7777;
     return attributes.mode === undefined ? mode : attributes.mode(mode, directory);
   }
@@ -87,7 +88,7 @@ export function createNodeCopier(
     for (;;) {
       const length = linux.read(from, buffer);
       if (length === 0) return;
-      linux.write(to, buffer.subarray(0, length));
+      linux.write(to, buffer, length);
       if (size < buffer.length && length === size) return;
     }
   }
@@ -99,29 +100,29 @@ export function createNodeCopier(
     return linux.xattrs(directory, "").some(([key]) => key === DEFAULT_ACL) ? undefined : made;
   }
 
+  /** As `leaf`, of a regular file. */
   function file(
     fromDirectory: number,
     node: TreeNode,
     toDirectory: number,
-    name: string,
     to: string,
+    name: string,
     born?: NewFiles,
   ): void {
     const from = linux.openat(fromDirectory, node.name, O_RDONLY | O_NOFOLLOW);
     try {
-      const { mode, nlink, size } = node.stat;
-      const wanted = modeOf(node.stat, false);
+      const { mode, nlink, size } = node;
+      const wanted = modeOf(node, false);
       // With 100,000 files every call counts: what a file has from its birth is not set again.
       const moded = born !== undefined && wanted <= 0o777 && (wanted & born.umask) === 0;
       const fd = linux.openat(toDirectory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, moded ? wanted : 0o600);
       try {
         if (size > 0) bytes(from, fd, size);
-        const owner = ownerOf(node.stat);
+        const owner = ownerOf(node);
         if (owner.uid !== born?.uid || owner.gid !== born.gid) linux.fchownat(fd, "", owner.uid, owner.gid);
         if (!moded) linux.fchmod(fd, wanted);
-        if (!node.bare)
-          for (const [key, value] of linux.xattrs(from, "")) if (isCopied(key)) linux.setxattr(fd, "", key, value);
-        linux.utimensat(fd, "", timeOf(node.stat));
+        for (const [key, value] of linux.xattrs(from, "")) if (isCopied(key)) linux.setxattr(fd, "", key, value);
+        linux.utimensat(fd, "", timeOf(node));
       } finally {
         linux.close(fd);
       }
@@ -129,47 +130,53 @@ export function createNodeCopier(
       if (
         after.size !== size ||
         after.mode !== mode ||
-        after.ctimeSec !== node.stat.ctimeSec ||
-        after.ctimeNsec !== node.stat.ctimeNsec
+        after.ctimeSec !== node.ctimeSec ||
+        after.ctimeNsec !== node.ctimeNsec
       ) {
         changed = true;
       }
-      if (nlink > 1) links.set(node.stat.ino, to);
+      if (nlink > 1) links.set(node.ino, join(to, name));
     } finally {
       linux.close(from);
     }
   }
 
-  /** Anything but a directory. The place, `name` in `toDirectory` and `to` from the writer's root, is free. */
-  function leaf(fromDirectory: number, node: TreeNode, toDirectory: number, to: string, born?: NewFiles): void {
-    const name = to.slice(to.lastIndexOf("/") + 1);
-    const type = node.stat.mode & S_IFMT;
-    const earlier = node.stat.nlink > 1 ? links.get(node.stat.ino) : undefined;
+  /** Anything but a directory. The place, `name` in `toDirectory` (`to`, from the writer's root), is free. */
+  function leaf(
+    fromDirectory: number,
+    node: TreeNode,
+    toDirectory: number,
+    to: string,
+    name: string,
+    born?: NewFiles,
+  ): void {
+    const type = node.mode & S_IFMT;
+    const earlier = node.nlink > 1 ? links.get(node.ino) : undefined;
     if (earlier !== undefined) {
       linux.linkat(writer.root, earlier, toDirectory, name);
       return;
     }
     if (type === S_IFREG) {
-      file(fromDirectory, node, toDirectory, name, to, born);
+      file(fromDirectory, node, toDirectory, to, name, born);
       return;
     }
     if (type === S_IFSOCK) return; // a socket has no content and no meaning without its process
-    const owner = ownerOf(node.stat);
+    const owner = ownerOf(node);
     if (type === S_IFLNK) {
       linux.symlinkat(linux.readlinkat(fromDirectory, node.name), toDirectory, name);
       linux.fchownat(toDirectory, name, owner.uid, owner.gid);
     } else {
-      linux.mknodat(toDirectory, name, type | 0o600, node.stat.rdevMajor, node.stat.rdevMinor);
+      linux.mknodat(toDirectory, name, type | 0o600, node.rdevMajor, node.rdevMinor);
       linux.fchownat(toDirectory, name, owner.uid, owner.gid);
-      linux.fchmodat(toDirectory, name, modeOf(node.stat, false));
+      linux.fchmodat(toDirectory, name, modeOf(node, false));
     }
-    linux.utimensat(toDirectory, name, timeOf(node.stat));
+    linux.utimensat(toDirectory, name, timeOf(node));
   }
 
   function setDirectory(node: TreeNode, fd: number, fromFd: number): void {
-    const owner = ownerOf(node.stat);
+    const owner = ownerOf(node);
     linux.fchownat(fd, "", owner.uid, owner.gid);
-    linux.fchmod(fd, modeOf(node.stat, true));
+    linux.fchmod(fd, modeOf(node, true));
     for (const [key, value] of linux.xattrs(fromFd, "")) if (isCopied(key)) linux.setxattr(fd, "", key, value);
   }
 
@@ -181,7 +188,7 @@ export function createNodeCopier(
       const inside = select(child, at, directory);
       if (inside === undefined) continue;
       if (!directory) {
-        leaf(fromFd, child, toFd, join(to, child.name), born);
+        leaf(fromFd, child, toFd, to, child.name, born);
         continue;
       }
       const childFd = linux.openat(fromFd, child.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -200,7 +207,7 @@ export function createNodeCopier(
     try {
       intoFresh(node, fromFd, fd, to, at);
       setDirectory(node, fd, fromFd);
-      linux.utimensat(fd, "", timeOf(node.stat));
+      linux.utimensat(fd, "", timeOf(node));
     } finally {
       linux.close(fd);
     }
@@ -208,9 +215,9 @@ export function createNodeCopier(
 
   /** Undefined for what is not copied. A directory counts when it is selected, or when something below it is. */
   function select(node: TreeNode, parent: At, directory: boolean): At | undefined {
-    const path = join(parent.path, node.name);
     const { selection } = attributes;
-    if (selection === undefined) return { path, state: undefined };
+    if (selection === undefined) return parent;
+    const path = join(parent.path, node.name);
     const { keep, descend, state } = selection.visit(parent.state, path);
     const at = { path, state };
     if (keep) return at;
@@ -228,7 +235,7 @@ export function createNodeCopier(
       if (inside === undefined) continue;
       if (!directory) {
         if (taken.has(child.name)) writer.makeRoom(target);
-        leaf(fromFd, child, writer.directory(to), target);
+        leaf(fromFd, child, writer.directory(to), to, child.name);
         continue;
       }
       const childFd = linux.openat(fromFd, child.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -273,7 +280,7 @@ export function createNodeCopier(
       const fromFd = tree.open(node.parent as TreeNode);
       try {
         writer.makeRoom(to);
-        leaf(fromFd, node, writer.directory(dirname(to)), to);
+        leaf(fromFd, node, writer.directory(dirname(to)), dirname(to), to.slice(to.lastIndexOf("/") + 1));
       } finally {
         linux.close(fromFd);
       }

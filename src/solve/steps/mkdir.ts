@@ -16,10 +16,15 @@ export async function mkdir(step: MkdirStep, context: SolveContext, resultOf: Re
     ["base", base.layers.join(",")],
   ];
   return cachedStep(context, { step, base, parts }, async () => {
-    const upper = await withLayerWriter(context, base.layers, { link: false }, (writer, lowerFd) => {
-      if (writer.resolve(step.path, true).stat !== undefined) return;
-      writer.mkdirAll(step.path, lookupOwner(context.linux, lowerFd, step.user), timeOfWork(context));
-    });
+    const upper = await withLayerWriter(
+      context,
+      base.layers,
+      { link: false, why: `${step.name} makes a directory where it has none` },
+      (writer, lowerFd) => {
+        if (writer.resolve(step.path, true).stat !== undefined) return;
+        writer.mkdirAll(step.path, lookupOwner(context.linux, lowerFd, step.user), timeOfWork(context));
+      },
+    );
     return { upper };
   });
 }

@@ -3,19 +3,19 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { formatFullPlatform, hostPlatform } from "../../oci/platform.ts";
 import type { RunStep } from "../../plan/graph.ts";
 import type { Store } from "../../store/Store.ts";
-import { checkRunnable } from "../../runtime/emulation.ts";
+import { checkRunnable } from "../../runtime/checkRunnable.ts";
+import { unavailable } from "../../runtime/chroot/unavailable.ts";
 import { runStep } from "../../runtime/runStep.ts";
 import { reusableMount } from "../reusableMount.ts";
 import { FailedRun } from "../FailedRun.ts";
 import { cachedStep, type StepOutcome } from "../cachedStep.ts";
 import { fileValue, treeValue } from "../explain/explainMiss.ts";
+import type { Piece } from "../explain/entries.ts";
 import type { FileLists, KeyPart } from "../explain/key.ts";
 import type { LayersResult, ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
 import { openNetwork } from "../openNetwork.ts";
 import { located } from "../located.ts";
 import { openResult } from "../tree/openResult.ts";
-import { dropUntouched } from "./runUntouched.ts";
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
 import { type Claims, rememberedTree, withoutClaims } from "./claims.ts";
 import { type PreparedMounts, prepareMounts } from "./runMounts.ts";
 
@@ -138,12 +138,17 @@ async function digestOf(source: string, context: SolveContext, result: StepResul
     if (!node.isDirectory) return fileValue(digester.describe(node));
     const digest = digester.digest(node);
     // Of layers, which are closed by then, the list is made now: it is asked for once, a memo keeps the digest.
-    const list = result.kind === "layers" ? [...digester.list(node)] : undefined;
+    const list = result.kind === "layers" ? Array.from(digester.list(node), copyPiece) : undefined;
     lists.set(digest, () => list ?? digester.list(node));
     return treeValue(digest);
   } finally {
     opened.close();
   }
+}
+
+function copyPiece(piece: Piece): Piece {
+  const bytes = piece.bytes().slice();
+  return { hash: piece.hash, bytes: () => bytes };
 }
 
 async function execute(
@@ -153,8 +158,10 @@ async function execute(
   base: LayersResult,
 ): Promise<StepOutcome> {
   const { linux, lease, store, snapshotter } = context;
-  const { runtime, namespace } = await context.sandbox();
-  await context.fetchLayers(base.layers);
+  const sandbox = await context.sandbox();
+  const byChroot = sandbox.kind === "chroot";
+  if (byChroot && context.shellOnError !== undefined) throw unavailable("a shell in the step that fails (--on-error)");
+  await context.fetchLayers(base.layers, `${step.name} runs in it`);
   const records = base.layers.map((diffID) => store.layers.require(diffID));
   const snapshot = snapshotter.prepare(records, lease.directory(), { volatile: true });
   // What may be run in again, by a shell, stays attached.
@@ -169,15 +176,15 @@ async function execute(
     else root.close();
   };
   try {
-    prepared = await prepareMounts(step, context, resultOf, rootfs);
-    checkRunnable(linux, rootfs, step, { platform: step.platform });
+    prepared = await prepareMounts(step, context, resultOf, { root: rootfs, mayMount: !byChroot });
+    checkRunnable(linux, rootfs, step, step.platform);
     const { network, close } = openNetwork(step, context);
     const code = await runStep({
       linux,
-      runtime,
-      namespace,
+      sandbox,
       directory: lease.directory(),
       rootfs,
+      ...(snapshot.path === undefined ? {} : { rootPath: snapshot.path }),
       process: { args: step.args, ...processOf(step, prepared) },
       mounts: prepared.mounts,
       network,
@@ -196,13 +203,7 @@ async function execute(
     throw error;
   }
   dispose();
-  const upper = linux.openat(AT_FDCWD, snapshot.upper, O_RDONLY | O_DIRECTORY);
-  try {
-    dropUntouched(linux, upper, () => snapshotter.view(records));
-  } finally {
-    linux.close(upper);
-  }
-  return { upper: snapshot.upper };
+  return { upper: snapshot.layer() };
 }
 
 function processOf(step: RunStep, prepared: PreparedMounts): { env: string[]; cwd: string; user: string } {

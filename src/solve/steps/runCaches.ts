@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { AT_FDCWD, O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT } from "../../linux/constants.ts";
 import { isErrno } from "../../linux/LinuxError.ts";
 import type { RunMount, RunStep } from "../../plan/graph.ts";
+import { unavailable } from "../../runtime/chroot/unavailable.ts";
 import { resolveUser } from "../../runtime/resolveUser.ts";
 import type { ResultOf, SolveContext } from "../SolveContext.ts";
 import { openResult } from "../tree/openResult.ts";
@@ -21,14 +22,13 @@ interface Wanted {
 /**
  * The directories of the step's cache mounts. A directory is one for all builds that ask for it by the same id, source, owner and mode;
  * it is filled from `from` when it is made. `locked` waits until no other step has it, `private` takes another while one has it; `releases`
- * give both up. A mount that names no owner can be written by the step's user: see {@link ownerOf}.
+ * give both up. `alone`: one that is shared is of one step at a time, too. A mount that names no owner can be written by the step's user: see {@link ownerOf}.
  */
 export async function prepareCaches(
   step: RunStep,
   context: SolveContext,
   resultOf: ResultOf,
-  rootFd: number,
-  releases: (() => void)[],
+  { root: rootFd, releases, alone }: { root: number; releases: (() => void)[]; alone: boolean },
 ): Promise<Map<CacheMount, string>> {
   const wanted: Wanted[] = [];
   for (const mount of step.mounts) {
@@ -46,9 +46,10 @@ export async function prepareCaches(
     const { mount, name } = each;
     let directory = taken.get(name); // twice in one step: it does not wait for itself
     if (directory === undefined) {
-      directory = mount.sharing === "shared" ? name : await takeAlone(mount.sharing, name, context, releases);
+      const sharing = alone && mount.sharing === "shared" ? "locked" : mount.sharing;
+      directory = sharing === "shared" ? name : await takeAlone(sharing, name, context, releases);
       taken.set(name, directory);
-    }
+    } else if (alone) throw unavailable(`one cache at two places of a step (${mount.target})`);
     directories.set(mount, await ensure(each, directory, context, resultOf));
   }
   return directories;

@@ -18,6 +18,7 @@ import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { RunMount, RunStep } from "../../plan/graph.ts";
 import { serveAgent } from "../../runtime/agentSocket.ts";
 import type { SpecMount } from "../../runtime/spec.ts";
+import type { Snapshot } from "../../store/Snapshotter.ts";
 import type { ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
 import { createNodeCopier } from "./copyNode.ts";
 import { createLayerWriter } from "./layerWriter.ts";
@@ -34,13 +35,14 @@ export interface PreparedMounts {
 
 /**
  * Brings every mount of the step, and its heredoc scripts, to a place that the runtime can bind from. Must run in the process's private mount namespace: sources are
- * mounted below the build's lease. Secrets lie on a tmpfs that ends with the step.
+ * mounted below the build's lease. Secrets lie on a tmpfs that ends with the step. Where nothing may be mounted, sources are directories of the lease that
+ * may be used up, and a cache is of one step at a time, whatever its sharing.
  */
 export async function prepareMounts(
   step: RunStep,
   context: SolveContext,
   resultOf: ResultOf,
-  rootFd: number,
+  { root: rootFd, mayMount }: { root: number; mayMount: boolean },
 ): Promise<PreparedMounts> {
   const releases: (() => void)[] = [];
   const mounts: SpecMount[] = step.pipes.map((pipe) => {
@@ -49,9 +51,9 @@ export async function prepareMounts(
     return bind(file, `/dev/pipes/${pipe.name}`, true);
   });
   const env: string[] = [];
-  const place = placer(context, releases);
+  const place = mayMount ? placer(context, releases) : undefined;
   try {
-    const caches = await prepareCaches(step, context, resultOf, rootFd, releases);
+    const caches = await prepareCaches(step, context, resultOf, { root: rootFd, releases, alone: !mayMount });
     for (const mount of step.mounts) {
       switch (mount.type) {
         case "tmpfs":
@@ -63,17 +65,20 @@ export async function prepareMounts(
           });
           break;
         case "bind":
-          mounts.push(bind(await bindSource(mount, context, resultOf, place, releases), mount.target, mount.readOnly));
+          mounts.push({
+            ...bind(await bindSource(mount, context, resultOf, place, releases), mount.target, mount.readOnly),
+            own: "given",
+          });
           break;
         case "cache":
-          mounts.push(bind(caches.get(mount) as string, mount.target, mount.readOnly));
+          mounts.push({ ...bind(caches.get(mount) as string, mount.target, mount.readOnly), own: "lent" });
           break;
         case "secret": {
           const bytes = secretBytes(mount, step, context);
           if (bytes === undefined) break;
           if (mount.env !== undefined) env.push(`${mount.env}=${Buffer.from(bytes).toString("utf8")}`);
           if (mount.target !== undefined)
-            mounts.push(bind(secretFile(mount, bytes, context, place), mount.target, true));
+            mounts.push({ ...bind(secretFile(mount, bytes, context, place), mount.target, true), own: "given" });
           break;
         }
         case "ssh": {
@@ -133,17 +138,24 @@ async function bindSource(
   mount: Mount<"bind">,
   context: SolveContext,
   resultOf: ResultOf,
-  place: Place,
+  place: Place | undefined,
   releases: (() => void)[],
 ): Promise<string> {
   const { linux, lease, snapshotter, store } = context;
   const result = await resultOf(mount.from);
   if (result.kind === "layers") {
-    await bring(context, result.layers);
+    await bring(context, result.layers, "a step mounts files of it");
     const records = result.layers.map((diffID) => store.layers.require(diffID));
-    const fd = mount.readOnly ? snapshotter.view(records) : snapshotter.prepare(records, lease.directory()).mount();
-    releases.push(() => linux.close(fd));
-    place(fd);
+    const view = mount.readOnly && place !== undefined ? snapshotter.view(records) : undefined;
+    // One that nobody else looks at, where it may be used up.
+    const snapshot =
+      view === undefined ? snapshotter.prepare(records, lease.directory(), { volatile: true }) : undefined;
+    const fd =
+      place === undefined && snapshot?.path !== undefined
+        ? linux.openat(AT_FDCWD, snapshot.path, O_PATH | O_DIRECTORY)
+        : (view?.fd ?? (snapshot as Snapshot).mount());
+    releases.push(() => (view === undefined ? linux.close(fd) : view.close()));
+    place?.(fd);
     return pathInside(context, fd, mount.source);
   }
   const copied = linux.openat(AT_FDCWD, materialise(context, result, mount.source), O_PATH | O_DIRECTORY);
@@ -210,9 +222,34 @@ function secretBytes(mount: Mount<"secret">, step: RunStep, context: SolveContex
   });
 }
 
-/** On a tmpfs of its own: the bytes are never on a disk, and gone with the mount. */
-function secretFile(mount: Mount<"secret">, bytes: Uint8Array, context: SolveContext, place: Place): string {
+/** On a tmpfs of its own: the bytes are never on a disk, and gone with the mount. Where nothing may be mounted, a file of the lease. */
+function secretFile(
+  mount: Mount<"secret">,
+  bytes: Uint8Array,
+  context: SolveContext,
+  place: Place | undefined,
+): string {
   const { linux } = context;
+  const write = (directory: number): void => {
+    const file = linux.openat(directory, "secret", O_WRONLY | O_CREAT | O_EXCL, 0o600);
+    try {
+      linux.write(file, bytes);
+      linux.fchownat(file, "", mount.uid, mount.gid);
+      linux.fchmod(file, mount.mode);
+    } finally {
+      linux.close(file);
+    }
+  };
+  if (place === undefined) {
+    const directory = context.lease.directory();
+    const fd = linux.openat(AT_FDCWD, directory, O_DIRECTORY);
+    try {
+      write(fd);
+    } finally {
+      linux.close(fd);
+    }
+    return join(directory, "secret");
+  }
   const fs = linux.fsopen("tmpfs");
   let fd: number;
   try {
@@ -222,15 +259,8 @@ function secretFile(mount: Mount<"secret">, bytes: Uint8Array, context: SolveCon
   } finally {
     linux.close(fs);
   }
-  const file = linux.openat(fd, "secret", O_WRONLY | O_CREAT | O_EXCL, 0o600);
   try {
-    linux.write(file, bytes);
-    linux.fchownat(file, "", mount.uid, mount.gid);
-    linux.fchmod(file, mount.mode);
-  } finally {
-    linux.close(file);
-  }
-  try {
+    write(fd);
     return join(place(fd), "secret");
   } finally {
     linux.close(fd);

@@ -27,9 +27,13 @@ const ROOT: Owner = { uid: 0, gid: 0 };
 export async function writeCopies(context: SolveContext, work: CopyWork): Promise<StepOutcome> {
   const { linux } = context;
   let changed = false;
+  const { link, name } = work.step;
+  const why = link
+    ? `${name} looks up the name of --chown in it`
+    : `${name} goes where the links and directories in it lead; COPY --link needs nothing of it`;
   try {
     // --link: of what lies below, only the names of --chown are looked up.
-    const upper = await withLayerWriter(context, work.base, { link: work.step.link }, async (writer, lowerFd) => {
+    const upper = await withLayerWriter(context, work.base, { link, why }, async (writer, lowerFd) => {
       const owner = work.step.chown === undefined ? undefined : lookupOwner(linux, lowerFd, work.step.chown);
       const now = timeOfWork(context);
       const attributes: CopyAttributes = {

@@ -9,28 +9,46 @@ import {
   S_IFLNK,
   S_IFMT,
 } from "../../linux/constants.ts";
-import type { Linux, Stat } from "../../linux/Linux.ts";
-import type { StatIndex } from "./statIndex.ts";
+import type { Linux } from "../../linux/Linux.ts";
+import { decodePath, encodePath } from "../../linux/pathBytes.ts";
+import { createFileTable, FileRow, type FileStat, type FileTable } from "./fileTable.ts";
+import { createKnownDigests, type KnownDigests } from "./knownDigests.ts";
 
-/** One file of a tree. There may be a million of them: what can be derived is not kept. */
-export class TreeNode {
-  /** Known to have no extended attributes that COPY takes, as long as it is what `stat` says. */
-  bare = false;
+/** One file of a tree: a view of its row, made anew whenever one is asked for. */
+export class TreeNode extends FileRow {
+  readonly files: FileTable;
 
-  constructor(
-    readonly name: string,
-    public stat: Stat,
-    readonly parent: TreeNode | undefined,
-  ) {}
+  constructor(files: FileTable, row: number) {
+    super(files.blocks, row);
+    this.files = files;
+  }
+
+  get name(): string {
+    const { nameBytes, nameStart, nameLength } = this;
+    const end = nameStart + nameLength;
+    for (let at = nameStart; at < end; at++)
+      if ((nameBytes[at] as number) > 0x7f) return decodePath(nameBytes.subarray(nameStart, end));
+    return nameBytes.toString("latin1", nameStart, end);
+  }
+
+  /** What it was when it was last looked at. */
+  get stat(): FileStat {
+    return this;
+  }
+
+  get parent(): TreeNode | undefined {
+    const { parentRow } = this;
+    return parentRow < 0 ? undefined : new TreeNode(this.files, parentRow);
+  }
 
   /** Relative to the tree's root, "" for the root. */
   get path(): string {
-    if (this.parent === undefined) return "";
-    return this.parent.parent === undefined ? this.name : `${this.parent.path}/${this.name}`;
+    const { parent, name } = this;
+    return parent === undefined || parent.row === 0 ? name : `${parent.path}/${name}`;
   }
 
   get isDirectory(): boolean {
-    return (this.stat.mode & S_IFMT) === S_IFDIR;
+    return (this.mode & S_IFMT) === S_IFDIR;
   }
 }
 
@@ -56,88 +74,98 @@ export interface FileTree {
   leavesOut(path: string): boolean;
   /** Sorted by name, as bytes compare. */
   children(node: TreeNode): readonly TreeNode[];
+  /** All files that were looked at yet, the root first. */
+  readonly files: FileTable;
+  /** Reads the directory of this row, where it was not read yet; how many files it has. */
+  load(row: number): number;
   readlink(node: TreeNode): string;
   /** A descriptor of the file or directory, to be closed by the caller. @throws where it is no longer what it was. */
   open(node: TreeNode): number;
-  /** Digests of files by their stat, where there is an index. */
-  readonly index: StatIndex | undefined;
+  /** What is known of the files' contents. */
+  readonly digests: KnownDigests;
   close(): void;
 }
 
 const MAX_LINKS = 255;
 
+/** With `index`, a file, the digests of the tree's files are known from the last time and can be kept for the next. */
 export function createFileTree<State>(
   linux: Linux,
   rootFd: number,
-  options: { filter?: TreeFilter<State>; rootOwned?: boolean; index?: StatIndex } = {},
+  options: { filter?: TreeFilter<State>; rootOwned?: boolean; index?: string } = {},
 ): FileTree {
   const filter = options.filter as TreeFilter | undefined;
-  const root = new TreeNode("", linux.statat(rootFd, ""), undefined);
-  const loaded = new Map<TreeNode, TreeNode[]>();
-  const byName = new Map<TreeNode, Map<string, TreeNode>>();
-  const states = new Map<TreeNode, unknown>([[root, filter?.root()]]);
+  const files = createFileTable();
+  files.add(new Uint8Array(0), 0, 0, linux.statat(rootFd, ""), -1);
+  const root = new TreeNode(files, 0);
+  const digests = createKnownDigests(files, options.index);
+  const states = new Map<number, unknown>([[0, filter?.root()]]);
+  /** Ignored directories: there only as the way to an exception below. */
+  const ways = new Set<number>();
 
   function openNode(node: TreeNode, flags: number): number {
-    if (node === root) return linux.openat(rootFd, ".", flags | O_DIRECTORY);
+    if (node.row === 0) return linux.openat(rootFd, ".", flags | O_DIRECTORY);
     return linux.openat2(rootFd, node.path, { flags: flags | O_NOFOLLOW, resolve: RESOLVE_NO_SYMLINKS });
   }
 
-  function load(node: TreeNode): TreeNode[] {
-    const known = loaded.get(node);
-    if (known !== undefined) return known;
-    const found = node.isDirectory ? read(node) : [];
-    loaded.set(node, found);
-    return found;
+  function load(row: number): number {
+    const known = files.count(row);
+    if (known >= 0) return known;
+    const node = new TreeNode(files, row);
+    if (node.isDirectory) read(node);
+    else files.setChildren(row, 0, 0);
+    return files.count(row);
   }
 
-  function read(node: TreeNode): TreeNode[] {
+  function read(node: TreeNode): void {
     const fd = openNode(node, O_RDONLY | O_DIRECTORY);
-    let found: TreeNode[];
+    const first = files.length;
+    const { row } = node;
     try {
-      found =
-        filter === undefined
-          ? linux.readdirStats(fd).map(({ name, stat }) => new TreeNode(name, stat, node))
-          : readFiltered(filter, node, fd);
+      if (filter === undefined)
+        linux.scanStats(fd, (bytes, start, end, stat) => void files.add(bytes, start, end, stat, row));
+      else readFiltered(filter, node, fd);
     } finally {
       linux.close(fd);
     }
-    return found.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+    const end = files.length;
+    for (let child = first; child < end; child++) if (ways.has(child)) load(child);
+    files.setChildren(row, first, end, (child) => ways.has(child) && files.count(child) === 0);
   }
 
-  function readFiltered(filter: TreeFilter, node: TreeNode, fd: number): TreeNode[] {
-    const state = states.get(node);
-    const base = node === root ? "" : `${node.path}/`;
-    const verdicts = new Map<string, { keep: boolean; state: unknown }>();
-    const entries = linux.readdirStats(fd, (name) => {
-      const verdict = filter.visit(state, base + name);
-      if (verdict.keep || verdict.descend) verdicts.set(name, verdict);
-      return verdict.keep || verdict.descend;
-    });
-    const found: TreeNode[] = [];
-    for (const { name, stat } of entries) {
-      const verdict = verdicts.get(name) as { keep: boolean; state: unknown };
-      const child = new TreeNode(name, stat, node);
-      if (child.isDirectory) {
-        states.set(child, verdict.state);
-        // An ignored directory is there only as the way to an exception below it.
-        if (!verdict.keep && load(child).length === 0) continue;
-      } else if (!verdict.keep) continue;
-      found.push(child);
-    }
-    return found;
+  function readFiltered(filter: TreeFilter, node: TreeNode, fd: number): void {
+    const state = states.get(node.row);
+    const base = node.row === 0 ? "" : `${node.path}/`;
+    let verdict = { keep: true, descend: true, state };
+    linux.scanStats(
+      fd,
+      (bytes, start, end, stat) => {
+        const directory = (stat.mode & S_IFMT) === S_IFDIR;
+        if (!verdict.keep && !directory) return;
+        const row = files.add(bytes, start, end, stat, node.row);
+        if (directory) states.set(row, verdict.state);
+        if (!verdict.keep) ways.add(row);
+      },
+      (name) => {
+        verdict = filter.visit(state, base + name);
+        return verdict.keep || verdict.descend;
+      },
+    );
+  }
+
+  function children(node: TreeNode): TreeNode[] {
+    const count = load(node.row);
+    return Array.from({ length: count }, (_, place) => new TreeNode(files, files.child(node.row, place)));
   }
 
   function child(node: TreeNode, name: string): TreeNode | undefined {
-    let names = byName.get(node);
-    if (names === undefined) {
-      names = new Map(load(node).map((each) => [each.name, each]));
-      byName.set(node, names);
-    }
-    return names.get(name);
+    if (load(node.row) === 0) return undefined;
+    const row = files.find(node.row, encodePath(name));
+    return row < 0 ? undefined : new TreeNode(files, row);
   }
 
   function readlink(node: TreeNode): string {
-    if (node.parent === root) return linux.readlinkat(rootFd, node.name);
+    if (node.parentRow === 0) return linux.readlinkat(rootFd, node.name);
     const directory = openNode(node.parent as TreeNode, O_RDONLY | O_DIRECTORY);
     try {
       return linux.readlinkat(directory, node.name);
@@ -174,7 +202,9 @@ export function createFileTree<State>(
   return {
     root,
     rootOwned: options.rootOwned ?? false,
-    index: options.index,
+    files,
+    load,
+    digests,
     lookup,
     leavesOut(path) {
       if (filter === undefined || lookup(path, true) !== undefined) return false;
@@ -185,7 +215,7 @@ export function createFileTree<State>(
         return false; // not there, whatever the reason
       }
     },
-    children: load,
+    children,
     readlink,
     open(node) {
       const fd = openNode(node, node.isDirectory ? O_RDONLY | O_DIRECTORY : O_RDONLY);
@@ -196,6 +226,7 @@ export function createFileTree<State>(
     },
     close() {
       linux.close(rootFd);
+      digests.close();
     },
   };
 }

@@ -84,7 +84,7 @@ async function run(
   );
   const { store } = engine;
   const layers = store.images.get(result.imageID)?.config.rootfs.diff_ids.map(store.layers.require) ?? [];
-  const tree = createFileTree(store.linux, createOverlaySnapshotter(store).view(layers));
+  const tree = createFileTree(store.linux, createOverlaySnapshotter(store).view(layers).fd);
   const files = createTreeDigester(store.linux, tree).digest(tree.root, { contentsOnly: true });
   tree.close();
   const said = events.flatMap((e) => (e.type === "warning" ? [e.message] : []));

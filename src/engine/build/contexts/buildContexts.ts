@@ -2,7 +2,6 @@ import { SlipwayError } from "../../../oci/SlipwayError.ts";
 import type { NamedContext } from "../../../plan/PlanOptions.ts";
 import type { FetchContext } from "../../../solve/SolveContext.ts";
 import type { FileTree } from "../../../solve/tree/FileTree.ts";
-import type { StatIndex } from "../../../solve/tree/statIndex.ts";
 import type { Lease } from "../../../store/Store.ts";
 import type { BuildOptions, Engine } from "../../Engine.ts";
 import type { Vertices } from "../vertices.ts";
@@ -58,7 +57,7 @@ export async function openContexts(
     signal: engine.signal,
     emit: (event) => vertices.solving(event),
   };
-  const indexes: StatIndex[] = [];
+  const opened: FileTree[] = [];
   const fetchedNamed = new Map<string, Promise<RemoteContext>>();
   const keepGitDir = /^(1|t|true)$/i.test(options.buildArgs.BUILDKIT_CONTEXT_KEEP_GIT_DIR ?? "");
   const remote = async (source: RemoteSource, id: string, name?: string) => {
@@ -118,8 +117,8 @@ export async function openContexts(
   }
 
   function local(path: string, patterns: readonly string[]): FileTree {
-    const { tree, index } = openDirectory(store, path, patterns);
-    indexes.push(index);
+    const tree = openDirectory(store, path, patterns);
+    opened.push(tree);
     return tree;
   }
 
@@ -140,7 +139,7 @@ export async function openContexts(
     project: `${directory ?? options.context}\0${dockerfile.path ?? "-"}`,
     open,
     save() {
-      for (const index of indexes) index.save();
+      for (const { digests } of opened) digests.save();
     },
   };
 }

@@ -5,7 +5,6 @@ import { AT_FDCWD, O_DIRECTORY } from "../../../linux/constants.ts";
 import { isErrno } from "../../../linux/LinuxError.ts";
 import { SlipwayError } from "../../../oci/SlipwayError.ts";
 import { createFileTree, type FileTree } from "../../../solve/tree/FileTree.ts";
-import { openStatIndex, type StatIndex } from "../../../solve/tree/statIndex.ts";
 import type { Store } from "../../../store/Store.ts";
 
 /** An ignore file: its patterns in order, and its text, of which they are. */
@@ -17,22 +16,16 @@ export interface IgnoreFile {
 }
 
 /** A directory as the tree that COPY takes from: without what is ignored, its files' digests known from the build before. */
-export function openDirectory(
-  store: Store,
-  directory: string,
-  patterns: readonly string[],
-): { tree: FileTree; index: StatIndex } {
+export function openDirectory(store: Store, directory: string, patterns: readonly string[]): FileTree {
   const key = new Bun.SHA256().update(directory).digest("hex").slice(0, 32);
   const file = join(store.root, "contexts", key);
-  const index = openStatIndex(file);
   touch(file);
   const root = store.linux.openat(AT_FDCWD, directory, O_DIRECTORY);
-  const tree = createFileTree(store.linux, root, {
+  return createFileTree(store.linux, root, {
     rootOwned: true,
-    index,
+    index: file,
     ...(patterns.length === 0 ? {} : { filter: createIgnoreMatcher(patterns) }),
   });
-  return { tree, index };
 }
 
 /** To the minute: the garbage collector takes what was used longest ago. */

@@ -7,7 +7,7 @@ import { parseReference } from "../../../oci/reference.ts";
 import { serializeConfig } from "../../../store/putImage.ts";
 import { storeLayer } from "../../../store/storeImage.ts";
 import type { Engine } from "../../Engine.ts";
-import { openPush, pushImage } from "../../images/push.ts";
+import { openPush, pushImage } from "../../images/pushTarget.ts";
 import type { RemoteBases } from "../remoteBases.ts";
 import type { Status } from "../vertices.ts";
 import { indexEntry, makeIndex } from "../../../image/makeIndex.ts";

@@ -4,7 +4,6 @@ import { packLayer } from "../../../layer/packLayer.ts";
 import type { Digest } from "../../../oci/digest.ts";
 import { formatFullPlatform, formatPlatform, type Platform } from "../../../oci/platform.ts";
 import { SlipwayError } from "../../../oci/SlipwayError.ts";
-import { createOverlaySnapshotter } from "../../../store/overlay.ts";
 import type { Engine } from "../../Engine.ts";
 import { exportTree } from "./exportTree.ts";
 
@@ -141,16 +140,16 @@ export async function writePieces(
 
 async function withRoot(engine: Engine, layers: readonly Digest[], work: (fd: number) => Promise<void>): Promise<void> {
   const { store } = engine;
-  const view = createOverlaySnapshotter(store).view(layers.map((diffID) => store.layers.require(diffID)));
+  const view = store.snapshotter.view(layers.map((diffID) => store.layers.require(diffID)));
   try {
-    const fd = store.linux.openat(view, ".", O_RDONLY | O_DIRECTORY);
+    const fd = store.linux.openat(view.fd, ".", O_RDONLY | O_DIRECTORY);
     try {
       await work(fd);
     } finally {
       store.linux.close(fd);
     }
   } finally {
-    store.linux.close(view);
+    view.close();
   }
 }
 

@@ -18,7 +18,7 @@ import { isPrivateAttribute } from "../../../layer/overlayForm.ts";
 import { describeLayer } from "../../../layer/packLayer.ts";
 import type { ImageConfig } from "../../../oci/config.ts";
 import type { Digest } from "../../../oci/digest.ts";
-import { createOverlaySnapshotter } from "../../../store/overlay.ts";
+import type { View } from "../../../store/Snapshotter.ts";
 import type { Lease } from "../../../store/Store.ts";
 import type { Engine } from "../../Engine.ts";
 
@@ -55,13 +55,14 @@ function mergeLayers(
   { base, all, lease }: { base: readonly Digest[]; all: readonly Digest[]; lease: Lease },
 ): Digest {
   const { linux } = store;
-  const snapshotter = createOverlaySnapshotter(store);
+  const { snapshotter } = store;
+  const views: View[] = [];
   const directory = lease.directory();
   const held: number[] = [];
   const root = (layers: readonly Digest[]): number => {
     const view = snapshotter.view(layers.map((diffID) => store.layers.require(diffID)));
-    held.push(view);
-    const fd = linux.openat(view, ".", O_RDONLY | O_DIRECTORY);
+    views.push(view);
+    const fd = linux.openat(view.fd, ".", O_RDONLY | O_DIRECTORY);
     held.push(fd);
     return fd;
   };
@@ -73,6 +74,7 @@ function mergeLayers(
     copyAttributes(linux, from, target, linux.statat(from, ""));
   } finally {
     for (const fd of held) linux.close(fd);
+    for (const view of views) view.close();
   }
   const layer = describeLayer(linux, directory);
   store.layers.adopt(directory, layer, lease);

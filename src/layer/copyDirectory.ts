@@ -1,19 +1,7 @@
-import { copyContents } from "../../layer/copyContents.ts";
-import {
-  AT_FDCWD,
-  O_CREAT,
-  O_DIRECTORY,
-  O_EXCL,
-  O_NOFOLLOW,
-  O_RDONLY,
-  O_WRONLY,
-  S_IFDIR,
-  S_IFLNK,
-  S_IFMT,
-  S_IFREG,
-} from "../../linux/constants.ts";
-import { opaqueAttribute } from "../../layer/overlayForm.ts";
-import type { Linux } from "../../linux/Linux.ts";
+import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR, S_IFMT } from "../linux/constants.ts";
+import type { Linux } from "../linux/Linux.ts";
+import { copyAttributes, copyEntry } from "./copyEntry.ts";
+import { isOverlayAttribute, opaqueAttribute } from "./overlayForm.ts";
 
 /**
  * Copies what is in the directory `from` (a descriptor) into the existing directory `to`, which takes over its mode, owner and times:
@@ -21,16 +9,12 @@ import type { Linux } from "../../linux/Linux.ts";
  * Overlayfs's own marks are left out.
  */
 export function copyDirectory(linux: Linux, from: number, to: string): void {
-  copyTo(linux, from, to, (name) => !isOverlays(name));
+  copyTo(linux, from, to, (name) => !isOverlayAttribute(name));
 }
 
 /** The same with overlayfs's marks (whiteouts, opaque directories): a writable layer stays one. */
 export function copyTree(linux: Linux, from: number, to: string): void {
-  copyTo(linux, from, to, (name) => !isOverlays(name) || name === opaqueAttribute(linux));
-}
-
-function isOverlays(name: string): boolean {
-  return name.startsWith("trusted.overlay.") || name.startsWith("user.overlay.");
+  copyTo(linux, from, to, (name) => !isOverlayAttribute(name) || name === opaqueAttribute(linux));
 }
 
 interface Copy {
@@ -54,8 +38,7 @@ function copyInto(linux: Linux, copy: Copy, from: number, to: number, path: stri
   const source = linux.statat(from, "");
   for (const { name } of linux.readdir(from)) {
     const stat = linux.statat(from, name);
-    const type = stat.mode & S_IFMT;
-    if (type === S_IFDIR) {
+    if ((stat.mode & S_IFMT) === S_IFDIR) {
       linux.mkdirat(to, name, 0o700);
       const below = linux.openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
       try {
@@ -79,31 +62,7 @@ function copyInto(linux: Linux, copy: Copy, from: number, to: number, path: stri
       }
       copy.links.set(key, `${path}${name}`);
     }
-    if (type === S_IFREG) copyFile(linux, from, to, name, stat.size);
-    else if (type === S_IFLNK) linux.symlinkat(linux.readlinkat(from, name), to, name);
-    else linux.mknodat(to, name, stat.mode, stat.rdevMajor, stat.rdevMinor);
-    linux.fchownat(to, name, stat.uid, stat.gid);
-    if (type !== S_IFLNK) linux.fchmodat(to, name, stat.mode & 0o7777);
-    for (const [key, value] of linux.xattrs(from, name)) if (copy.isCopied(key)) linux.setxattr(to, name, key, value);
-    linux.utimensat(to, name, { sec: stat.mtimeSec, nsec: stat.mtimeNsec });
+    copyEntry(linux, { from, to, name, stat, isCopied: copy.isCopied });
   }
-  linux.fchownat(to, "", source.uid, source.gid);
-  linux.fchmod(to, source.mode & 0o7777);
-  for (const [key, value] of linux.xattrs(from, "")) if (copy.isCopied(key)) linux.setxattr(to, "", key, value);
-  linux.utimensat(to, "", { sec: source.mtimeSec, nsec: source.mtimeNsec });
-}
-
-function copyFile(linux: Linux, from: number, to: number, name: string, size: number): void {
-  const input = linux.openat(from, name, O_RDONLY | O_NOFOLLOW);
-  try {
-    const output = linux.openat(to, name, O_WRONLY | O_CREAT | O_EXCL, 0o600);
-    try {
-      if (linux.reflink(input, output)) return;
-      copyContents(linux, input, output, size);
-    } finally {
-      linux.close(output);
-    }
-  } finally {
-    linux.close(input);
-  }
+  copyAttributes(linux, from, to, source, copy.isCopied);
 }
