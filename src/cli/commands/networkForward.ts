@@ -5,7 +5,7 @@ import type { Command } from "../Command.ts";
 export const command: Command = {
   usage: "OPTIONS",
   summary: "Lead a plain user's published ports to a container, until its monitor ends",
-  example: "",
+  example: "slipway network forward '{}'",
   min: 1,
   max: 1,
   flags: {},
