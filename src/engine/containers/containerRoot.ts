@@ -1,13 +1,5 @@
 import { mkdirSync } from "node:fs";
-import {
-  AT_FDCWD,
-  MS_BIND,
-  MS_RDONLY,
-  MS_REC,
-  O_DIRECTORY,
-  O_PATH,
-  RESOLVE_IN_ROOT,
-} from "../../linux/constants.ts";
+import { AT_FDCWD, MS_BIND, MS_RDONLY, MS_REC, O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT } from "../../linux/constants.ts";
 import { isAlive } from "../../linux/processStart.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { enterMountNamespace, remountBind } from "../../runtime/MountNamespace.ts";
