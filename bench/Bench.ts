@@ -22,5 +22,7 @@ export interface Scenario {
   title: string;
   /** The registry is to have the image `big`. */
   big?: boolean;
+  /** No more than so many runs are measured, where one is long. */
+  runs?: number;
   contenders(bench: Bench): Contender[];
 }

@@ -6,6 +6,8 @@ export interface Contender {
   cwd?: string;
   /** Brings things back to where the command has all its work to do. Not measured. */
   prepare?: () => void;
+  /** Once, when all is done: takes away what outlives the bench's own folder. */
+  clean?: () => void;
 }
 
 export interface Measured {
@@ -27,9 +29,20 @@ export function measure(
   contenders: Contender[],
   { runs, onSkip }: { runs: number; onSkip: (name: string, reason: string) => void },
 ): Measured[] {
+  try {
+    return inTurns(contenders, { runs, onSkip });
+  } finally {
+    for (const { clean } of contenders) clean?.();
+  }
+}
+
+function inTurns(
+  contenders: Contender[],
+  { runs, onSkip }: { runs: number; onSkip: (name: string, reason: string) => void },
+): Measured[] {
   const results = new Map<Contender, Measured>();
   for (const contender of contenders) {
-    const { complaint } = once(contender);
+    const complaint = firstTime(contender);
     if (complaint === undefined) results.set(contender, { name: contender.name, seconds: [], peak: 0 });
     else onSkip(contender.name, complaint);
   }
@@ -43,6 +56,14 @@ export function measure(
   }
   for (const { seconds } of results.values()) seconds.sort((a, b) => a - b);
   return [...results.values()];
+}
+
+function firstTime(contender: Contender): string | undefined {
+  try {
+    return once(contender).complaint;
+  } catch (error) {
+    return (error as Error).message; // what it needs cannot be brought here
+  }
 }
 
 export function median(sorted: number[]): number {

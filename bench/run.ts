@@ -45,13 +45,13 @@ try {
   };
 
   const rows: { scenario: string; measured: Measured[] }[] = [];
-  for (const { name, title, contenders } of chosen) {
+  for (const { name, title, contenders, runs: most = runs } of chosen) {
     say(name);
     const folder = join(base, name);
     mkdirSync(folder);
     const bench: Bench = { slipway, peers, folder, registry: registry.host, emptyRegistry, must, may };
     const measured = measure(contenders(bench), {
-      runs,
+      runs: Math.min(runs, most),
       onSkip: (tool, reason) => say(`  ${tool} left out: ${reason}`),
     });
     rows.push({ scenario: title, measured });

@@ -1,5 +1,6 @@
 import type { Scenario } from "../Bench.ts";
 import { appScenarios } from "./app.ts";
+import { containerScenarios } from "./containers.ts";
 import { largeScenarios } from "./large.ts";
 import { registryScenarios } from "./registry.ts";
 import { run } from "./run.ts";
@@ -8,6 +9,7 @@ import { smallScenarios } from "./small.ts";
 export const scenarios: readonly Scenario[] = [
   ...smallScenarios,
   run,
+  ...containerScenarios,
   ...appScenarios,
   ...largeScenarios,
   ...registryScenarios,

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 
@@ -35,11 +35,11 @@ export async function startRegistry(folder, { tls, auth } = {}) {
       ...(auth && { auth }),
     }),
   );
-  const child = spawn("docker-registry", ["serve", config], { stdio: ["ignore", "ignore", "pipe"] });
-  let complaint = "";
-  child.stderr.on("data", (bytes) => {
-    complaint = (complaint + bytes).slice(-2000);
-  });
+  // To a file: a pipe that a busy caller does not read would stop the registry.
+  const log = `${config}.log`;
+  const logFd = openSync(log, "w");
+  const child = spawn("docker-registry", ["serve", config], { stdio: ["ignore", "ignore", logFd] });
+  closeSync(logFd);
   let ended = false;
   const end = new Promise((resolve) => {
     for (const event of ["exit", "error"])
@@ -51,12 +51,13 @@ export async function startRegistry(folder, { tls, auth } = {}) {
   const stop = async () => {
     if (!ended) child.kill("SIGTERM");
     await end;
-    rmSync(config, { force: true });
+    for (const file of [config, log]) rmSync(file, { force: true });
   };
 
   const deadline = Date.now() + 10_000;
   while (!(await listens(host))) {
     if (ended || Date.now() > deadline) {
+      const complaint = readFileSync(log, "utf8").slice(-2000);
       await stop();
       throw new Error(`docker-registry did not start: ${complaint}`);
     }

@@ -4,7 +4,7 @@ import { AT_FDCWD, LOCK_EX, O_DIRECTORY, O_RDONLY } from "../linux/constants.ts"
 import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import { blobPath, type LayoutSink } from "./layoutSink.ts";
+import { blobPath, type LayoutSink, piecesOf } from "./layoutSink.ts";
 import { openOutput } from "./outputFile.ts";
 
 /**
@@ -52,7 +52,7 @@ export function createDirectorySink(linux: Linux, dest: string): LayoutSink {
       if (known !== undefined && statSync(place(known.digest), { throwIfNoEntry: false })?.size === known.size) return;
       const output = openOutput(linux, join(directory, "blobs", "sha256", "new"));
       try {
-        for await (const chunk of await source.stream()) output.write(chunk);
+        for await (const chunk of await piecesOf(source)) output.write(chunk);
         output.finish(place((await source.described()).digest));
       } finally {
         output.abort();

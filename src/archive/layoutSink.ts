@@ -1,3 +1,4 @@
+import type { Pieces } from "../layer/compressMembers.ts";
 import type { Digest } from "../oci/digest.ts";
 
 /** A blob on its way into an archive. */
@@ -6,6 +7,8 @@ export interface BlobSource {
   known: { digest: Digest; size: number } | undefined;
   /** The bytes, verified: they end in an error unless they are what the digest names. */
   stream(): Promise<ReadableStream<Uint8Array>>;
+  /** The same; a piece is only valid until the next one is asked for. */
+  pieces?: (() => Pieces) | undefined;
   /** Digest and size, after the bytes were read. */
   described(): Promise<{ digest: Digest; size: number }>;
 }
@@ -22,6 +25,11 @@ export interface LayoutSink {
   finish(): void;
   /** Leaves nothing half. Nothing after `finish`. */
   abort(): void;
+}
+
+/** The blob's bytes, each piece for as long as it is looked at. */
+export async function piecesOf(source: BlobSource): Promise<Pieces> {
+  return source.pieces?.() ?? source.stream();
 }
 
 export function blobPath(digest: Digest): string {

@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { fileBlock, tarHeader } from "../layer/tarHeader.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Linux } from "../linux/Linux.ts";
-import { type BlobSource, blobPath, type LayoutSink } from "./layoutSink.ts";
+import { type BlobSource, blobPath, type LayoutSink, piecesOf } from "./layoutSink.ts";
 import { openOutput, type Output } from "./outputFile.ts";
 
 const BLOCK = 512;
@@ -23,7 +23,7 @@ export function createTarSink(linux: Linux, dest: string, spool: () => string): 
 
   async function copy(source: BlobSource): Promise<number> {
     const before = output.size;
-    for await (const chunk of await source.stream()) output.write(chunk);
+    for await (const chunk of await piecesOf(source)) output.write(chunk);
     return output.size - before;
   }
 
@@ -57,7 +57,7 @@ export function createTarSink(linux: Linux, dest: string, spool: () => string): 
       const path = join(spool(), "blob");
       const aside = openOutput(linux, path);
       try {
-        for await (const chunk of await source.stream()) aside.write(chunk);
+        for await (const chunk of await piecesOf(source)) aside.write(chunk);
         aside.finish();
       } finally {
         aside.abort();

@@ -75,6 +75,7 @@ export async function writeLayout(
           await sink.blob({
             known: layer.known?.(),
             stream: () => layer.compressed(),
+            pieces: layer.compressedPieces,
             described: async () => ({ digest: await layer.digest(), size: await layer.size() }),
           });
         }

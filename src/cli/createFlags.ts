@@ -87,6 +87,11 @@ export function createOptions(call: Call): CreateOptions {
 
 /** `NAME` alone is passed on from here when it is set, and left out otherwise. */
 export function envEntry(entry: string): string[] {
+  if (entry.startsWith("="))
+    throw new SlipwayError("USAGE", `invalid environment variable: ${entry}`, {
+      hint: "It is NAME=VALUE.",
+      exitCode: 125,
+    });
   if (entry.includes("=")) return [entry];
   const value = process.env[entry];
   return value === undefined ? [] : [`${entry}=${value}`];

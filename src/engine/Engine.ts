@@ -270,6 +270,8 @@ export interface ExecOptions {
   interactive: boolean;
   privileged: boolean;
   detach: boolean;
+  /** Docker's text form; the container's own, then ctrl-p,ctrl-q, where not said. */
+  detachKeys?: string;
   /** Milliseconds after which it is ended, with the error `EXEC_TIMEOUT`. */
   timeoutMs?: number;
 }

@@ -1,3 +1,4 @@
+import type { Pieces } from "../layer/compressMembers.ts";
 import type { Digest } from "../oci/digest.ts";
 
 /**
@@ -19,5 +20,7 @@ export interface Layer {
    */
   known?(): { digest: Digest; size: number } | undefined;
   compressed(): Promise<ReadableStream<Uint8Array>>;
+  /** The same bytes for who is done with each piece before the next one is asked for: their memory is used again. */
+  compressedPieces?(): Pieces;
   uncompressed(): Promise<ReadableStream<Uint8Array>>;
 }

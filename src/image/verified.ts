@@ -1,3 +1,4 @@
+import type { Pieces } from "../layer/compressMembers.ts";
 import { createHasher, type Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 
@@ -42,4 +43,19 @@ export function verified(
     if (digest !== expected.digest)
       throw new SlipwayError("DIGEST_MISMATCH", `content that should be ${expected.digest} is ${digest}`);
   });
+}
+
+/** The same of pieces that are only valid until the next one is asked for. */
+export async function* hashedPieces(
+  pieces: Pieces,
+  check: (found: { digest: Digest; size: number }) => void,
+): AsyncGenerator<Uint8Array, void> {
+  const hasher = createHasher();
+  let size = 0;
+  for await (const piece of pieces) {
+    hasher.update(piece);
+    size += piece.length;
+    yield piece;
+  }
+  check({ digest: hasher.digest(), size });
 }

@@ -38,7 +38,7 @@ export function parseCompression(format: string, level?: string): Compression {
 }
 
 /** Raised when the bytes that come out change. */
-const REVISION = 1;
+const REVISION = 2;
 
 /**
  * Bytes of a member or frame. One of gzip costs 0.2 % of a layer of 118 MiB; zstd looks back farther than gzip's 32 KiB, so that its frames are
@@ -53,14 +53,15 @@ export function compressionKey({ format, level }: Compression): string {
 
 /**
  * The layer's tar, compressed on all cores: members of gzip or frames of zstd of a fixed size, which any reader takes as one stream. The same
- * bytes give the same result, however many cores there are. Memory does not grow with the layer; ending the output early ends the input.
+ * bytes give the same result, however many cores there are. Memory does not grow with the layer; ending the output early ends the input. A piece is
+ * only valid until the next one is asked for.
  */
 export function compressLayer(
   tar: Pieces,
   { format, level }: Compression,
   options: { parallel?: number } = {},
-): ReadableStream<Uint8Array> {
-  if (format === "uncompressed") return streamOf(tar);
+): Pieces {
+  if (format === "uncompressed") return tar;
   const rules = { format, ...(level === undefined ? {} : { level }) };
   return compressMembers(tar, { rules, size: sizes[format], ...options });
 }

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { Delivery, Order } from "./compress.worker.ts";
-import { compressMember, type MemberRules } from "./compressMember.ts";
+import { compressMember, type MemberRules, mostOf } from "./compressMember.ts";
 
 /** The bytes of a tar, in order. A piece need only be valid until the next one is asked for. */
 export type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -18,15 +18,16 @@ const MOST = 16;
 
 /**
  * Cuts the bytes into members of a fixed size and compresses them on all cores, in their order. The same bytes give the same result, however
- * the input is cut and however many cores there are. Memory does not grow with the input. Ending the output early ends the input.
+ * the input is cut and however many cores there are. Memory does not grow with the input. Ending it early ends the input. A member is only valid until
+ * the next one is asked for.
  */
-export function compressMembers(input: Pieces, options: MembersOptions): ReadableStream<Uint8Array> {
+export async function* compressMembers(input: Pieces, options: MembersOptions): AsyncGenerator<Uint8Array, void> {
   const { rules, size } = options;
   const threads = Math.max(1, options.parallel ?? Math.min(availableParallelism(), MOST));
   const pieces = iterator(input);
-  const pool = createPool(threads);
+  const pool = createPool(threads, size);
   /** Members under way, in their order. */
-  const working: Promise<Uint8Array>[] = [];
+  const working: Promise<Member>[] = [];
   let rest: Uint8Array | undefined;
   let ended = false;
   let first = true;
@@ -50,61 +51,63 @@ export function compressMembers(input: Pieces, options: MembersOptions): Readabl
   }
 
   async function take(): Promise<void> {
-    const buffer = pool.buffer(size);
-    const length = await fill(new Uint8Array(buffer));
+    const room = pool.room();
+    const length = await fill(new Uint8Array(room.buffer));
     ended = length < size;
     // Nothing at all is still one member; threads are not worth their start for one that is all there is.
-    if (first && ended) working.push(Promise.resolve(compressMember(new Uint8Array(buffer, 0, length), rules)));
-    else if (length > 0) working.push(pool.compress({ buffer, length, rules }));
+    if (first && ended) {
+      const made = compressMember(new Uint8Array(room.buffer, 0, length), rules, new Uint8Array(room.out));
+      working.push(Promise.resolve({ ...room, length: made }));
+    } else if (length > 0) working.push(pool.compress({ ...room, length, rules }));
     first = false;
   }
 
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          // One more than there are threads, so that each has its next one when it is done.
-          while (!ended && working.length <= threads) await take();
-          const member = await working.shift();
-          if (member !== undefined) {
-            controller.enqueue(member);
-            return;
-          }
-        } catch (error) {
-          pool.close();
-          throw error;
-        }
-        pool.close();
-        controller.close();
-      },
-      async cancel() {
-        pool.close();
-        await pieces.return?.();
-      },
-    },
-    { highWaterMark: 0 },
-  );
+  try {
+    for (;;) {
+      // One more than there are threads, so that each has its next one when it is done.
+      while (!ended && working.length <= threads) await take();
+      const member = await working.shift();
+      if (member === undefined) return;
+      yield new Uint8Array(member.out, 0, member.length);
+      pool.giveBack(member);
+    }
+  } finally {
+    pool.close();
+    await pieces.return?.();
+  }
 }
 
 function iterator(input: Pieces): Iterator<Uint8Array> | AsyncIterator<Uint8Array> {
   return Symbol.asyncIterator in input ? input[Symbol.asyncIterator]() : input[Symbol.iterator]();
 }
 
+/** Where a member is read to, and where its compressed form goes. */
+interface Room {
+  buffer: ArrayBuffer;
+  out: ArrayBuffer;
+}
+
+/** `length` bytes of `out`. */
+interface Member extends Room {
+  length: number;
+}
+
 interface Pool {
-  buffer(size: number): ArrayBuffer;
-  compress(order: Order): Promise<Uint8Array>;
+  room(): Room;
+  compress(order: Order): Promise<Member>;
+  giveBack(room: Room): void;
   close(): void;
 }
 
 interface Job {
   order: Order;
-  resolve(member: Uint8Array): void;
+  resolve(member: Member): void;
   reject(error: Error): void;
 }
 
-/** Threads start with the first job that finds none free. Buffers are used again. */
-function createPool(threads: number): Pool {
-  const spare: ArrayBuffer[] = [];
+/** Threads start with the first job that finds none free. */
+function createPool(threads: number, size: number): Pool {
+  const spare: Room[] = [];
   const waiting: Job[] = [];
   const idle: Worker[] = [];
   const busy = new Map<Worker, Job>();
@@ -117,10 +120,7 @@ function createPool(threads: number): Pool {
       idle.push(worker);
       next();
       if ("failed" in data) job?.reject(new Error(data.failed));
-      else {
-        spare.push(data.buffer);
-        job?.resolve(data.member);
-      }
+      else job?.resolve(data);
     };
     worker.onerror = (event) => {
       busy.get(worker)?.reject(new Error(`a thread that compresses has ended: ${event.message}`));
@@ -135,13 +135,14 @@ function createPool(threads: number): Pool {
     if (worker === undefined) return;
     const job = waiting.shift() as Job;
     busy.set(worker, job);
-    worker.postMessage(job.order, [job.order.buffer]);
+    worker.postMessage(job.order, [job.order.buffer, job.order.out]);
   }
 
   return {
-    buffer: (size) => spare.pop() ?? new ArrayBuffer(size),
+    room: () => spare.pop() ?? { buffer: new ArrayBuffer(size), out: new ArrayBuffer(mostOf(size)) },
+    giveBack: ({ buffer, out }) => void spare.push({ buffer, out }),
     compress(order) {
-      const done = new Promise<Uint8Array>((resolve, reject) => {
+      const done = new Promise<Member>((resolve, reject) => {
         waiting.push({ order, resolve, reject });
       });
       done.catch(() => {}); // it is awaited in its turn

@@ -3,6 +3,7 @@ import type { Linux, Stat } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { copyAttributes, copyEntry } from "./copyEntry.ts";
 import { isOpaque, isOverlayAttribute, isWhiteout } from "./overlayForm.ts";
+import { removeEntry } from "./removeEntry.ts";
 import { ownerFailure } from "./unmappedOwner.ts";
 
 /** A file of a plain tree as it was put there: what it is told by later. */
@@ -13,6 +14,15 @@ export interface PreparedFile {
   layer: number;
   /** Of a directory. */
   children?: Map<string, PreparedFile>;
+  /** Of a directory: its owner, mode, attributes or time are not what they were. */
+  stale?: true;
+}
+
+export interface MergedCopy {
+  /** Directories in a layer's form, lowest first. */
+  stack: readonly string[];
+  /** What the target has already: of that only what differs is copied. Files that it does not name, and are there, go. */
+  old?: { stack: readonly string[]; prepared: PreparedFile };
 }
 
 /** A directory of one layer that is part of a merged one. */
@@ -32,6 +42,18 @@ interface Seen {
   closed: boolean;
 }
 
+/** Where something is to be put. */
+interface Place {
+  to: number;
+  name: string;
+  /** From the root of the target. */
+  path: string;
+  /** Something of that name is there already. */
+  taken: boolean;
+  /** And is known. */
+  was: PreparedFile | undefined;
+}
+
 const DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
 /** What a copy takes over of a file's attributes: all that is not the host's own. */
@@ -40,46 +62,57 @@ export function isCarried(attribute: string): boolean {
 }
 
 /**
- * Copies what an overlay of the directories `stack` (lowest first, in a layer's form) shows into the empty directory `target`, without a mount:
- * whiteouts and opaque directories hide, owners, modes, times, attributes and holes are exact, hard links of one layer stay hard links. The root's
- * own mode and times are left alone. @throws SlipwayError `ID_NOT_MAPPED`, `DEVICE_REFUSED`
+ * Copies what an overlay of the stack shows into the directory `target`, without a mount: whiteouts and opaque directories hide, owners, modes, times,
+ * attributes and holes are exact, hard links of one layer stay hard links. The root's own mode and times are left alone.
+ * @throws SlipwayError `ID_NOT_MAPPED`, `DEVICE_REFUSED`
  */
-export function copyMerged(linux: Linux, stack: readonly string[], target: number): PreparedFile {
+export function copyMerged(linux: Linux, target: number, { stack, old }: MergedCopy): PreparedFile {
   /** Layer and inode → the first copy of a file with several names. */
   const links = new Map<string, string>();
 
-  function directory(sources: readonly Source[], to: number, path: string): Map<string, PreparedFile> {
+  function directory(
+    sources: readonly Source[],
+    to: number,
+    path: string,
+    had: PreparedFile | undefined,
+  ): { children: Map<string, PreparedFile>; touched: boolean } {
     const children = new Map<string, PreparedFile>();
-    for (const [name, seen] of merge(linux, sources)) {
-      const here = path === "" ? name : `${path}/${name}`;
-      const { layer } = seen;
-      if (seen.sources.length > 0) {
-        const below = subdirectory(seen, to, name, here);
-        children.set(name, { stat: linux.statat(to, name), layer, children: below });
-      } else {
-        place(seen, to, name, here);
-        children.set(name, { stat: linux.statat(to, name), layer });
-      }
+    const merged = merge(linux, sources);
+    const there = old === undefined ? [] : linux.readdir(to).map(({ name }) => name);
+    const taken = new Set(there);
+    let touched = false;
+    for (const name of there) {
+      if (merged.has(name)) continue;
+      remove(to, name);
+      touched = true;
     }
-    return children;
+    for (const [name, seen] of merged) {
+      const place: Place = {
+        to,
+        name,
+        path: path === "" ? name : `${path}/${name}`,
+        taken: taken.has(name),
+        was: taken.has(name) ? had?.children?.get(name) : undefined,
+      };
+      const kept = seen.sources.length > 0 ? folder(seen, place) : file(seen, place);
+      children.set(name, kept.file);
+      touched ||= kept.touched;
+    }
+    return { children, touched };
   }
 
-  function subdirectory(seen: Seen, to: number, name: string, path: string): Map<string, PreparedFile> {
-    linux.mkdirat(to, name, 0o700);
-    const opened: Source[] = [];
-    const made = linux.openat(to, name, DIRECTORY);
-    try {
-      for (const { fd, layer } of seen.sources) opened.push({ layer, fd: linux.openat(fd, name, DIRECTORY) });
-      const children = directory(opened, made, path);
-      copyAttributes(linux, (opened[0] as Source).fd, made, seen.stat, isCarried);
-      return children;
-    } finally {
-      for (const { fd } of opened) linux.close(fd);
-      linux.close(made);
-    }
+  /** `touched`: the directory that it lies in has another time now. */
+  function file(seen: Seen, { to, name, path, taken, was }: Place): { file: PreparedFile; touched: boolean } {
+    const { layer } = seen;
+    // One of several names is put there again, as the others may be new.
+    if (was !== undefined && was.children === undefined && isFrom(was, layer) && seen.stat.nlink === 1)
+      return { file: { stat: was.stat, layer }, touched: false };
+    if (taken) remove(to, name);
+    put(seen, to, name, path);
+    return { file: { stat: linux.statat(to, name), layer }, touched: true };
   }
 
-  function place({ stat, layer, from }: Seen, to: number, name: string, path: string): void {
+  function put({ stat, layer, from }: Seen, to: number, name: string, path: string): void {
     if (stat.nlink > 1) {
       const key = `${layer}:${stat.ino}`;
       const first = links.get(key);
@@ -89,17 +122,53 @@ export function copyMerged(linux: Linux, stack: readonly string[], target: numbe
     copyEntry(linux, { from, to, name, stat, isCopied: isCarried });
   }
 
+  function folder(seen: Seen, { to, name, path, taken, was }: Place): { file: PreparedFile; touched: boolean } {
+    const { layer } = seen;
+    const before = was?.children === undefined ? undefined : was;
+    const touched = before === undefined;
+    if (touched && taken) remove(to, name);
+    if (touched) linux.mkdirat(to, name, 0o700);
+    const opened: Source[] = [];
+    const made = linux.openat(to, name, DIRECTORY);
+    try {
+      for (const source of seen.sources)
+        opened.push({ layer: source.layer, fd: linux.openat(source.fd, name, DIRECTORY) });
+      const inside = directory(opened, made, path, before);
+      if (before === undefined || before.stale === true || inside.touched || !isFrom(before, layer)) {
+        if (before !== undefined) dropAttributes(linux, made);
+        copyAttributes(linux, (opened[0] as Source).fd, made, seen.stat, isCarried);
+      }
+      return { file: { stat: linux.statat(made, ""), layer, children: inside.children }, touched };
+    } finally {
+      for (const { fd } of opened) linux.close(fd);
+      linux.close(made);
+    }
+  }
+
+  /** Whether what is there came from that layer. */
+  function isFrom(was: PreparedFile, layer: number): boolean {
+    return old?.stack[was.layer] === stack[layer];
+  }
+
+  function remove(parent: number, name: string): void {
+    removeEntry(linux, parent, name, linux.statat(parent, name));
+  }
+
   const roots: Source[] = [];
   try {
     for (const [layer, path] of stack.entries())
       roots.unshift({ layer, fd: linux.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY) });
-    const children = directory(roots, target, "");
+    const { children } = directory(roots, target, "", old?.prepared);
     return { children, stat: linux.statat(target, ""), layer: stack.length - 1 };
   } catch (error) {
     throw ownerFailure(error);
   } finally {
     for (const { fd } of roots) linux.close(fd);
   }
+}
+
+function dropAttributes(linux: Linux, directory: number): void {
+  for (const [name] of linux.xattrs(directory, "")) if (isCarried(name)) linux.removexattr(directory, "", name);
 }
 
 /** By name what the directories, topmost first, show together. */

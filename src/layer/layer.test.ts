@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { freshDirectory, type MadeEntry, makeTar, packTree, unpackTar } from "../../test/support/layerTar.ts";
 import { withTempDirectory } from "../../test/support/tempDirectory.ts";
-import { AT_FDCWD } from "../linux/constants.ts";
+import { AT_FDCWD, O_DIRECTORY } from "../linux/constants.ts";
 import { createLinux } from "../linux/createLinux.ts";
 import { sha256 } from "../oci/digest.ts";
 import { describeLayer } from "./packLayer.ts";
@@ -48,6 +48,7 @@ test("a layer is packed to the same bytes again, whatever it holds", () =>
       tarSize: packed.length,
       size: second.size,
       impliedDirs: [],
+      timeless: expect.any(String),
     });
     expect(sameContent(linux, one, two)).toBe(true);
     const at = (path: string) => linux.statat(AT_FDCWD, `${two}/${path}`);
@@ -57,6 +58,38 @@ test("a layer is packed to the same bytes again, whatever it holds", () =>
     expect(at("d/null")).toMatchObject({ rdevMajor: 1, rdevMinor: 3, mode: 0o020666 });
     expect(at("gone/file")).toMatchObject({ rdevMajor: 0, rdevMinor: 0, mode: 0o020000 });
     expect(linux.getxattr(AT_FDCWD, join(two, "gone/opaque"), "trusted.overlay.opaque")).toBeDefined();
+  }));
+
+test("the sum of a layer without times stays when only times change, and goes with a mode, an owner, a name or a byte", () =>
+  withTempDirectory((directory) => {
+    const at = freshDirectory(directory);
+    unpack(at, makeTar(everything));
+    const fd = linux.openat(AT_FDCWD, `${at}/d`, O_DIRECTORY);
+    const first = describeLayer(linux, at);
+    linux.utimensat(fd, "f", { sec: 7, nsec: 0 });
+    linux.utimensat(fd, "raw\udcff", { sec: 8, nsec: 0 });
+    linux.utimensat(fd, "", { sec: 9, nsec: 0 });
+    const later = describeLayer(linux, at);
+    expect(later).toEqual({ ...first, diffID: later.diffID });
+    expect(later.diffID).not.toBe(first.diffID);
+    const seen = new Set([first.timeless]);
+    const changes: (() => void)[] = [
+      () => linux.fchmodat(fd, "f", 0o640),
+      () => linux.fchownat(fd, "raw\udcff", 1, 1),
+      () => linux.fchmod(fd, 0o700),
+      () => linux.renameat2(fd, "f", fd, "e"),
+      () => {
+        const bytes = readFileSync(`${at}/d/e`);
+        bytes[0] = (bytes[0] as number) ^ 1;
+        writeFileSync(`${at}/d/e`, bytes);
+      },
+    ];
+    for (const change of changes) {
+      change();
+      seen.add(describeLayer(linux, at).timeless);
+    }
+    linux.close(fd);
+    expect(seen.size).toBe(1 + changes.length);
   }));
 
 test("GNU tar lists and unpacks what we pack, and we unpack what it packs", () =>

@@ -16,7 +16,7 @@ import type { Linux, Stat } from "../linux/Linux.ts";
 import { createHasher, type Digest } from "../oci/digest.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { isPrivateAttribute, opaqueAttribute, OPAQUE_NAME, WHITEOUT_PREFIX, isWhiteout } from "./overlayForm.ts";
-import { tarHeader } from "./tarHeader.ts";
+import { clearTime, putTarHeader, tarHeader } from "./tarHeader.ts";
 import type { TarEntry } from "./tarReader.ts";
 import type { UnpackedLayer } from "./unpackLayer.ts";
 import { fileEntry } from "./fileEntry.ts";
@@ -33,6 +33,8 @@ export interface PackOptions {
   time?: number;
   /** More of the archive follows: its end is not written. */
   open?: boolean;
+  /** Hears the archive once more, piece by piece, with no time in any header. */
+  timeless?: (bytes: Uint8Array) => void;
 }
 
 const BLOCK = 512;
@@ -47,12 +49,14 @@ const BUFFER = 1024 * 1024;
 export function* packLayer(
   linux: Linux,
   directory: string,
-  { leaving = false, prefix, time, open = false }: PackOptions = {},
+  { leaving = false, prefix, time, open = false, timeless }: PackOptions = {},
 ): Generator<Uint8Array, { size: number }> {
   const root = linux.openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
   const buffer = new Uint8Array(BUFFER);
   /** Bytes of the buffer that are filled: small files are many to a piece. */
   let filled = 0;
+  /** Where headers begin in it, for `timeless`. */
+  const headers: number[] = [];
   const links = new Map<number, string>();
   let size = 0;
   const entry = (path: string, stat: Stat, type: TarEntry["type"]): TarEntry =>
@@ -72,7 +76,7 @@ export function* packLayer(
       if (stat.nlink > 1 && type !== S_IFDIR && type !== S_IFSOCK) {
         const first = links.get(stat.ino);
         if (first !== undefined) {
-          yield* put(tarHeader({ ...entry(path, stat, "hardlink"), linkname: first }));
+          yield* header({ ...entry(path, stat, "hardlink"), linkname: first });
           continue;
         }
         links.set(stat.ino, path);
@@ -81,7 +85,7 @@ export function* packLayer(
         case S_IFDIR: {
           const child = linux.openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
           try {
-            yield* put(tarHeader({ ...entry(path, stat, "directory"), xattrs: attributes(child) }));
+            yield* header({ ...entry(path, stat, "directory"), xattrs: attributes(child) });
             if (linux.getxattr(child, "", opaqueAttribute(linux)) !== undefined)
               yield* put(whiteout(`${path}/${OPAQUE_NAME}`));
             yield* walk(child, `${path}/`);
@@ -91,19 +95,19 @@ export function* packLayer(
           break;
         }
         case S_IFREG:
-          yield* file(fd, name, path, stat);
+          if (!smallFile(fd, name, path, stat)) yield* file(fd, name, path, stat);
           break;
         case S_IFLNK:
-          yield* put(tarHeader({ ...entry(path, stat, "symlink"), linkname: linux.readlinkat(fd, name) }));
+          yield* header({ ...entry(path, stat, "symlink"), linkname: linux.readlinkat(fd, name) });
           break;
         case S_IFCHR:
-          yield* put(tarHeader(entry(path, stat, "char")));
+          yield* header(entry(path, stat, "char"));
           break;
         case S_IFBLK:
-          yield* put(tarHeader(entry(path, stat, "block")));
+          yield* header(entry(path, stat, "block"));
           break;
         case S_IFIFO:
-          yield* put(tarHeader(entry(path, stat, "fifo")));
+          yield* header(entry(path, stat, "fifo"));
           break;
         case S_IFSOCK:
           break;
@@ -111,16 +115,47 @@ export function* packLayer(
     }
   }
 
+  /** What most files are, without the cost of a generator: one that the buffer has room for. False, and nothing done, for any other. */
+  function smallFile(directoryFd: number, name: string, path: string, stat: Stat): boolean {
+    const padding = (BLOCK - (stat.size % BLOCK)) % BLOCK;
+    if (filled + BLOCK + stat.size + padding > BUFFER) return false;
+    const fd = linux.openat(directoryFd, name, O_RDONLY | O_NOFOLLOW);
+    try {
+      const said = entry(path, stat, "file");
+      said.size = stat.size;
+      if (attributes(fd).length > 0 || !putTarHeader(buffer, filled, said)) return false;
+      if (timeless !== undefined) headers.push(filled);
+      filled += BLOCK;
+      size += stat.size;
+      const end = filled + stat.size;
+      while (filled < end) filled += part(fd, path, filled, end);
+      buffer.fill(0, filled, filled + padding);
+      filled += padding;
+      return true;
+    } finally {
+      linux.close(fd);
+    }
+  }
+
+  function part(fd: number, path: string, start: number, end: number): number {
+    const length = linux.read(fd, buffer, start, end);
+    if (length === 0) throw new Error(`${path} of the layer ${directory} became shorter while it was read`);
+    return length;
+  }
+
+  function* header(entry: TarEntry): Generator<Uint8Array> {
+    yield* put(tarHeader(entry));
+  }
+
   function* file(directoryFd: number, name: string, path: string, stat: Stat): Generator<Uint8Array> {
     const fd = linux.openat(directoryFd, name, O_RDONLY | O_NOFOLLOW);
     try {
       size += stat.size;
-      yield* put(tarHeader({ ...entry(path, stat, "file"), size: stat.size, xattrs: attributes(fd) }));
+      yield* header({ ...entry(path, stat, "file"), size: stat.size, xattrs: attributes(fd) });
       let left = stat.size;
       while (left > 0) {
         if (filled === BUFFER) yield* flush();
-        const length = linux.read(fd, buffer.subarray(filled, Math.min(filled + left, BUFFER)));
-        if (length === 0) throw new Error(`${path} of the layer ${directory} became shorter while it was read`);
+        const length = part(fd, path, filled, Math.min(filled + left, BUFFER));
         left -= length;
         filled += length;
       }
@@ -138,6 +173,7 @@ export function* packLayer(
     }
     buffer.set(bytes, filled);
     filled += bytes.length;
+    if (timeless !== undefined) headers.push(filled - BLOCK); // a PAX header goes before it
   }
 
   function* pad(length: number): Generator<Uint8Array> {
@@ -148,17 +184,23 @@ export function* packLayer(
 
   function* flush(): Generator<Uint8Array> {
     if (filled > 0) yield buffer.subarray(0, filled);
+    if (timeless !== undefined) {
+      for (const at of headers) clearTime(buffer, at);
+      headers.length = 0;
+      timeless(buffer.subarray(0, filled));
+    }
     filled = 0;
   }
 
   function attributes(fd: number): [string, Uint8Array][] {
-    return linux.xattrs(fd, "").filter(([name]) => !isPrivateAttribute(name));
+    const all = linux.xattrs(fd, "");
+    return all.length === 0 ? all : all.filter(([name]) => !isPrivateAttribute(name));
   }
 
   try {
     if (prefix === undefined) yield* walk(root, "");
     else {
-      yield* put(tarHeader(entry(prefix, linux.statat(root, ""), "directory")));
+      yield* header(entry(prefix, linux.statat(root, ""), "directory"));
       yield* walk(root, `${prefix}/`);
     }
     if (!open) yield* pad(2 * BLOCK);
@@ -169,15 +211,21 @@ export function* packLayer(
   }
 }
 
-/** What a layer's record says of it, in one pass over its bytes. */
-export function describeLayer(linux: Linux, directory: string): UnpackedLayer {
+/** What a layer's record says of it, and a sum of all in it but times: layers of different sums have different contents. In one pass over its bytes. */
+export function describeLayer(linux: Linux, directory: string): UnpackedLayer & { timeless: string } {
   const hasher = createHasher();
-  const pieces = packLayer(linux, directory);
+  let timeless = 0n;
+  const pieces = packLayer(linux, directory, {
+    timeless: (bytes) => {
+      timeless = Bun.hash.wyhash(bytes, timeless);
+    },
+  });
   let tarSize = 0;
   for (;;) {
     const next = pieces.next();
     if (next.done === true) {
-      return { diffID: hasher.digest() as Digest, tarSize, size: next.value.size, impliedDirs: [] };
+      const diffID = hasher.digest() as Digest;
+      return { diffID, tarSize, size: next.value.size, impliedDirs: [], timeless: timeless.toString(16) };
     }
     hasher.update(next.value);
     tarSize += next.value.length;

@@ -81,31 +81,65 @@ export function fileBlock(path: string, size: number): Uint8Array {
   return block;
 }
 
+/**
+ * Writes the header of an entry at `at`, one block, where one is enough: false for a link, and for what needs a PAX header, as a name that is long or no
+ * ASCII does.
+ */
+export function putTarHeader(into: Uint8Array, at: number, entry: TarEntry): boolean {
+  const { path, size, uid, gid, mtime } = entry;
+  const slash = entry.type === "directory" && !path.endsWith("/");
+  const length = path.length;
+  if (length + (slash ? 1 : 0) > 100 || entry.linkname !== "" || entry.xattrs.length > 0) return false;
+  if (size > MAX_SIZE || uid > MAX_ID || gid > MAX_ID || mtime.sec < 0 || mtime.sec > MAX_SIZE) return false;
+  for (let i = 0; i < length; i++) {
+    const code = path.charCodeAt(i);
+    if (code > 0x7f) return false;
+    into[at + i] = code;
+  }
+  into.fill(0, at + length, at + BLOCK);
+  if (slash) into[at + length] = SLASH;
+  putFields(into, at, entry);
+  return true;
+}
+
+/** Takes the time out of the header at `at`, and its check sum. */
+export function clearTime(header: Uint8Array, at: number): void {
+  header.fill(0, at + 136, at + 156);
+}
+
+const SLASH = 0x2f;
+const USTAR = [0x75, 0x73, 0x74, 0x61, 0x72, 0, 0x30, 0x30]; // "ustar\0" "00"
+
 function ustar(name: Uint8Array, link: Uint8Array, entry: TarEntry): Uint8Array {
   const header = new Uint8Array(BLOCK);
   header.set(name.subarray(0, 100), 0);
-  octal(header, 100, 8, entry.mode & 0o7777);
-  octal(header, 108, 8, Math.min(entry.uid, MAX_ID));
-  octal(header, 116, 8, Math.min(entry.gid, MAX_ID));
-  octal(header, 124, 12, Math.min(entry.size, MAX_SIZE));
-  octal(header, 136, 12, Math.min(Math.max(entry.mtime.sec, 0), MAX_SIZE));
-  header[156] = (TYPES[entry.type] as string).charCodeAt(0);
   header.set(link.subarray(0, 100), 157);
-  header.set([0x75, 0x73, 0x74, 0x61, 0x72, 0, 0x30, 0x30], 257); // "ustar\0" "00"
-  if (entry.type === "char" || entry.type === "block") {
-    octal(header, 329, 8, entry.major);
-    octal(header, 337, 8, entry.minor);
-  }
-  writeCheckSum(header);
+  putFields(header, 0, entry);
   return header;
 }
 
-function writeCheckSum(header: Uint8Array): void {
-  header.fill(32, 148, 156);
+/** All but the names, in a block that is zero there. */
+function putFields(into: Uint8Array, at: number, entry: TarEntry): void {
+  octal(into, at + 100, 8, entry.mode & 0o7777);
+  octal(into, at + 108, 8, Math.min(entry.uid, MAX_ID));
+  octal(into, at + 116, 8, Math.min(entry.gid, MAX_ID));
+  octal(into, at + 124, 12, Math.min(entry.size, MAX_SIZE));
+  octal(into, at + 136, 12, Math.min(Math.max(entry.mtime.sec, 0), MAX_SIZE));
+  into[at + 156] = (TYPES[entry.type] as string).charCodeAt(0);
+  for (let i = 0; i < USTAR.length; i++) into[at + 257 + i] = USTAR[i] as number;
+  if (entry.type === "char" || entry.type === "block") {
+    octal(into, at + 329, 8, entry.major);
+    octal(into, at + 337, 8, entry.minor);
+  }
+  writeCheckSum(into, at);
+}
+
+function writeCheckSum(header: Uint8Array, at = 0): void {
+  header.fill(32, at + 148, at + 156);
   let sum = 0;
-  for (let i = 0; i < BLOCK; i++) sum += header[i] as number;
-  octal(header, 148, 7, sum);
-  header[155] = 32;
+  for (let i = at; i < at + BLOCK; i++) sum += header[i] as number;
+  octal(header, at + 148, 7, sum);
+  header[at + 155] = 32;
 }
 
 function octal(header: Uint8Array, at: number, length: number, value: number): void {

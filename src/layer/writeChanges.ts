@@ -22,7 +22,8 @@ export interface ChangesOptions {
   /** What `copyMerged` gave. */
   prepared: PreparedFile;
   /**
-   * `move`: nobody needs the tree any more, and its files become the layer's. `copy`: the tree is left as it is, and may go on changing meanwhile.
+   * `move`: the tree's files become the layer's, and what it has lost or has too much is taken out of `prepared`, so that it can be made into another.
+   * `prepared` keeps what is there as it was. `copy`: the tree is left as it is, and may go on changing meanwhile.
    * `hollow`: the same, without the bytes of files.
    */
   way: "move" | "copy" | "hollow";
@@ -59,11 +60,13 @@ export function writeChanges(linux: Linux, root: number, target: number, options
           changed = true;
       } else if (was === undefined || isChanged(fd, name, stat, was, here)) {
         take(fd, enter(), name, stat, here);
+        if (way === "move") old?.children?.delete(name);
         changed = true;
       }
     }
     for (const name of left) {
       makeWhiteout(linux, enter(), name);
+      if (way === "move") old?.children?.delete(name);
       changed = true;
     }
     return changed;
@@ -87,6 +90,7 @@ export function writeChanges(linux: Linux, root: number, target: number, options
     try {
       if (was === undefined || isChangedDirectory(fd, stat, was, path)) enterOwn();
       directory(fd, was, enterOwn, path);
+      if (was !== undefined && (made !== undefined || !isUntouched(stat, was))) was.stale = true;
       if (made !== undefined) copyAttributes(linux, fd, made, stat, isCarried);
       return made !== undefined;
     } finally {
@@ -116,7 +120,9 @@ export function writeChanges(linux: Linux, root: number, target: number, options
       open: () => linux.openat(AT_FDCWD, below, flags),
     };
     // What cannot be looked at any more, or has too long a path, is a change: the layer then has more than it needs, and nothing wrong.
-    return opened(() => sameFile(linux, now, then)) !== true;
+    const same = opened(() => sameFile(linux, now, then)) === true;
+    if (same && way === "move") was.stat = stat; // as sure as before
+    return !same;
   }
 
   function isUntouched(stat: Stat, { stat: then }: PreparedFile): boolean {

@@ -64,11 +64,11 @@ export interface Linux {
   close(fd: number): void;
   /** Not close-on-exec: a child that is spawned inherits it. */
   dup(fd: number): number;
-  /** Returns the number of bytes; 0 at the end. */
-  read(fd: number, into: Uint8Array): number;
+  /** Reads into the bytes from `start` to `end`, all of them where these are not given. Returns how many it were; 0 at the end. */
+  read(fd: number, into: Uint8Array, start?: number, end?: number): number;
   pread(fd: number, into: Uint8Array, offset: number): number;
-  /** Writes all of `bytes`. */
-  write(fd: number, bytes: Uint8Array): void;
+  /** Writes all of `bytes`, or so many of them. */
+  write(fd: number, bytes: Uint8Array, length?: number): void;
   lseek(fd: number, offset: number, whence: number): number;
   ftruncate(fd: number, size: number): void;
   /** Reserves room for `size` bytes without changing the file's size; does nothing where the file system cannot. */
@@ -159,6 +159,8 @@ export interface Linux {
   exit(code: number): never;
   /** isatty(3). */
   isTerminal(fd: number): boolean;
+  /** A pseudo-terminal, both ends closed on exec: what is written to `own` is typed at `theirs`. */
+  openTerminal(): { own: number; theirs: number };
   getWindowSize(fd: number): WindowSize;
   /** Tells the processes on the terminal where it was another. */
   setWindowSize(fd: number, size: WindowSize): void;

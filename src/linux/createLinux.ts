@@ -21,12 +21,16 @@ import {
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
   O_CLOEXEC,
+  O_NOCTTY,
+  O_RDWR,
   O_PATH,
   AT_FDCWD,
   SEEK_SET,
   S_IFIFO,
   TCGETS,
+  TIOCGPTPEER,
   TIOCGWINSZ,
+  TIOCSPTLCK,
   TIOCSWINSZ,
   FS_IOC_GETFLAGS,
   FS_IOC_SETFLAGS,
@@ -76,6 +80,8 @@ export function createLinux(): Linux {
   };
 
   const lent = emptyStat();
+  const noAttributes: [string, Uint8Array][] = [];
+  Object.freeze(noAttributes);
   let own: ReturnType<Linux["overlayAttributes"]> | undefined;
 
   function errno(): number {
@@ -239,15 +245,15 @@ export function createLinux(): Linux {
     },
     close: (fd) => void call("close", undefined, fd),
     dup: (fd) => call("dup", undefined, fd),
-    read(fd, into) {
-      if (into.length === 0) return 0;
-      return call("read", undefined, fd, ptr(into), into.length);
+    read(fd, into, start = 0, end = into.length) {
+      if (end <= start) return 0;
+      return call("read", undefined, fd, ptr(into) + start, Math.min(end, into.length) - start);
     },
     pread: (fd, into, offset) =>
       into.length === 0 ? 0 : call("pread64", undefined, fd, ptr(into), into.length, offset),
-    write(fd, bytes) {
-      for (let done = 0; done < bytes.length; ) {
-        done += call("write", undefined, fd, ptr(bytes) + done, bytes.length - done);
+    write(fd, bytes, length = bytes.length) {
+      for (let done = 0; done < length; ) {
+        done += call("write", undefined, fd, ptr(bytes) + done, length - done);
       }
     },
     lseek: (fd, offset, whence) => call("lseek", undefined, fd, offset, whence),
@@ -340,7 +346,7 @@ export function createLinux(): Linux {
       const name = path === "" ? "listxattr" : "llistxattr";
       let length = path === "" ? attempt("flistxattr", dirfd, at.text, text.length) : -EBADF;
       if (length === -EBADF) length = attempt(name, first(viaProc(dirfd, path)), at.text, text.length);
-      if (length === -EOPNOTSUPP || length === 0) return [];
+      if (length === -EOPNOTSUPP || length === 0) return noAttributes;
       if (length < 0) throw new LinuxError(name, -length, path);
       const names = decodePath(text.subarray(0, length - 1)).split("\0");
       const found: [string, Uint8Array][] = [];
@@ -489,6 +495,17 @@ export function createLinux(): Linux {
       throw new Error("exit_group came back");
     },
     isTerminal: (fd) => attempt("ioctl", fd, TCGETS, at.small) === 0,
+    openTerminal() {
+      const own = openat(AT_FDCWD, "/dev/ptmx", O_RDWR | O_NOCTTY);
+      try {
+        smallView.setInt32(0, 0, true); // unlocked
+        call("ioctl", undefined, own, TIOCSPTLCK, at.small);
+        return { own, theirs: call("ioctl", undefined, own, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC) };
+      } catch (error) {
+        attempt("close", own);
+        throw error;
+      }
+    },
     getWindowSize(fd) {
       call("ioctl", undefined, fd, TIOCGWINSZ, at.small);
       return { rows: smallView.getUint16(0, true), columns: smallView.getUint16(2, true) };

@@ -5,7 +5,6 @@
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
-const ascii = /^[\x00-\x7f]*$/;
 /** More of them overflow the stack. */
 const MAX_ARGUMENTS = 8192;
 const escaped = /[\udc80-\udcff]/;
@@ -41,8 +40,19 @@ export function encodePath(path: string): Uint8Array {
 
 /** Writes the bytes of `path` and a closing NUL at the start of `into`; returns the length without the NUL, or -1 where it does not fit. */
 export function encodePathInto(path: string, into: Uint8Array): number {
-  if (path.length >= into.length) return -1;
-  if (ascii.test(path) || !escaped.test(path)) {
+  const { length } = path;
+  if (length >= into.length) return -1;
+  let plain = 0;
+  for (; plain < length; plain++) {
+    const code = path.charCodeAt(plain);
+    if (code > 0x7f) break;
+    into[plain] = code;
+  }
+  if (plain === length) {
+    into[length] = 0;
+    return length;
+  }
+  if (!escaped.test(path)) {
     const { read, written } = encoder.encodeInto(path, into);
     if (read < path.length || written >= into.length) return -1;
     into[written] = 0;

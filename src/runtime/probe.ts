@@ -1,6 +1,6 @@
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
-import { AT_FDCWD, CLONE_FS, CLONE_NEWNS, O_RDONLY } from "../linux/constants.ts";
+import { AT_FDCWD, CLONE_FS, CLONE_NEWNS, MNT_DETACH, O_RDONLY } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
 import { inUserNamespace, mappedIds } from "../linux/userNamespace.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
@@ -88,7 +88,7 @@ function probeKey(candidates: string[]): string {
   });
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   const user = inUserNamespace() ? mappedIds().map(({ outside, length }) => `${outside}+${length}`) : [];
-  return ["runtime 4", boot, String(process.getuid?.()), ...user, ...programs].join(" "); // 4: form of the record, and what is asked
+  return ["runtime 5", boot, String(process.getuid?.()), ...user, ...programs].join(" "); // 5: form of the record, and what is asked
 }
 
 function waysOf(path: string): Pick<Runtime, "cgroups" | "cgroupView">[] {
@@ -108,14 +108,14 @@ async function tryRuntime(linux: Linux, runtime: Runtime): Promise<Runtime | str
     const capabilities = containerCapabilities({ add: [], drop: [], privileged: false, available: ownCapabilities() });
     const confinement: SeccompOptions = { arch: process.arch, capabilities, deviceCgroup: false };
     const { defaultSeccomp } = await import("./seccomp.ts");
-    const first = await runProbe(runtime, confinement, defaultSeccomp(confinement));
+    const first = await runProbe(linux, runtime, confinement, defaultSeccomp(confinement));
     if (typeof first === "string") return first;
-    if (!runtime.cgroups && !/ \/ \S+ \S*\bnodev\b/.test(first.output))
+    if (!runtime.cgroups && !inUserNamespace() && !/ \/ \S+ \S*\bnodev\b/.test(first.output))
       return "it does not keep an image's devices closed";
     const found: Runtime = { ...runtime, startByFifo: first.byFifo, version: await versionOf(runtime.path) };
     const filter = compiledSeccomp({ ...found, compiledSeccomp: true }, confinement);
     if (filter === undefined) return found;
-    const second = await runProbe(found, confinement, filter);
+    const second = await runProbe(linux, found, confinement, filter);
     return { ...found, compiledSeccomp: typeof second !== "string" && second.output.includes("Seccomp: 2") };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
@@ -129,20 +129,24 @@ async function tryRuntime(linux: Linux, runtime: Runtime): Promise<Runtime | str
 
 /** One container from create to delete: what it printed and how it could be started, or why it could not. */
 async function runProbe(
+  linux: Linux,
   runtime: Runtime,
   confinement: SeccompOptions,
   seccomp: Seccomp | string,
 ): Promise<{ output: string; byFifo: boolean } | string> {
   const id = ownedName("probe");
   const directory = `${runDirectory()}/${id}`;
-  mkdirSync(`${directory}/rootfs`, { recursive: true, mode: 0o700 });
+  const rootfs = `${directory}/rootfs`;
+  mkdirSync(rootfs, { recursive: true, mode: 0o700 });
+  // A mount of our own, as every container's root is: of the host's, root of a user namespace can change no flag, and /run/user/UID has some.
+  linux.mount("tmpfs", rootfs, "tmpfs", 0, "mode=0755");
   const command = [runtime.program, ...runtimeGlobals(runtime)];
   const quiet = { stdin: "ignore", stdout: "ignore", stderr: "ignore", timeout: PATIENCE_MS } as const;
   const log = `${directory}/log`;
   const outputPath = `${directory}/output`;
   const output = openSync(outputPath, "w");
   try {
-    const spec = probeSpec(runtime, `${directory}/rootfs`, confinement.capabilities, seccomp);
+    const spec = probeSpec(runtime, rootfs, confinement.capabilities, seccomp);
     writeFileSync(`${directory}/config.json`, JSON.stringify(spec));
     const create = Bun.spawn([...command, "--log", log, "--log-format", "json", "create", "--bundle", directory, id], {
       ...quiet,
@@ -167,6 +171,7 @@ async function runProbe(
     closeSync(output);
     await Bun.spawn([...command, "delete", "--force", id], quiet).exited;
     removeLeftGroups(id);
+    linux.umount(rootfs, MNT_DETACH);
     rmSync(directory, { recursive: true, force: true });
   }
 }

@@ -3,9 +3,9 @@ import { SlipwayError } from "../oci/SlipwayError.ts";
 
 /**
  * What a runtime's log says about a container that did not start, as an error in Docker's words with its exit code: 127 where the
- * program is not there, 126 where it cannot be executed, 125 for everything else. Undefined where the log holds no error.
+ * program is not there, 126 where it cannot be executed, `otherwise` for everything else. Undefined where the log holds no error.
  */
-export function runtimeFailure(logPath: string, args: string[]): SlipwayError | undefined {
+export function runtimeFailure(logPath: string, args: string[], otherwise = 125): SlipwayError | undefined {
   let text: string;
   try {
     text = readFileSync(logPath, "utf8");
@@ -19,15 +19,18 @@ export function runtimeFailure(logPath: string, args: string[]): SlipwayError | 
   ) {
     return executableNotFound(args);
   }
-  if (/permission denied|exec format error|is a directory/i.test(message) && /exec|executable/i.test(message)) {
-    const reason = /permission denied/i.test(message)
+  if (
+    /permission denied|operation not permitted|exec format error|is a directory/i.test(message) &&
+    /exec|executable/i.test(message)
+  ) {
+    const reason = /permission denied|operation not permitted/i.test(message)
       ? "permission denied"
       : /exec format/i.test(message)
         ? "exec format error"
         : "is a directory";
     return notExecutable(args, reason);
   }
-  return new SlipwayError("RUNTIME_FAILED", `the container could not be started: ${message}`, { exitCode: 125 });
+  return new SlipwayError("RUNTIME_FAILED", `the container could not be started: ${message}`, { exitCode: otherwise });
 }
 
 export function executableNotFound(args: readonly string[]): SlipwayError {

@@ -110,12 +110,12 @@ export function runtimeSpec(options: SpecOptions): OciSpec {
       noNewPrivileges: options.noNewPrivileges,
       ...(options.rlimits === undefined || options.rlimits.length === 0 ? {} : { rlimits: options.rlimits }),
     },
-    root: { path: options.rootfs, readonly: options.readOnlyRoot && !forbidsDevices(options) },
+    root: { path: options.rootfs, readonly: options.readOnlyRoot && !closesRoot(options) },
     hostname: options.hostname,
     mounts: [
       ...defaultMounts(options),
       ...options.mounts.map((mount) => ociMount(mount, !forbidsDevices(options))),
-      ...(forbidsDevices(options) ? [rootWithoutDevices(options.readOnlyRoot)] : []),
+      ...(closesRoot(options) ? [rootWithoutDevices(options.readOnlyRoot)] : []),
     ],
     linux: {
       namespaces: [{ type: "mount" }, { type: "pid" }, { type: "ipc" }, { type: "uts" }],
@@ -148,6 +148,14 @@ export function runtimeSpec(options: SpecOptions): OciSpec {
 /** Where no device cgroup stands guard, no node of a device in an image, a volume or a directory of the host may be opened. */
 function forbidsDevices({ cgroups, privileged }: SpecOptions): boolean {
   return !cgroups && !privileged;
+}
+
+/**
+ * A user's root has no device that could be opened: who is root of a user namespace makes none. And where it is a plain directory of a file system that is
+ * `nosuid`, as /run/user is, the user may not mount it again without that.
+ */
+function closesRoot(options: SpecOptions): boolean {
+  return forbidsDevices(options) && options.rootless === undefined;
 }
 
 /** Not "/", which runtimes take for a mistake. */

@@ -1,6 +1,6 @@
 import { describeLayer } from "../layer/packLayer.ts";
 import { sameContent } from "../layer/sameContent.ts";
-import type { Digest } from "../oci/digest.ts";
+import { type Digest, sha256 } from "../oci/digest.ts";
 import { clampTimes } from "./clampTimes.ts";
 import type { SolveContext } from "./SolveContext.ts";
 
@@ -10,6 +10,9 @@ export interface CommittedLayer {
   /** Made now, with an epoch: to be recorded by {@link clampedKey} together with what keeps the layer. */
   clamped?: true;
 }
+
+/** Where a layer's sum without times is remembered, which tells most layers of one size apart without a look at their files. */
+const TIMELESS = "timeless 1";
 
 /** More layers of one size than this are not compared: they are many tiny ones, cheap to have twice. */
 const MAX_TWINS = 16;
@@ -25,7 +28,12 @@ export function commitLayer(context: SolveContext, upper: string): CommittedLaye
   const { store, lease, linux } = context;
   if (context.epoch !== undefined) return commitClamped(context, upper, context.epoch);
   const described = describeLayer(linux, upper);
-  for (const twin of store.layers.ofTarSize(described.tarSize).slice(0, MAX_TWINS)) {
+  const timeless = sha256(described.timeless);
+  const twins = store.layers.ofTarSize(described.tarSize).filter(({ diffID }) => {
+    const sum = store.layers.form(diffID, TIMELESS);
+    return sum === undefined || sum.digest === timeless;
+  });
+  for (const twin of twins.slice(0, MAX_TWINS)) {
     lease.protect("layer", twin.diffID);
     if (store.layers.get(twin.diffID) === undefined) continue; // taken by a gc before the lease could hold it
     const same =
@@ -33,7 +41,11 @@ export function commitLayer(context: SolveContext, upper: string): CommittedLaye
       (store.cache.get(clampedKey(twin.diffID)) === undefined && sameContent(linux, upper, twin.path));
     if (same) return { diffID: twin.diffID, created: twin.created };
   }
-  const layer = store.layers.adopt(upper, described, lease);
+  const layer = store.transaction(() => {
+    const adopted = store.layers.adopt(upper, described, lease);
+    store.layers.rememberForm(adopted.diffID, TIMELESS, { digest: timeless, size: 0 });
+    return adopted;
+  });
   return { diffID: layer.diffID, created: layer.created };
 }
 

@@ -34,6 +34,11 @@ export interface Snapshotter {
   copyWritten(layers: LayerRecord[], directory: string, target: string, amend?: (written: number) => void): boolean;
   /** The root file system that was prepared in the directory, of one moment as far as it can be: for reading alone. Works where none was prepared, too. */
   moment(layers: LayerRecord[], directory: string): View;
+  /**
+   * Until the function that it gives is called, root file systems may be kept when they are not needed any more, so that the next are quicker made: for who
+   * makes many.
+   */
+  reuse(): () => void;
 }
 
 /** Closed by whoever has it, once. */

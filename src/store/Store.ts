@@ -241,6 +241,8 @@ export interface ContainerRecord {
   oomKilled?: boolean;
   /** Somebody has asked for its end: its policy leaves it alone. */
   stopped?: boolean;
+  /** With `stopped`: it was for an end of the host, and the policy is asked again when the host has started. */
+  stoppedWithHost?: boolean;
   /** Options of `create`, in the engine's own shape. The store does not look inside. */
   options: unknown;
 }

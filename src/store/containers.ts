@@ -93,13 +93,13 @@ export function createContainers({ linux, root, records, lease: takeLease }: Con
       if (found.length > 1)
         throw new SlipwayError("AMBIGUOUS_ID", `more than one container has an ID that begins with ${name}`);
       const [first] = found;
-      if (first === undefined) throw new SlipwayError("CONTAINER_NOT_FOUND", `no such container: ${nameOrId}`);
+      if (first === undefined) throw new SlipwayError("CONTAINER_NOT_FOUND", `No such container: ${nameOrId}`);
       return first;
     },
     update: (id, changes) =>
       records.transaction(() => {
         const old = get(id);
-        if (old === undefined) throw new SlipwayError("CONTAINER_NOT_FOUND", `no such container: ${id}`);
+        if (old === undefined) throw new SlipwayError("CONTAINER_NOT_FOUND", `No such container: ${id}`);
         const record = { ...old, ...changes, id };
         if (record.name !== old.name) checkName(record.name, id);
         write(record);

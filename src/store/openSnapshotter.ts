@@ -10,6 +10,9 @@ import type { Store } from "./Store.ts";
 export function openSnapshotter(store: Store, wish: StorageWish): Snapshotter {
   const made = new Map<StorageName, Snapshotter>();
   let chosen: StorageName | undefined;
+  /** How many have asked for `reuse`, of those that are made yet or later. */
+  let reused = 0;
+  const ends: (() => void)[] = [];
 
   function own(): Snapshotter {
     if (chosen === undefined) {
@@ -24,6 +27,7 @@ export function openSnapshotter(store: Store, wish: StorageWish): Snapshotter {
     if (known !== undefined) return known;
     const snapshotter = create(store, name);
     made.set(name, snapshotter);
+    if (reused > 0) ends.push(snapshotter.reuse());
     return snapshotter;
   }
 
@@ -47,6 +51,14 @@ export function openSnapshotter(store: Store, wish: StorageWish): Snapshotter {
     view: (layers) => own().view(layers),
     written: (layers, directory) => of(directory).written(layers, directory),
     copyWritten: (layers, directory, target, amend) => of(directory).copyWritten(layers, directory, target, amend),
+    reuse() {
+      reused++;
+      for (const snapshotter of made.values()) ends.push(snapshotter.reuse());
+      return () => {
+        reused--;
+        if (reused === 0) for (const end of ends.splice(0)) end();
+      };
+    },
     moment: (layers, directory) => of(directory).moment(layers, directory),
   };
 }

@@ -14,6 +14,7 @@ import { createLease } from "./leases.ts";
 import { createLocks } from "./locks.ts";
 import { createDoubt } from "./doubt.ts";
 import { createManifests } from "./manifests.ts";
+import { withMarks } from "./marks.ts";
 import { createNetworks } from "./networks.ts";
 import { openSnapshotter } from "./openSnapshotter.ts";
 import { createSettings } from "./settings.ts";
@@ -26,13 +27,14 @@ import { sweep } from "./sweep.ts";
  * Opens the store at `root`, making it where it is not there. Any number of processes may have it open.
  * @throws SlipwayError `STORE_UNUSABLE`, `STORE_TOO_NEW`
  */
-export function openStore({ root: given, linux, storage = "auto" }: OpenStoreOptions): Store {
+export function openStore({ root: given, linux: kernel, storage = "auto" }: OpenStoreOptions): Store {
   const root = resolve(given);
-  if (!existsSync(join(root, "slipway.db"))) makeDirectories(linux, root);
-  const records = openDatabase(linux, root);
+  if (!existsSync(join(root, "slipway.db"))) makeDirectories(kernel, root);
+  const records = openDatabase(kernel, root);
+  const settings = createSettings(records);
+  const linux = withMarks(kernel, settings, root);
   const end = (id: string) => letGo(records, { blobs, layers }, id);
   const lease = (purpose: string) => createLease({ linux, root, records, letGo: end }, purpose);
-  const settings = createSettings(records);
   const doubt = createDoubt(settings);
   const blobs = createBlobs(linux, root, doubt);
   const layers = createLayers({ linux, root, records, blobs, doubt, lease });

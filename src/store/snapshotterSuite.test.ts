@@ -387,9 +387,31 @@ for (const storage of storages) {
   });
 }
 
-function open(storage: StorageName): { store: Store; lease: Lease; snapshotter: Snapshotter } {
+test("a store has one kind of marks for ever: the user's are read by root with every storage, the machine's root's by nobody else", () => {
+  const user = { ...linux, overlayAttributes: () => "user.overlay." as const };
+  const { store, lease } = open("copy", user);
+  const layers = [
+    layerOf(store, lease, [dir("d"), file("d/gone")]),
+    layerOf(store, lease, [dir("d"), file("d/.wh..wh..opq", ""), file("d/new")]),
+  ];
+  for (const storage of storages.filter((name) => skipped[name] === undefined)) {
+    const again = openStore({ root: store.root, linux, storage });
+    const view = again.snapshotter.view(layers);
+    expect(readdirSync(`/proc/self/fd/${view.fd}/d`)).toEqual(["new"]);
+    view.close();
+    again.close();
+  }
+  const { store: roots } = open("copy");
+  roots.linux.overlayAttributes();
+  const others = openStore({ root: roots.root, linux: user, storage: "copy" });
+  expect(() => others.snapshotter.view([])).not.toThrow();
+  expect(() => others.linux.overlayAttributes()).toThrow("has marks that only the machine's root can read");
+  others.close();
+});
+
+function open(storage: StorageName, kernel = linux): { store: Store; lease: Lease; snapshotter: Snapshotter } {
   const directory = mkdtempSync(join(tmpdir(), "slipway-snapshotter-"));
-  const store = openStore({ root: join(directory, "store"), linux, storage });
+  const store = openStore({ root: join(directory, "store"), linux: kernel, storage });
   const lease = store.lease("test");
   cleanups.push(() => {
     lease.release();
@@ -401,7 +423,7 @@ function open(storage: StorageName): { store: Store; lease: Lease; snapshotter: 
 
 function layerOf(store: Store, lease: Lease, entries: MadeEntry[], impliedDirs?: string[]): LayerRecord {
   const directory = lease.directory();
-  const unpacked = unpackTar(linux, directory, makeTar(entries));
+  const unpacked = unpackTar(store.linux, directory, makeTar(entries));
   return store.layers.adopt(directory, { ...unpacked, ...(impliedDirs === undefined ? {} : { impliedDirs }) }, lease);
 }
 

@@ -1,6 +1,6 @@
 import type { Image } from "../image/Image.ts";
 import type { Layer } from "../image/Layer.ts";
-import { hashed, verified } from "../image/verified.ts";
+import { hashedPieces, verified } from "../image/verified.ts";
 import { type Compression, compressionKey, compressLayer, layerMediaType, streamOf } from "../layer/compressLayer.ts";
 import type { Pieces } from "../layer/compressMembers.ts";
 import { decompressStream } from "../layer/decompressStream.ts";
@@ -120,12 +120,14 @@ function madeLayer(
   const [source] = blobsOf(store, diffID);
   const tar = (): Pieces => (source === undefined ? packed(store, diffID) : tarOf(store, diffID, source.digest));
   const key = compressionKey(compression);
-  const compressed = async (): Promise<ReadableStream<Uint8Array>> =>
-    hashed(compressLayer(tar(), compression), (found) => store.layers.rememberForm(diffID, key, found));
+  const pieces = (): Pieces =>
+    compression.format === "uncompressed"
+      ? tar()
+      : hashedPieces(compressLayer(tar(), compression), (found) => store.layers.rememberForm(diffID, key, found));
 
   let measured: Promise<void> | undefined;
   async function measure(): Promise<void> {
-    for await (const _ of await compressed());
+    for await (const _ of pieces());
   }
   const known = (): { digest: Digest; size: number } | undefined =>
     compression.format === "uncompressed" ? { digest: diffID, size: record.tarSize } : store.layers.form(diffID, key);
@@ -144,7 +146,8 @@ function madeLayer(
     digest: async () => (await described()).digest,
     size: async () => (await described()).size,
     known,
-    compressed: compression.format === "uncompressed" ? async () => streamOf(tar()) : compressed,
+    compressed: async () => streamOf(pieces()),
+    compressedPieces: pieces,
     uncompressed: async () => streamOf(tar()),
   };
 }

@@ -115,6 +115,7 @@ export function createUpperSnapshotter(store: Store, storage: UpperStorage): Sna
       settle(target, layers);
       return true;
     },
+    reuse: () => () => {},
     moment(layers, directory) {
       const lease = store.lease("moment");
       try {

@@ -107,11 +107,21 @@ e2e(
         await slipway.run(["tag", app, `${second.host}/fresh`]);
         const partial = await slipway.run(["push", `${second.host}/fresh`]);
         expect(partial.stdout).toContain("is here: only the 2 images that are went up");
-        await slipway.run(["rmi", app, `${second.host}/fresh`]);
+        // By its ID as well all of it goes, but for what a container uses; so does all that nobody uses.
+        await slipway.run(["rmi", `${second.host}/fresh`]);
+        const twice = await slipway.text("rmi", "-f", mine.imageID.slice(7, 19));
+        expect(twice.split("\n").filter((line) => line === `Untagged: ${app}`)).toHaveLength(1);
+        expect(twice).toContain(`Deleted: ${riscv.imageID}`);
+        await slipway.run(["load", "-i", "app.tar"]);
+        await slipway.run(["create", "--name", "user", copy]);
+        expect(await slipway.text("image", "prune", "-af")).not.toContain("deleted");
+        await slipway.run(["rm", "user"]);
+        expect((await slipway.text("image", "prune", "-af")).match(/untagged/g)).toHaveLength(1);
         expect(await slipway.text("images", "-aq")).toBe("");
         expect(sh(slipway.root, "find blobs layers -type f").trim()).toBe("");
       }),
     ),
+  { minutes: 2 },
 );
 
 e2e(
@@ -146,6 +156,10 @@ e2e(
         await slipway.run(["pull", "-q", "--all-platforms", `${app}@${index.digest}`]);
         await slipway.run(["tag", `${app}@${index.digest}`, `${second.host}/pinned`]);
         await slipway.run(["push", "-q", `${second.host}/pinned`]);
+        const layout = await slipway.text("image", "copy", "-q", `${app}@${index.digest}`, "oci:layout:x");
+        expect(layout).toBe(index.digest);
+        await slipway.run(["save", "-o", "pinned.tar", `${app}@${index.digest}`]);
+        expect(digestOf(sh(slipway.directory, "skopeo inspect --raw oci-archive:pinned.tar"))).toBe(index.digest);
         expect(digestOf(raw(`${second.host}/pinned`))).toBe(index.digest);
       }),
     ),

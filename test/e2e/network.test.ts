@@ -117,6 +117,15 @@ e2e(
       .find((each) => each?.family === "IPv4" && !each.internal)?.address as string;
     await slipway.run(["run", "-d", "--name", "other", "busybox", "sleep", "600"]);
     expect(await ask(slipway, "other", outside, port)).toBe("hello");
+    for (const [filter, found] of [
+      [`publish=${port}`, "web"],
+      [`publish=${port - 1}-${port + 1}/tcp`, "web"],
+      [`publish=${port}/udp`, ""],
+      ["expose=80", "web"],
+      ["expose=70-90/udp", "web"],
+      ["expose=82", ""],
+    ] as const)
+      expect([filter, await slipway.text("ps", "-f", filter, "--format", "{{.Names}}")]).toEqual([filter, found]);
     expect(await ask(slipway, "web", outside, port)).toBe("hello"); // itself, by way of the host
     expect(await ask(slipway, "other", await addressOf(slipway, "web", "bridge"))).toBe("hello");
     expect(await slipway.text("ps", "--filter", "name=web", "--format", "{{.Ports}}")).toMatch(

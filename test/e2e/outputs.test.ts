@@ -105,6 +105,17 @@ describe("outputs of a build", () => {
     ]);
     expect(meta["containerimage.digest"]).toBe(meta["containerimage.descriptor"].digest);
     sh(directory, "umoci unpack --image dir:1 bundle && cmp bundle/rootfs/d/a b && test ! -e bundle/rootfs/nothing");
+    // And what umoci adds to it comes back.
+    sh(
+      directory,
+      "cp -r dir umoci && umoci insert --image umoci:1 b /by/umoci && umoci config --image umoci:1 --config.env U=v",
+    );
+    await slipway.run(["image", "copy", "-q", "oci:dir:1", "ours"]);
+    await slipway.run(["image", "copy", "-q", "oci:umoci:1", "theirs"]);
+    const added = (await slipway.text("image", "diff", "ours", "theirs")).split("\n");
+    expect(added.slice(0, 2)).toEqual(["A /by 0B", "A /by/umoci 1B"]);
+    expect(added[2]).toEndWith(',"U=v"]');
+    await slipway.run(["rmi", "ours", "theirs"]);
 
     // The same bytes again; a second name joins what a directory holds.
     sh(directory, "cp gzip.tar before.tar");

@@ -3,8 +3,10 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { busyboxImage } from "../../scripts/lib/busyboxImage.mjs";
 import { pushImage, pushIndex } from "../../scripts/lib/pushImage.mjs";
+import { writeTar } from "../../scripts/lib/writeTar.mjs";
 import { withRegistry } from "../support/dockerRegistry.ts";
 import { e2e } from "../support/e2e.ts";
+import { foreign, withEmulator } from "../support/emulator.ts";
 import { writeFiles } from "../support/files.ts";
 import { sh } from "../support/shell.ts";
 
@@ -241,4 +243,54 @@ e2e(
       expect(stderr).toContain("qemu-mips64el, registered with binfmt_misc");
     }
   },
+);
+
+e2e(
+  "RUN and run execute programs of another platform by QEMU, from a base of it that was pulled",
+  (slipway) =>
+    withEmulator((busybox) =>
+      withRegistry(async (registry) => {
+        const { directory } = slipway;
+        const content = readFileSync(busybox);
+        const layers = [
+          writeTar([
+            { path: "bin/busybox", content, mode: 0o755 },
+            { path: "bin/sh", link: "busybox" },
+          ]),
+        ];
+        const config = { Env: ["PATH=/bin"] };
+        const base = { layers, config, platform: { os: "linux", architecture: foreign } };
+        const parts = [await pushImage(registry.url, "base", "foreign", base)];
+        parts.push(await pushImage(registry.url, "base", "own", { ...busyboxImage() }));
+        await pushIndex(registry.url, "base", "1", parts);
+        writeFiles(directory, {
+          Dockerfile: `FROM ${registry.host}/base:1
+ARG TARGETARCH
+RUN busybox uname -m > /machine && echo "$TARGETARCH" >> /machine
+RUN --mount=type=cache,target=/c busybox id -u >> /machine; busybox cat /proc/self/status | busybox grep -c NoNewPrivs >> /machine
+CMD ["busybox", "cat", "/machine"]
+`,
+        });
+        const machines: Record<string, string> = { amd64: "x86_64", arm64: "aarch64" };
+        await slipway.run(["build", "-q", "--platform", `linux/${own},linux/${foreign}`, "-t", "app", "."]);
+        for (const architecture of [own, foreign])
+          expect(await slipway.text("run", "--rm", "--platform", `linux/${architecture}`, "app")).toBe(
+            `${machines[architecture]}\n${architecture}\n0\n1`,
+          );
+        await slipway.run([
+          "run",
+          "-d",
+          "--name",
+          "emulated",
+          "--platform",
+          `linux/${foreign}`,
+          "app",
+          "busybox",
+          "sleep",
+          "60",
+        ]);
+        expect(await slipway.text("exec", "emulated", "busybox", "uname", "-m")).toBe(machines[foreign] as string);
+      }),
+    ),
+  { minutes: 4 },
 );

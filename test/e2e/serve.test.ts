@@ -19,6 +19,32 @@ e2e(
       const id = await slipway.text("images", "-q", "--no-trunc", "hello");
       expect(await slipway.text("images", "-q", "--no-trunc", "team/back:1")).toBe(id);
 
+      // All platforms of a name, as one index; and what skopeo wrote, tag by tag and away again.
+      const several = [
+        "build",
+        "-q",
+        "--platform",
+        "linux/amd64,linux/arm64,linux/riscv64",
+        "-t",
+        "several",
+        "-f",
+        "-",
+        ".",
+      ];
+      await slipway.run(several, { input: "FROM scratch\nCOPY f /f\nARG TARGETARCH\nLABEL arch=$TARGETARCH" });
+      const tls = "--src-tls-verify=false --dest-tls-verify=false";
+      const raw = (name: string) => sh("/", `skopeo inspect --raw --tls-verify=false docker://${host}/${name}`);
+      sh("/", `skopeo copy -q --all --preserve-digests ${tls} docker://${host}/several oci:${out}-oci:1`);
+      sh("/", `skopeo copy -q --all --preserve-digests ${tls} oci:${out}-oci:1 docker://${host}/team/back:2`);
+      expect(raw("team/back:2")).toBe(raw("several"));
+      expect(await slipway.text("images", "--tree", "team/back:2")).toContain("└─ linux/riscv64");
+      sh("/", `skopeo sync --all --src docker --dest docker ${tls} ${host}/several ${host}/synced`);
+      expect(raw("synced/several")).toBe(raw("several"));
+      const listed = () => JSON.parse(sh("/", `skopeo list-tags --tls-verify=false docker://${host}/team/back`)).Tags;
+      expect(listed()).toEqual(["1", "2"]);
+      sh("/", `skopeo delete --tls-verify=false docker://${host}/team/back:2`);
+      expect(listed()).toEqual(["1"]);
+
       // Another store: it pulls, has the same image, and pushes it under another name.
       const env = { SLIPWAY_ROOT: join(slipway.directory, "other") };
       const name = `${host}/library/hello`;

@@ -23,6 +23,11 @@ RUN --mount=type=bind,from=tools,target=/bound --mount=type=bind,from=tools,targ
     cp -a /bound/d/sub /got && echo w >/over/w && rm /over/link && ls /over/d >/seen && echo c >/cache/c
 `;
 
+/** In a mount namespace of each command's own, where store and run directory lie on a file system as /run/user and many a /home are. */
+const ON_LOCKED_FLAGS = inNamespace(
+  'd=$(dirname "$SLIPWAY_ROOT") && mount --bind "$d" "$d" && mount -o remount,bind,nosuid,nodev "$d" && cd "$PWD"',
+);
+
 const layers = new Map<string, string>();
 const held: (() => void)[] = [];
 afterAll(() => {
@@ -49,10 +54,11 @@ function storageTest(rung: Rung, storage: StorageName): void {
     expect(diffIDs).toBe(layers.values().next().value as string);
     expect((await build()).stderr.match(/CACHED/g)?.length).toBeGreaterThan(8);
 
+    const image = ["--mount", "type=image,source=alpine,target=/image"];
     const inside =
-      "ls -d /moved/d /gone/* /back/e /new/er/x; cat /same /linked /seen; stat -c %a /copied/a; test ! -e /bound && test ! -e /over";
-    expect(await slipway.text("run", "--rm", "--network=host", "built", "sh", "-c", inside)).toBe(
-      "/back/e\n/gone/n\n/moved/d\n/new/er/x\n9\n6\na\nsub\n4755",
+      "ls /image/bin/sh; ls -d /moved/d /gone/* /back/e /new/er/x; cat /same /linked /seen; stat -c %a /copied/a; test ! -e /bound && test ! -e /over";
+    expect(await slipway.text("run", "--rm", "--network=host", ...image, "built", "sh", "-c", inside)).toBe(
+      "/image/bin/sh\n/back/e\n/gone/n\n/moved/d\n/new/er/x\n9\n6\na\nsub\n4755",
     );
     const { Storage } = JSON.parse(await slipway.text("info", "--format", "json"));
     expect(Storage.name).toBe(storage);
@@ -93,15 +99,20 @@ function storageTest(rung: Rung, storage: StorageName): void {
   }
 }
 
-/** Who calls, with what the storage takes: a /dev/fuse that users may open, as the distributions have it, in a mount namespace of each command's own. */
+/** Who calls, with what the storage takes. */
 function callerOf(rung: Rung, storage: StorageName): Caller | undefined | { missing: string } {
   if (process.getuid?.() !== 0) return { missing: "only root may drop into others" };
   const caller = rung.caller();
   if (caller !== undefined && "missing" in caller) return caller;
+  if (storage === "copy" && caller !== undefined) return { ...caller, prefix: [...ON_LOCKED_FLAGS, ...caller.prefix] };
   if (storage !== "fuse") return caller;
   if (Bun.which("fuse-overlayfs") === null) return { missing: "fuse-overlayfs is not installed" };
   if (statSync("/dev/fuse", { throwIfNoEntry: false }) === undefined) return { missing: "there is no /dev/fuse" };
-  if (caller === undefined) return undefined;
+  return caller === undefined ? undefined : withFuseDevice(caller);
+}
+
+/** With a /dev/fuse that users may open, as the distributions have it. */
+function withFuseDevice(caller: Caller): Caller | { missing: string } {
   const folder = mkdtempSync(join(tmpdir(), "slipway-fuse-"));
   held.push(() => rmSync(folder, { recursive: true, force: true }));
   const device = join(folder, "fuse");
@@ -110,6 +121,9 @@ function callerOf(rung: Rung, storage: StorageName): Caller | undefined | { miss
     ["chmod", "666", device],
   ])
     if (!Bun.spawnSync(command).success) return { missing: "no device can be made" };
-  const mounted = ["unshare", "-m", "sh", "-c", `mount --bind ${device} /dev/fuse && exec "$@"`, "sh"];
-  return { ...caller, prefix: [...mounted, ...caller.prefix] };
+  return { ...caller, prefix: [...inNamespace(`mount --bind ${device} /dev/fuse`), ...caller.prefix] };
+}
+
+function inNamespace(prepare: string): string[] {
+  return ["unshare", "-m", "sh", "-c", `${prepare} && exec "$@"`, "sh"];
 }

@@ -64,28 +64,8 @@ async function debianTar(): Promise<Uint8Array> {
   const folder = mkdtempSync(join(tmpdir(), "slipway-debian-"));
   try {
     const path = join(folder, "debian.tar");
-    const { suite, mirror } = release();
-    const child = Bun.spawn(
-      [
-        "mmdebstrap",
-        "--quiet",
-        "--variant=minbase",
-        "--keyring=/usr/share/keyrings/debian-archive-keyring.gpg",
-        // A mirror kept at a past date has Release files that are over their time.
-        "--aptopt=Acquire::Check-Valid-Until false",
-        "--aptopt=Acquire::Languages none",
-        "--dpkgopt=path-exclude=/usr/share/doc/*",
-        "--dpkgopt=path-exclude=/usr/share/man/*",
-        "--dpkgopt=path-exclude=/usr/share/locale/*",
-        "--dpkgopt=force-unsafe-io",
-        suite,
-        path,
-        ...(mirror === undefined ? [] : [mirror]),
-      ],
-      { stdout: "ignore", stderr: "pipe", stdin: "ignore" },
-    );
-    const complaint = await new Response(child.stderr).text();
-    if ((await child.exited) !== 0) throw new Error(`mmdebstrap failed:\n${complaint.slice(-2000)}`);
+    const without = ["doc", "man", "locale"].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
+    await mmdebstrap(["--variant=minbase", "--dpkgopt=force-unsafe-io", ...without], path);
     const bytes = readFileSync(path);
     await Bun.write(`${kept}.new`, bytes);
     renameSync(`${kept}.new`, kept);
@@ -93,6 +73,22 @@ async function debianTar(): Promise<Uint8Array> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Makes a tar of Debian's packages. */
+export async function mmdebstrap(options: readonly string[], path: string): Promise<void> {
+  const { suite, mirror } = release();
+  const child = Bun.spawn(
+    [
+      ...["mmdebstrap", "--quiet", "--keyring=/usr/share/keyrings/debian-archive-keyring.gpg"],
+      // A mirror kept at a past date has Release files that are over their time.
+      ...["--aptopt=Acquire::Check-Valid-Until false", "--aptopt=Acquire::Languages none"],
+      ...[...options, suite, path, ...(mirror === undefined ? [] : [mirror])],
+    ],
+    { stdout: "ignore", stderr: "pipe", stdin: "ignore" },
+  );
+  const complaint = await new Response(child.stderr).text();
+  if ((await child.exited) !== 0) throw new Error(`mmdebstrap failed:\n${complaint.slice(-2000)}`);
 }
 
 /** This machine's own Debian and mirror; bookworm from mmdebstrap's own default mirror on other systems. */

@@ -14,11 +14,15 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { StorageName } from "../../src/store/Snapshotter.ts";
+import { MNT_DETACH, MS_NODEV, MS_NOSUID } from "../../src/linux/constants.ts";
+import { createLinux } from "../../src/linux/createLinux.ts";
 import { startHub } from "./hub.ts";
 import { type TerminalSession, withTerminal } from "./terminal.ts";
 
 export const repository = resolve(import.meta.dir, "../..");
 export const slipwayPath = process.env.SLIPWAY_BIN ?? join(repository, "dist", "slipway");
+
+const linux = createLinux();
 
 export interface Ran {
   exitCode: number;
@@ -120,7 +124,10 @@ export async function withSlipway(
     await work(slipway);
   } finally {
     await removeContainers(slipway);
-    if (caller !== undefined) endNamespace(join(base, "run"));
+    if (caller !== undefined) {
+      endNamespace(join(base, "run"));
+      linux.umount(join(base, "run"), MNT_DETACH);
+    }
     await hub.stop();
     assertNothingMounted(base);
     rmSync(base, { recursive: true, force: true });
@@ -129,7 +136,10 @@ export async function withSlipway(
 
 /** All of `base`, and a slipway in it that anybody may run: the one of the repository may lie where another user does not come. */
 function giveTo({ uid, gid }: Caller, base: string): void {
-  mkdirSync(join(base, "run"), { mode: 0o700 });
+  const run = join(base, "run");
+  mkdirSync(run);
+  // As logind makes it: root of a user namespace cannot take these flags off.
+  linux.mount("tmpfs", run, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700");
   for (const name of readdirSync(base)) chownSync(join(base, name), uid, gid);
   chownSync(base, uid, gid);
   copyFileSync(slipwayPath, join(base, "slipway"));

@@ -35,7 +35,7 @@ export const command: Command = {
       const { stdout } = ownStreams({ interactive: false, tty: false });
       bytes = await copyFromContainer(engine, named, to === "-" ? stdout : destination.path, options);
     } else bytes = await copyToContainer(engine, from === "-" ? Bun.stdin.stream() : source.path, named, options);
-    if (!flag(call, "quiet") && to !== "-" && from !== "-")
+    if (!flag(call, "quiet") && isTerminal(2) && to !== "-" && from !== "-")
       call.err(`Successfully copied ${humanSize(bytes)} to ${to}\n`);
     return 0;
   },

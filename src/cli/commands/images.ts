@@ -85,7 +85,13 @@ export function filters(given: readonly string[]): Record<string, string[]> {
   for (const each of given) {
     const equals = each.indexOf("=");
     if (equals < 0)
-      throw new SlipwayError("USAGE", `invalid filter ${JSON.stringify(each)}`, { hint: "A filter is KEY=VALUE." });
+      throw new SlipwayError(
+        "USAGE",
+        `invalid argument ${JSON.stringify(each)} for "-f, --filter" flag: bad format of filter (expected name=value)`,
+        {
+          exitCode: 125,
+        },
+      );
     const key = each.slice(0, equals);
     all[key] = [...(all[key] ?? []), each.slice(equals + 1)];
   }

@@ -87,7 +87,7 @@ function matchesNetwork(
       case "dangling":
         return values.some((value) => /^(true|1)$/i.test(value) === (!isPredefined(record) && !used(record)));
       default:
-        throw new SlipwayError("USAGE", `networks cannot be filtered by ${JSON.stringify(key)}`, {
+        throw new SlipwayError("USAGE", `invalid filter '${key}'`, {
           hint: "They can by driver, id, label, name, scope, type and dangling.",
         });
     }

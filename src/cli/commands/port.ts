@@ -25,7 +25,7 @@ export const command: Command = {
       throw new SlipwayError("USAGE", `invalid port ${JSON.stringify(wanted)}`, { hint: "For example 80 or 53/udp." });
     const found = ports.filter((each) => each.port === Number(port) && each.protocol === protocol);
     if (found.length === 0)
-      throw new SlipwayError("PORT_NOT_FOUND", `no public port '${port}/${protocol}' published for ${name}`);
+      throw new SlipwayError("PORT_NOT_FOUND", `No public port '${wanted}' published for ${name}`);
     for (const each of found) call.out(`${hostPortText(each)}\n`);
     return 0;
   },

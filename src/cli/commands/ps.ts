@@ -1,4 +1,4 @@
-import type { ContainerSummary } from "../../engine/Engine.ts";
+import type { ContainerSummary, Engine } from "../../engine/Engine.ts";
 import { humanDuration } from "../../engine/humanDuration.ts";
 import { containerOptions } from "../../engine/containers/ContainerOptions.ts";
 import { type ContainerSize, containerSize } from "../../engine/containers/containerSize.ts";
@@ -31,7 +31,7 @@ export const command: Command = {
     filter: {
       type: "list",
       short: "f",
-      help: "ancestor, before, exited, health, id, label, name, network, since, status, volume =VALUE",
+      help: "ancestor, before, exited, expose, health, id, label, name, network, publish, since, status, volume =VALUE",
     },
     format: { type: "string", help: "json, table or a Go template" },
     size: { type: "bool", short: "s", help: "What each has written, and with its image" },
@@ -46,12 +46,14 @@ export const command: Command = {
     const whole = flag(call, "no-trunc");
     const format = text(call, "format");
     if (flag(call, "quiet")) {
+      if (format !== undefined && format !== "table")
+        call.err("WARNING: Ignoring custom format, because both --format and --quiet are set.\n");
       call.out(shown.map(({ id }) => `${whole ? id : id.slice(0, 12)}\n`).join(""));
       return 0;
     }
     // Sizes are looked for where they are shown: it takes a walk through all files.
     const withSizes = flag(call, "size") || /\.Size\b/.test(format ?? "");
-    const rows = shown.map((each) => row(each, whole, withSizes ? containerSize(engine, each) : undefined));
+    const rows = shown.map((each) => row(engine, each, whole, withSizes ? containerSize(engine, each) : undefined));
     const columns: [string, string][] = [
       ["CONTAINER ID", "ID"],
       ["IMAGE", "Image"],
@@ -67,11 +69,16 @@ export const command: Command = {
   },
 };
 
-function row(each: ContainerSummary, whole: boolean, size: ContainerSize | undefined): Record<string, string> {
+function row(
+  engine: Engine,
+  each: ContainerSummary,
+  whole: boolean,
+  size: ContainerSize | undefined,
+): Record<string, string> {
   const letters = [...each.commandText];
   const command =
     whole || letters.length <= MAX_COMMAND ? each.commandText : `${letters.slice(0, MAX_COMMAND - 1).join("")}…`;
-  const { config, network, mounts } = containerOptions(each);
+  const { config, network, networks = [], mounts } = containerOptions(each);
   const labels = config.Labels ?? {};
   const values = {
     ID: whole ? each.id : each.id.slice(0, 12),
@@ -91,7 +98,11 @@ function row(each: ContainerSummary, whole: boolean, size: ContainerSize | undef
         .map(([key, value]) => `${key}=${value}`)
         .join(",");
     },
-    Networks: network,
+    get Networks() {
+      const all = engine.store.networks.list();
+      const names = networks.flatMap((attachment) => all.find(({ id }) => id === attachment.network)?.name ?? []);
+      return names.length === 0 ? network : names.sort().join(",");
+    },
     LocalVolumes: String(mounts.filter((mount) => mount.type === "volume").length),
     get Mounts() {
       const volumes = mounts.map(({ name, source, target }) => name ?? (source || target));

@@ -1,4 +1,5 @@
 import { existsSync, writeFileSync } from "node:fs";
+import { familiarName } from "../../oci/reference.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { worksByChroot } from "../../runtime/isolation.ts";
 import { type Command, flag, text } from "../Command.ts";
@@ -58,7 +59,7 @@ async function pulling(
   if (quiet) return await call.engine();
   return await call.engine((event) => {
     if (event.type === "pull.start") {
-      call.err(`Unable to find image '${event.reference}' locally\n`);
+      call.err(`Unable to find image '${familiarName(event.reference)}' locally\n`);
       const { createPullProgress } = require("../render/pullProgress.ts") as typeof import("../render/pullProgress.ts");
       const { terminalSize } = require("../render/terminalSize.ts") as typeof import("../render/terminalSize.ts");
       progress = createPullProgress({

@@ -50,7 +50,7 @@ export function createCopyProgress(options: LayerLinesOptions): { event(event: E
   function show(line: Line): void {
     const before = lines.known(line.digest);
     // A blob that two images share is told once.
-    if (before !== undefined && isThere(before) && !isThere(line)) return;
+    if (before !== undefined && isThere(before)) return;
     lines.show(line.digest, line);
   }
   return {

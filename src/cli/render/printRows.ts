@@ -20,7 +20,7 @@ export async function printRows(
     return;
   }
   if (format === "json" || format === "{{json .}}") {
-    for (const row of rows) out(`${JSON.stringify(row)}\n`);
+    for (const row of rows) out(`${goJson(row)}\n`);
     return;
   }
   const { compileTemplate } = await import("./template.ts");
@@ -46,6 +46,12 @@ export async function printRows(
       rows.map((row) => template(row).split("\t")),
     ),
   );
+}
+
+/** As Go writes a map: by its keys' names, and with what would mean something in HTML escaped. */
+function goJson(row: Row): string {
+  const fields = Object.keys(row).sort();
+  return JSON.stringify(row, fields).replace(/[<>&]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
 }
 
 /** Adds docker's `{{.Label "KEY"}}`, which is no field of the row's JSON; undefined: the header, which is the key. */

@@ -95,6 +95,7 @@ async function buildImage(
   const vertices = createVertices(engine.emit);
   const lease = store.lease("build");
   const ssh = createSshAgents(options.ssh ?? [], () => lease.directory());
+  const endReuse = store.snapshotter.reuse();
   try {
     const contexts = await openContexts(engine, options, { lease, vertices });
     const source = contexts.dockerfile;
@@ -221,6 +222,7 @@ async function buildImage(
     };
   } finally {
     ssh.close();
+    endReuse();
     lease.release();
     store.cache.recordUses();
   }

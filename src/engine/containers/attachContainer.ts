@@ -9,6 +9,7 @@ import { attachLock, refreshContainer } from "./containerState.ts";
 import { createDetachWatcher, DEFAULT_DETACH_KEYS, parseDetachKeys } from "./detachKeys.ts";
 import type { Engine, Streams } from "../Engine.ts";
 import { recordContainerEvent } from "../events/eventLog.ts";
+import { enterRawMode } from "./rawMode.ts";
 import { parseSignal } from "./signals.ts";
 import { waitContainer } from "./waitContainer.ts";
 
@@ -154,20 +155,6 @@ function forwardInput(
   // A standard input that cannot be read (closed, or a terminal we do not own) is one at its end.
   pump().catch(() => socket.endInput());
   return promise;
-}
-
-/** Returns what brings the terminal back. */
-function enterRawMode(fd: number): () => void {
-  const { ReadStream } = require("node:tty") as typeof import("node:tty");
-  const input = fd === 0 ? process.stdin : new ReadStream(fd);
-  input.setRawMode(true);
-  const restore = (): void => void input.setRawMode(false);
-  process.on("exit", restore);
-  return () => {
-    process.off("exit", restore);
-    restore();
-    input.pause();
-  };
 }
 
 function sendWindowSize(engine: Engine, record: ContainerRecord, terminal: number): void {

@@ -6,6 +6,8 @@ export interface ContainerFiles {
   /** Mount point; empty outside the container's mount namespace. */
   rootfs: string;
   upper: string;
+  /** The root file system, of one that is made by copies. */
+  tree: string;
   /** In the k8s-file format: time, stream, P or F, text. */
   log: string;
   exitDirectory: string;
@@ -28,6 +30,7 @@ export function containerFiles(directory: string, id: string): ContainerFiles {
     directory,
     rootfs: `${directory}/rootfs`,
     upper: `${directory}/upper`,
+    tree: `${directory}/tree`,
     log: `${directory}/container.log`,
     exitDirectory: `${directory}/exit`,
     exit: `${directory}/exit/${id}`,

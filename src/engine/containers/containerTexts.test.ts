@@ -102,8 +102,14 @@ describe("log entries", () => {
   test("give each stream's text back, however the log was cut", () => {
     for (const pieces of [1, 7, 1000]) {
       expect(parse(log, true, pieces)).toEqual(["1:one\n", "2:err\n", "1:part\n", "1:end"]);
-      expect(parse(log, false, pieces)).toEqual(["1:one\n", "1:pa", "2:err\n", "1:rt\n", "1:end"]);
+      expect(parse(log, false, pieces)).toEqual(["1:one\n", "2:err\n", "1:part\n", "1:end"]);
     }
+  });
+  test("of a line without end come in Docker's pieces of 16 KiB, unless it must be whole", () => {
+    const piece = "x".repeat(8192);
+    const long = `${stamp} stdout P ${piece}\n`.repeat(5);
+    expect(parse(long, false, 1000).map((each) => each.length - 2)).toEqual([16_384, 16_384, 8192]);
+    expect(parse(long, true, 1000).map((each) => each.length - 2)).toEqual([40_960]);
   });
   test("pass over a torn record", () => expect(parse("gar\nbage\n", true)).toEqual([]));
 });

@@ -58,7 +58,7 @@ export async function copyFromContainer(
       const total = await transfer(
         engine,
         copied,
-        { tree: { root: own, base: process.cwd(), what: "here" }, path: here as CopyPath },
+        { tree: { root: own, base: process.cwd(), what: HERE }, path: here as CopyPath },
         options,
       );
       recordContainerEvent(engine, record, "archive-path");
@@ -103,7 +103,7 @@ export async function copyToContainer(
     } else {
       const own = linux.openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY);
       try {
-        const tree = { root: own, base: process.cwd(), what: "here" };
+        const tree = { root: own, base: process.cwd(), what: HERE };
         const copied = find(engine, tree, parseCopyPath(from, process.cwd()), options.followLink);
         total = await transfer(engine, copied, target, options);
       } finally {
@@ -114,6 +114,9 @@ export async function copyToContainer(
     return total;
   }).catch(explain);
 }
+
+/** The host's own tree. */
+const HERE = "here";
 
 interface Found {
   tree: Tree;
@@ -131,7 +134,12 @@ function find(engine: Engine, tree: Tree, given: CopyPath, followLink: boolean):
   const follows = followLink || given.assertsDirectory;
   const [directory, name] = splitPath(given.path);
   const first = statIn(engine, tree, directory, name);
-  if (first === undefined) throw cannot(`could not find the file ${given.path} in ${tree.what}`);
+  if (first === undefined)
+    throw cannot(
+      tree.what === HERE
+        ? `lstat ${given.path}: no such file or directory`
+        : `Could not find the file ${given.path} in ${tree.what}`,
+    );
   let found: Found;
   if ((first.mode & S_IFMT) === S_IFLNK && follows) {
     const target = realPath(engine, tree, given.path);

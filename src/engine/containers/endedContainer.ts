@@ -61,6 +61,6 @@ export function isStartedByHost(record: ContainerRecord): boolean {
   const { restart } = containerOptions(record);
   if (restart === undefined || isUp(record) || record.started === undefined) return false;
   if (restart.name === "always") return true;
-  if (restart.name === "unless-stopped") return record.stopped !== true;
-  return wantsRestart(record);
+  const stopped = record.stopped === true && record.stoppedWithHost !== true;
+  return restart.name === "unless-stopped" ? !stopped : wantsRestart({ ...record, stopped });
 }

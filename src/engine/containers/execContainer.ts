@@ -11,17 +11,19 @@ import { isAlive } from "../../linux/processStart.ts";
 import { resolveGroups, resolveUser } from "../../runtime/resolveUser.ts";
 import { specText } from "../../runtime/spec.ts";
 import { runtimeGlobals } from "../../runtime/runtimeCommand.ts";
-import { runtimeFailure } from "../../runtime/runtimeFailure.ts";
+import { readOr } from "../../runtime/readOr.ts";
+import { runtimeFailure, runtimeMessage } from "../../runtime/runtimeFailure.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { containerCgroups } from "./containerCgroup.ts";
 import { containerHostname, containerOptions } from "./ContainerOptions.ts";
+import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "./detachKeys.ts";
 import { refreshContainer } from "./containerState.ts";
 import type { Engine, ExecOptions, Streams } from "../Engine.ts";
 import { recordContainerEvent } from "../events/eventLog.ts";
 
 /**
- * Runs one more process in a running container; resolves with its exit code, or with 0 as soon as it runs where detached. With a terminal it works on the
- * terminal itself, otherwise by pipes. @throws SlipwayError `CONTAINER_NOT_RUNNING`, `USER_NOT_FOUND`, `EXECUTABLE_NOT_FOUND` (127), `NOT_EXECUTABLE` (126)
+ * Runs one more process in a running container; resolves with its exit code, or with 0 as soon as it runs where detached, or when the keys that detach
+ * are typed. @throws SlipwayError `CONTAINER_NOT_RUNNING`, `USER_NOT_FOUND`, `EXECUTABLE_NOT_FOUND` (127), `NOT_EXECUTABLE` (126)
  */
 export async function execContainer(
   engine: Engine,
@@ -39,8 +41,10 @@ export async function execContainer(
       hint: `Start it: slipway start ${record.name}`,
     });
   }
+  const settings = containerOptions(record);
+  const detachKeys = parseDetachKeys(options.detachKeys ?? settings.detachKeys ?? DEFAULT_DETACH_KEYS);
   const runtime = await probeRuntime(store.linux, store.settings, {
-    runtime: containerOptions(record).runtime ?? engine.config.runtime,
+    runtime: settings.runtime ?? engine.config.runtime,
   });
   const execID = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
   const said = (action: string, attributes: Record<string, string> = {}): void =>
@@ -56,14 +60,19 @@ export async function execContainer(
     const command = [runtime.program, ...runtimeGlobals(runtime), "--log", log, "--log-format", "json", "exec"];
     if (options.detach) command.push("--detach");
     const pidFile = `${directory}/pid`;
-    if (options.timeoutMs !== undefined) command.push("--pid-file", pidFile);
+    if (options.timeoutMs !== undefined || options.tty) command.push("--pid-file", pidFile);
     command.push("--process", `${directory}/process.json`, record.id);
     said(`exec_start: ${options.command.join(" ")}`);
     const joining = limited.length > 0 ? joiningCgroups(containerCgroups(store.containers.directory(record.id))) : [];
-    const code = await runExec(store.linux, [...joining, ...command], options, { ...streams, pidFile });
+    const ours = { ...streams, pidFile, detachKeys, log };
+    const code = await runExec(store.linux, [...joining, ...command], options, ours);
+    if (code === "detached") {
+      said("exec_detach");
+      return 0;
+    }
     if (!options.detach) said("exec_die", { exitCode: String(code) });
     if (code !== 0) {
-      const failure = runtimeFailure(log, options.command);
+      const failure = runtimeFailure(log, options.command, CANNOT_EXEC);
       if (failure !== undefined) throw failure;
     }
     return code;
@@ -71,6 +80,9 @@ export async function execContainer(
     rmSync(directory, { recursive: true, force: true });
   }
 }
+
+/** Docker's exit code of whatever keeps a further process from starting. */
+const CANNOT_EXEC = 126;
 
 /** The container's own process with the options on top. */
 function execProcess(engine: Engine, record: ContainerRecord, options: ExecOptions): OciProcess {
@@ -130,18 +142,27 @@ async function runExec(
   linux: Linux,
   command: string[],
   options: ExecOptions,
-  streams: Streams & { pidFile: string },
-): Promise<number> {
+  streams: Streams & { pidFile: string; log: string; detachKeys: readonly number[] },
+): Promise<number | "detached"> {
   if (options.detach) {
     return Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exited;
   }
-  if (options.tty && streams.terminal !== undefined) {
-    // The runtime itself puts the terminal into raw mode, follows its size, and brings it back.
-    const copy = linux.dup(streams.terminal); // Bun takes descriptor 0 for nothing but stdin
+  if (options.tty) {
+    const { execOnTerminal } = await import("./execTerminal.ts");
+    let stop = NOTHING;
     try {
-      return await forwarding(Bun.spawn(command, { stdio: [copy, copy, copy] }));
+      return await execOnTerminal(linux, command, {
+        terminal: streams.terminal,
+        interactive: options.interactive,
+        detachKeys: streams.detachKeys,
+        pidFile: streams.pidFile,
+        stdout: streams.stdout,
+        onStart: (child) => {
+          stop = forwardSignals(child);
+        },
+      });
     } finally {
-      linux.close(copy);
+      stop();
     }
   }
   const stdin = options.interactive && streams.stdin !== undefined ? streams.stdin : "ignore";
@@ -158,7 +179,7 @@ async function runExec(
   const [code] = await Promise.all([
     forwarding(child).finally(() => clearTimeout(timer)),
     forward(child.stdout, streams.stdout),
-    forward(child.stderr, streams.stderr),
+    forwardErrors(child.stderr, streams),
   ]);
   if (timedOut) throw new SlipwayError("EXEC_TIMEOUT", `${options.command.join(" ")} took too long and was ended`);
   return code;
@@ -173,20 +194,53 @@ function endExec(pidFile: string): void {
 }
 
 /** The runtime passes them on to the process. */
-async function forwarding(child: { exited: Promise<number>; kill(signal: NodeJS.Signals): void }): Promise<number> {
+async function forwarding(child: Signalled & { exited: Promise<number> }): Promise<number> {
+  const stop = forwardSignals(child);
+  try {
+    return await child.exited;
+  } finally {
+    stop();
+  }
+}
+
+interface Signalled {
+  kill(signal: NodeJS.Signals): void;
+}
+
+const NOTHING = (): void => undefined;
+
+function forwardSignals(child: Signalled): () => void {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
   const listeners = signals.map((name) => {
     const listener = (): void => child.kill(name);
     process.on(name, listener);
     return () => process.off(name, listener);
   });
-  try {
-    return await child.exited;
-  } finally {
+  return () => {
     for (const remove of listeners) remove();
-  }
+  };
 }
 
 async function forward(stream: ReadableStream<Uint8Array>, to: (bytes: Uint8Array) => void): Promise<void> {
   for await (const chunk of stream) to(chunk);
+}
+
+/** How long crun takes from the one place to the other, milliseconds. */
+const LOG_MS = 10;
+
+/** But for what crun says there of a process that does not start: it writes that to its log as well, which becomes our error. */
+async function forwardErrors(
+  stream: ReadableStream<Uint8Array>,
+  { stderr, log }: { stderr: (bytes: Uint8Array) => void; log: string },
+): Promise<void> {
+  let isFirst = true;
+  for await (const chunk of stream) {
+    if (isFirst) {
+      isFirst = false;
+      await Bun.sleep(LOG_MS);
+      const said = runtimeMessage(readOr(log));
+      if (said !== undefined && said === Buffer.from(chunk).toString().trim()) continue;
+    }
+    stderr(chunk);
+  }
 }

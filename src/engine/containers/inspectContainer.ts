@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { parseAddHost } from "../../runtime/networkFiles.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { containerFiles } from "./containerFiles.ts";
@@ -68,25 +69,14 @@ export function inspectContainer(
         options.tmpfs.map((entry) => entry.split(/:(.*)/s).slice(0, 2)).map(([path, rest]) => [path, rest ?? ""]),
       ),
     },
-    GraphDriver: {
-      Name: "overlayfs",
-      Data: {
-        LowerDir: record.layers
-          .map((diffID) => store.layers.get(diffID)?.path ?? diffID)
-          .reverse()
-          .join(":"),
-        UpperDir: files.upper,
-        WorkDir: `${directory}/work`,
-        MergedDir: files.rootfs,
-      },
-    },
+    GraphDriver: graphDriver(engine, record),
     Mounts: options.mounts.map((mount) => ({
       Type: mount.type,
       ...(mount.name === undefined ? {} : { Name: mount.name }),
       Source: mount.source,
       Destination: mount.target,
       ...(mount.type === "volume" ? { Driver: "local" } : {}),
-      Mode: mount.readOnly ? "ro" : "",
+      Mode: mount.readOnly ? "ro" : mount.type === "volume" ? "z" : "",
       RW: !mount.readOnly,
       Propagation: mount.type === "bind" ? (mount.mountOptions?.[1] ?? "rprivate") : "",
     })),
@@ -143,4 +133,21 @@ function state(engine: Engine, record: ContainerRecord): Record<string, unknown>
 
 function time(milliseconds: number | undefined): string {
   return milliseconds === undefined || milliseconds === 0 ? NEVER : new Date(milliseconds).toISOString();
+}
+
+function graphDriver({ store }: Engine, record: ContainerRecord): unknown {
+  const directory = store.containers.directory(record.id);
+  const files = containerFiles(directory, record.id);
+  // Docker's driver that copies.
+  if (existsSync(files.tree)) return { Name: "vfs", Data: { MergedDir: files.tree } };
+  const lower = record.layers.map((diffID) => store.layers.get(diffID)?.path ?? diffID).reverse();
+  return {
+    Name: "overlayfs",
+    Data: {
+      LowerDir: lower.join(":"),
+      UpperDir: files.upper,
+      WorkDir: `${directory}/work`,
+      MergedDir: files.rootfs,
+    },
+  };
 }

@@ -6,7 +6,7 @@ export function hostSettings(options: ContainerOptions): Record<string, unknown>
   // `--cpus` is a quota of a period of 100 ms, and docker shows it alone.
   const isCpus = cpu.period === 100_000 && cpu.quota !== undefined && cpu.quota > 0;
   const rates = (list: { major: number; minor: number; rate: number }[] | undefined): unknown =>
-    list?.map(({ major, minor, rate }) => ({ Path: `/dev/block/${major}:${minor}`, Rate: rate })) ?? null;
+    list?.map(({ major, minor, rate }) => ({ Path: `/dev/block/${major}:${minor}`, Rate: rate })) ?? [];
   return {
     ContainerIDFile: options.cidFile ?? "",
     LogConfig: { Type: options.log?.driver ?? "json-file", Config: options.log?.options ?? {} },
@@ -39,7 +39,7 @@ export function hostSettings(options: ContainerOptions): Record<string, unknown>
       blockIO.weightDevice?.map(({ major, minor, weight }) => ({
         Path: `/dev/block/${major}:${minor}`,
         Weight: weight,
-      })) ?? null,
+      })) ?? [],
     BlkioDeviceReadBps: rates(blockIO.throttleReadBpsDevice),
     BlkioDeviceWriteBps: rates(blockIO.throttleWriteBpsDevice),
     BlkioDeviceReadIOps: rates(blockIO.throttleReadIOPSDevice),

@@ -112,7 +112,7 @@ export async function launchContainer(
         finished: 0,
         exitCode: 0,
         error: "",
-        ...(options.restart === undefined ? { stopped: false } : {}),
+        ...(options.restart === undefined ? { stopped: false, stoppedWithHost: false } : {}),
         oomKilled: false,
         restartCount: options.restart?.count ?? 0,
         restartDelayMs: options.restart?.delayMs ?? 0,

@@ -13,9 +13,14 @@ export function listContainers(engine: Engine, options: { all?: boolean } = {}):
     .filter((record) => options.all === true || isUp(record) || record.status === "restarting")
     .map((record) => ({
       ...record,
-      commandText: containerOptions(record).args.join(" "),
+      commandText: commandText(containerOptions(record).args),
       statusText: statusText(record, { health: healthOf(engine, record)?.Status }),
     }));
+}
+
+/** As Docker's daemon joins them: what has a blank in quotes. */
+function commandText([program = "", ...args]: readonly string[]): string {
+  return [program, ...args.map((each) => (each.includes(" ") ? `'${each}'` : each))].join(" ");
 }
 
 /** Removes a container of `--rm` that has ended while nobody was there to see it: its slipway was killed. */

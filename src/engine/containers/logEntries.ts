@@ -16,10 +16,11 @@ export interface LogParser {
 
 const NEWLINE = 10;
 const SPACE = 32;
+const PIECE = 16_384;
 
 /**
- * Reads conmon's k8s-file format: `<time> stdout|stderr F|P <text>`, P for a part of a line that goes on. `wholeLines` joins the parts of each
- * stream to one entry; otherwise they are given out as they come.
+ * Reads conmon's k8s-file format: `<time> stdout|stderr F|P <text>`, P for a part of a line that goes on. The parts of each stream become one
+ * entry, of the time of the last one; unless `wholeLines`, what is longer than Docker's 16 KiB is given out in pieces.
  */
 export function createLogParser(wholeLines: boolean): LogParser {
   let rest: Uint8Array = new Uint8Array(0);
@@ -45,8 +46,8 @@ export function createLogParser(wholeLines: boolean): LogParser {
     const entry: LogEntry =
       before === undefined
         ? { stamp, time: Date.parse(stamp), stream, text: finished ? text : text.slice() }
-        : { ...before, text: Buffer.concat([before.text, text]) };
-    if (finished || !wholeLines) {
+        : { stamp, time: Date.parse(stamp), stream, text: Buffer.concat([before.text, text]) };
+    if (finished || (!wholeLines && entry.text.length >= PIECE)) {
       parts.delete(stream);
       emit(entry);
     } else parts.set(stream, entry);

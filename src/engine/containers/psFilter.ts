@@ -1,6 +1,8 @@
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { containerOptions } from "./ContainerOptions.ts";
+import { isUp } from "./containerState.ts";
 import type { ContainerSummary, Engine } from "../Engine.ts";
+import { runningNetwork } from "../networks/networkRecords.ts";
 import { healthOf } from "./health.ts";
 import { resolveImage } from "../images/resolveImage.ts";
 
@@ -15,13 +17,15 @@ const STATES = ["created", "restarting", "running", "removing", "paused", "exite
 
 /** @throws SlipwayError `USAGE` for a key or value that is none, `CONTAINER_NOT_FOUND` for `before` and `since` */
 export function psFilter(engine: Engine, wanted: Record<string, string[]>): PsFilter {
-  const tests = Object.entries(wanted).map(([key, values]) => {
+  const { publish, expose, ...others } = wanted;
+  const tests = Object.entries(others).map(([key, values]) => {
     const each = values.map((value) => testOf(engine, key, value));
     return (container: ContainerSummary): boolean =>
       key === "label" ? each.every((test) => test(container)) : each.some((test) => test(container));
   });
+  if (publish !== undefined || expose !== undefined) tests.push(portTest(publish ?? [], expose ?? []));
   return {
-    wantsAll: ["status", "exited", "before", "since", "health"].some((key) => wanted[key] !== undefined),
+    wantsAll: wanted.status !== undefined,
     holds: (container) => tests.every((test) => test(container)),
   };
 }
@@ -59,8 +63,16 @@ function testOf(engine: Engine, key: string, value: string): (each: ContainerSum
     case "volume":
       return (each) =>
         containerOptions(each).mounts.some(({ name, target, source }) => [name, target, source].includes(value));
-    case "network":
-      return (each) => containerOptions(each).network === value;
+    case "network": {
+      const networks = engine.store.networks.list();
+      return (each) => {
+        const { network, networks: attachments = [] } = containerOptions(each);
+        const names = attachments.map((at) => networks.find(({ id }) => id === at.network)?.name);
+        return [network, ...names].includes(value) || attachments.some((at) => at.network.startsWith(value));
+      };
+    }
+    case "isolation":
+      return () => true; // of Windows
     case "health":
       if (!["starting", "healthy", "unhealthy", "none"].includes(value))
         throw usage(`invalid filter 'health=${value}'`, "There are starting, healthy, unhealthy and none.");
@@ -70,9 +82,42 @@ function testOf(engine: Engine, key: string, value: string): (each: ContainerSum
     default:
       throw usage(
         `invalid filter '${key}'`,
-        "Containers are filtered by ancestor, before, exited, health, id, label, name, network, since, status and volume.",
+        "Containers are filtered by ancestor, before, exited, expose, health, id, label, name, network, publish, since, status and volume.",
       );
   }
+}
+
+/** Of those that run: ports of the host (`publish`) or their own (`expose`), one of them is enough. `80`, `80/udp`, `8000-8010/tcp`. */
+function portTest(publish: string[], expose: string[]): (each: ContainerSummary) => boolean {
+  const wanted = {
+    publish: publish.map((value) => portRange("publish", value)),
+    expose: expose.map((value) => portRange("expose", value)),
+  };
+  const isIn = (ranges: PortRange[], port: number, protocol: string): boolean =>
+    ranges.some((range) => range.protocol === protocol && range.first <= port && port <= range.last);
+  return (each) => {
+    if (!isUp(each)) return false;
+    const published = runningNetwork(each).ports;
+    const exposed = Object.keys(containerOptions(each).config.ExposedPorts ?? {}).map((text) => text.split("/"));
+    return (
+      published.some(
+        ({ port, hostPort, protocol }) =>
+          isIn(wanted.publish, hostPort, protocol) || isIn(wanted.expose, port, protocol),
+      ) || exposed.some(([port, protocol = "tcp"]) => isIn(wanted.expose, Number(port), protocol))
+    );
+  };
+}
+
+interface PortRange {
+  first: number;
+  last: number;
+  protocol: string;
+}
+
+function portRange(key: string, value: string): PortRange {
+  const [, first, last = first, protocol = "tcp"] = /^(\d+)(?:-(\d+))?(?:\/(\w+))?$/.exec(value) ?? [];
+  if (first === undefined) throw usage(`invalid filter '${key}=${value}'`, "For example 80, 53/udp or 8000-8010/tcp.");
+  return { first: Number(first), last: Number(last), protocol };
 }
 
 /** Of this image, or of one that was built on it: its layers come first. */

@@ -36,7 +36,7 @@ export async function removeContainer(
     if (options.force !== true) {
       throw new SlipwayError(
         "CONTAINER_RUNNING",
-        `cannot remove container "${record.name}": container is ${record.status}: stop the container before removing or force remove`,
+        `cannot remove container "/${record.name}": container is ${record.status}: stop the container before removing or force remove`,
         { hint: `slipway rm -f ${record.name}` },
       );
     }

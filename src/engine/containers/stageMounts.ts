@@ -31,11 +31,7 @@ export function stageMounts(
   });
 
   function stage(mount: ContainerMount): string {
-    const view =
-      mount.type === "image"
-        ? engine.store.snapshotter.view((mount.layers ?? []).map((diffID) => engine.store.layers.require(diffID)))
-        : undefined;
-    const base = view?.fd ?? linux.openat(AT_FDCWD, mount.source, O_PATH | O_DIRECTORY);
+    const base = mount.type === "image" ? imageRoot(mount) : linux.openat(AT_FDCWD, mount.source, O_PATH | O_DIRECTORY);
     try {
       const fd = mount.type === "image" && mount.subpath === undefined ? base : inside(base, mount);
       try {
@@ -56,9 +52,18 @@ export function stageMounts(
         if (fd !== base) linux.close(fd);
       }
     } finally {
-      if (view === undefined) linux.close(base);
-      else view.close();
+      linux.close(base);
     }
+  }
+
+  /** A plain copy has to last as long as the container; a mount does by itself. */
+  function imageRoot(mount: ContainerMount): number {
+    const { layers, snapshotter } = engine.store;
+    const records = (mount.layers ?? []).map((diffID) => layers.require(diffID));
+    if (snapshotter.name !== "copy") return snapshotter.view(records).fd;
+    const own = `${options.directory}/images/${options.staged.length}`;
+    mkdirSync(own, { recursive: true, mode: 0o700 });
+    return snapshotter.prepare(records, own).mount();
   }
 
   function inside(base: number, mount: ContainerMount): number {

@@ -1,3 +1,4 @@
+import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { refreshContainer } from "./containerState.ts";
 import { isStartedByHost } from "./endedContainer.ts";
 import type { Engine } from "../Engine.ts";
@@ -16,6 +17,8 @@ export async function startByPolicy(
       await launchContainer(engine, record, { detached: true });
       started.push(record.name);
     } catch (error) {
+      // Somebody was as quick: a user, or its own policy.
+      if (error instanceof SlipwayError && error.code === "CONTAINER_RUNNING") continue;
       failed.push({ name: record.name, error: error as Error });
     }
   }

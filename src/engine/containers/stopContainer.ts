@@ -14,12 +14,14 @@ export interface StopOptions {
   timeout?: number;
   /** Default: the image's StopSignal, then SIGTERM. */
   signal?: string;
+  /** The host goes down: its policy may start it again when the host has started. */
+  withHost?: boolean;
 }
 
 /** Asks the container to end and makes it end when it does not; resolves when it has. One that does not run is left as it is. */
 export async function stopContainer(engine: Engine, nameOrId: string, options: StopOptions = {}): Promise<void> {
   const { containers } = engine.store;
-  const record = await forStopping(engine, refreshContainer(engine, containers.find(nameOrId)));
+  const record = await forStopping(engine, refreshContainer(engine, containers.find(nameOrId)), options);
   if (!isUp(record)) return;
   const { config } = containerOptions(record);
   const signal = parseSignal(options.signal ?? (config.StopSignal || "SIGTERM"));
@@ -38,11 +40,15 @@ export async function stopContainer(engine: Engine, nameOrId: string, options: S
 }
 
 /** From now on its policy leaves it alone: the record as it is when nobody is at its start any more, up where that came first. */
-async function forStopping(engine: Engine, record: ContainerRecord): Promise<ContainerRecord> {
+async function forStopping(
+  engine: Engine,
+  record: ContainerRecord,
+  { withHost = false }: StopOptions,
+): Promise<ContainerRecord> {
   const { store } = engine;
   const isKept = !["no", undefined].includes(containerOptions(record).restart?.name);
   if (!isUp(record) && !isKept) return record;
-  const stopped = store.containers.update(record.id, { stopped: true });
+  const stopped = store.containers.update(record.id, { stopped: true, stoppedWithHost: withHost });
   if (isUp(stopped)) return stopped;
   endRestart(stopped);
   const unlock = await store.lock(startLock(record.id));

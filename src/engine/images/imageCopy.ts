@@ -26,7 +26,7 @@ import { namedImages } from "./namedImages.ts";
 import { pushNamed } from "./push.ts";
 import { openPush } from "./pushTarget.ts";
 import { chosenManifest } from "./resolveRemote.ts";
-import { imagesOf, resolveImage, tagNamed } from "./resolveImage.ts";
+import { cameAs, imagesOf, resolveImage } from "./resolveImage.ts";
 import { sourceImage } from "./sourceImage.ts";
 import { tagImage } from "./tagImage.ts";
 
@@ -181,7 +181,7 @@ async function fromStore(
     lease.protect("image", id);
     for (const diffID of config.rootfs.diff_ids) lease.protect("layer", diffID);
   }
-  const named = tagNamed(engine, name);
+  const named = cameAs(engine, name);
   if (target.kind === "store") {
     tagImage(engine, platform === undefined ? name : main.id, target.name);
     return main.id;
@@ -191,7 +191,7 @@ async function fromStore(
     const to = { domain, path, options, target: openPush(engine, target.reference, options) };
     return (await pushNamed(engine, to, { tag, records, named })).digest;
   }
-  const { images, whole } = namedImages(store, records, named);
+  const { images, whole } = namedImages(store, records, named?.source);
   if (target.kind === "docker-archive") {
     const own = images[records.findIndex(({ id }) => id === main.id)];
     if (own === undefined) throw new Error("a name stands for the image that it gives");

@@ -1,7 +1,8 @@
 import type { Image } from "../../image/Image.ts";
+import type { Digest } from "../../oci/digest.ts";
 import { isIndex } from "../../oci/parseManifest.ts";
 import { type Documents, readDocuments } from "../../store/documents.ts";
-import type { ImageRecord, Store, Tag } from "../../store/Store.ts";
+import type { ImageRecord, Store } from "../../store/Store.ts";
 import { storeImage } from "../../store/storeImage.ts";
 
 /** What leaves the store under a name. */
@@ -12,9 +13,9 @@ export interface NamedImages {
   whole?: Documents;
 }
 
-/** `records`: the images that the name stands for, or those of them that are asked for. No tag: an image by its ID. */
-export function namedImages(store: Store, records: readonly ImageRecord[], tag?: Tag): NamedImages {
-  const came = tag?.source === undefined ? undefined : readDocuments(store, tag.source);
+/** `records`: the images that the name stands for, or those of them that are asked for. `source`: what the name came as. */
+export function namedImages(store: Store, records: readonly ImageRecord[], source: Digest | undefined): NamedImages {
+  const came = source === undefined ? undefined : readDocuments(store, source);
   const isWhole = came !== undefined && isIndex(came.top.manifest) && came.missing.length === 0;
   return {
     images: records.map(({ id }) =>

@@ -7,6 +7,7 @@ import { pickPlatform } from "../../oci/platformMatch.ts";
 import type { Reference } from "../../oci/reference.ts";
 import { isSlipwayError, SlipwayError } from "../../oci/SlipwayError.ts";
 import { blobsOf } from "../../store/documents.ts";
+import { createSemaphore } from "../../solve/semaphore.ts";
 import type { Lease, Store } from "../../store/Store.ts";
 import { reproducible } from "../../store/storeImage.ts";
 import type { Engine, PullOptions, PullResult } from "../Engine.ts";
@@ -19,6 +20,8 @@ import { type ResolvedImage, resolveRemote } from "./resolveRemote.ts";
 
 /** An index in an index, and no more than one deeper. */
 const DEPTH = 3;
+/** At a time, so that one downloads while another unpacks. */
+const IMAGES = 2;
 
 /** Brings all that the reference's index names into the store, under the lease (`fetchIndex`), and gives it the name. @throws SlipwayError as `pull` does */
 export async function pullIndex(
@@ -100,10 +103,17 @@ export async function fetchIndex(
     throw new SlipwayError("NO_MATCHING_PLATFORM", `${name.canonical} has no image for ${hostPlatform().os}`);
 
   let fetched = false;
-  for (const image of images) {
-    if (await fetchResolved(engine, { source, reference: name, image, stop }, lease)) fetched = true;
-    await keepBlobs(engine, source, name, { image, lease });
-  }
+  const slots = createSemaphore(IMAGES);
+  const results = await Promise.allSettled(
+    images.map((image) =>
+      slots(async () => {
+        stop.signal.throwIfAborted();
+        if (await fetchResolved(engine, { source, reference: name, image, stop }, lease)) fetched = true;
+        await keepBlobs(engine, source, name, { image, lease });
+      }),
+    ),
+  );
+  for (const result of results) if (result.status === "rejected") throw result.reason;
   const unpacked = new Set(images.map(({ digest }) => digest));
   for (const { digest, manifest } of documents.values())
     if (!isIndex(manifest) && !unpacked.has(digest) && (await fetchKept(manifest))) fetched = true;
@@ -128,6 +138,7 @@ export async function fetchIndex(
   async function child({ digest, size }: Descriptor): Promise<Omit<Document, "manifest"> | undefined> {
     let bytes: Uint8Array;
     let mediaType = "";
+    lease.protect("blob", digest);
     try {
       if (store.blobs.has(digest)) bytes = store.blobs.read(digest);
       else ({ bytes, mediaType } = await source.manifest(name.path, digest));

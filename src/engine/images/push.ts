@@ -110,7 +110,11 @@ export interface Repository {
 export async function pushNamed(
   engine: Engine,
   to: Repository,
-  { tag, records, named }: { tag: string; records: readonly ImageRecord[]; named: Tag | undefined },
+  {
+    tag,
+    records,
+    named,
+  }: { tag: string; records: readonly ImageRecord[]; named: Pick<Tag, "source" | "annotations"> | undefined },
 ): Promise<Descriptor> {
   const { form, platform } = to.options;
   const { annotations, source } = named ?? {};
@@ -174,18 +178,23 @@ async function pushDocuments(
   { top, parts }: Documents,
   tag: string,
 ): Promise<Descriptor> {
-  const { store } = engine;
-  for (const part of parts) {
-    const { descriptor, manifest, bytes, image } = part;
-    const { digest, mediaType } = descriptor;
-    if (isIndex(manifest)) {
-      await to.registry.putManifest(to.path, part === top ? tag : digest, { bytes, mediaType });
-    } else if (image !== undefined) {
-      await pushImage(storeImage(store, image, digest), { ...to, kept: manifest });
-    } else {
+  const results = await Promise.allSettled(
+    parts.map(async ({ manifest, image, bytes, descriptor: { digest, mediaType } }) => {
+      if (isIndex(manifest)) return;
+      if (image !== undefined) {
+        await pushImage(storeImage(engine.store, image, digest), { ...to, kept: manifest });
+        return;
+      }
       await Promise.all(blobsOf(manifest).map((blob) => to.upload.blob(blob)));
       await to.registry.putManifest(to.path, digest, { bytes, mediaType });
-    }
+    }),
+  );
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+  for (const part of parts) {
+    const { mediaType, digest } = part.descriptor;
+    const { bytes } = part;
+    if (isIndex(part.manifest))
+      await to.registry.putManifest(to.path, part === top ? tag : digest, { bytes, mediaType });
   }
   return top.descriptor;
 }

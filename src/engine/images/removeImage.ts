@@ -35,12 +35,14 @@ function remove(engine: Engine, nameOrId: string, { force = false, platform }: R
     if (platform !== undefined && beside.length > 1) return removeOne(engine, nameOrId, { beside, platform });
     const image = resolveImage(engine, nameOrId, platform);
     // Those of other platforms go with the last of their names.
-    const others = (): Digest[] => beside.flatMap(({ id }) => (id === image.id ? [] : removeUnneeded(engine, id)));
-    const tags = store.images.tags(image.id).map(({ reference }) => reference);
+    const others = (all: readonly ImageRecord[]): Digest[] =>
+      all.flatMap(({ id }) => (id === image.id ? [] : removeUnneeded(engine, id)));
+    const named = store.images.tags(image.id);
+    const tags = named.map(({ reference }) => reference);
     const name = tagOf(nameOrId, tags);
     if (name !== undefined && tags.length > 1) {
       store.images.untag(name);
-      return { untagged: [familiarName(name)], deleted: others() };
+      return { untagged: [familiarName(name)], deleted: others(beside) };
     }
     const user = store.containers.list().filter((container) => container.image === image.id);
     const running = user.find(({ status }) => status === "running" || status === "paused");
@@ -57,8 +59,11 @@ function remove(engine: Engine, nameOrId: string, { force = false, platform }: R
       );
     }
     const digests = store.images.repoDigests(image.id).map((each) => familiarName(`${each.repository}@${each.digest}`));
+    // A name that stands for another platform's image stays with that.
+    const own = named.filter(({ id }) => id === image.id).map(({ reference }) => reference);
+    const platforms = own.flatMap((reference) => store.images.ofTag(reference));
     const layers = store.images.remove(image.id);
-    return { untagged: [...tags.map(familiarName), ...digests], deleted: [image.id, ...layers, ...others()] };
+    return { untagged: [...own.map(familiarName), ...digests], deleted: [image.id, ...layers, ...others(platforms)] };
   });
 }
 
@@ -87,7 +92,8 @@ function removeOne(
 
 /** An image without a name that no container is made of, and what went with it. */
 function removeUnneeded({ store }: Engine, id: Digest): Digest[] {
-  const isUsed = store.containers.list().some(({ image }) => image === id);
+  const isGone = store.images.get(id) === undefined;
+  const isUsed = isGone || store.containers.list().some(({ image }) => image === id);
   return isUsed || store.images.tags(id).length > 0 ? [] : [id, ...store.images.remove(id)];
 }
 

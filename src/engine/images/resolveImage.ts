@@ -55,10 +55,16 @@ export function tagNamed(engine: Pick<Engine, "store">, nameOrId: string): Tag |
   return engine.store.images.tags(found.id).find(({ reference, id }) => reference === canonical && id === found.id);
 }
 
-/** The digest under which a registry gave what was asked for by it. */
-export function pinnedDigest(engine: Pick<Engine, "store">, nameOrId: string): Digest | undefined {
+/** What a name keeps of how it came and how it is to leave: a tag's, or a digest's under which a registry gave it. Undefined for an ID. */
+export function cameAs(
+  engine: Pick<Engine, "store">,
+  nameOrId: string,
+): Pick<Tag, "source" | "annotations"> | undefined {
+  const named = tagNamed(engine, nameOrId);
+  if (named !== undefined) return named;
   if (readImageID(nameOrId) !== undefined || findImage(engine, nameOrId) === undefined) return undefined;
-  return /@(sha256:.*)$/.exec(canonicalOf(nameOrId) ?? "")?.[1] as Digest | undefined;
+  const digest = /@(sha256:.*)$/.exec(canonicalOf(nameOrId) ?? "")?.[1] as Digest | undefined;
+  return digest === undefined || !engine.store.blobs.has(digest) ? undefined : { source: digest };
 }
 
 /** The one that fits the platform best. */

@@ -6,10 +6,9 @@ import { matchesPlatform } from "../../oci/platformMatch.ts";
 import { familiarName, parseReference, readImageID } from "../../oci/reference.ts";
 import { isSlipwayError, SlipwayError } from "../../oci/SlipwayError.ts";
 import { documentsSource } from "../../store/documents.ts";
-import type { Tag } from "../../store/Store.ts";
 import type { Engine } from "../Engine.ts";
 import { namedImages } from "./namedImages.ts";
-import { ofPlatform, resolveImage } from "./resolveImage.ts";
+import { cameAs, imagesOf, ofPlatform, resolveImage } from "./resolveImage.ts";
 
 export interface SaveOptions {
   /** File; "-" is standard output. */
@@ -28,25 +27,26 @@ export async function saveImages(engine: Engine, images: readonly string[], opti
   const lease = store.lease("save");
   try {
     // By the images that a name stands for.
-    const chosen = new Map<string, { ids: Digest[]; names: Set<string>; tag?: Tag }>();
+    const chosen = new Map<string, { ids: Digest[]; names: Set<string>; source: Digest | undefined }>();
     for (const image of images)
       for (const { id, name } of select(engine, image)) {
-        const ids = platformsOf(engine, { id, name, platform: options.platform });
-        const tag = store.images.tags(id).find(({ reference }) => reference === name);
-        const key = [...ids, tag?.source].join();
-        const known = chosen.get(key) ?? { ids, names: new Set(), ...(tag === undefined ? {} : { tag }) };
+        const asked = name ?? image;
+        const ids = platformsOf(engine, { id, name: asked, platform: options.platform });
+        const source = cameAs(engine, asked)?.source;
+        const key = [...ids, source].join();
+        const known = chosen.get(key) ?? { ids, names: new Set(), source };
         if (name !== undefined) known.names.add(name);
         chosen.set(key, known);
       }
     const named: NamedImage[] = [];
-    for (const { ids, names, tag } of chosen.values()) {
+    for (const { ids, names, source } of chosen.values()) {
       const records = ids.map((id) => resolveImage(engine, id));
       for (const { id, config } of records) {
         lease.protect("image", id);
         for (const diffID of config.rootfs.diff_ids) lease.protect("layer", diffID);
         checkPlatform(config, { image: familiarName([...names][0] ?? id), platform: options.platform });
       }
-      const { images: leaving, whole } = namedImages(store, records, tag);
+      const { images: leaving, whole } = namedImages(store, records, source);
       named.push({
         images: leaving.map((image) => ({ image })),
         names: [...names],
@@ -64,11 +64,10 @@ export async function saveImages(engine: Engine, images: readonly string[], opti
 
 /** All of the name's platforms, or the one that was asked for. */
 function platformsOf(
-  { store }: Engine,
-  { id, name, platform }: { id: Digest; name: string | undefined; platform: string | undefined },
+  engine: Engine,
+  { id, name, platform }: { id: Digest; name: string; platform: string | undefined },
 ): Digest[] {
-  if (name === undefined) return [id];
-  const all = store.images.ofTag(name);
+  const all = imagesOf(engine, name);
   if (platform === undefined) return all.map((each) => each.id);
   return [ofPlatform(all, normalizePlatform(parsePlatform(platform)))?.id ?? id];
 }

@@ -2,7 +2,7 @@ import { parseReference } from "../../oci/reference.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { Engine } from "../Engine.ts";
 import { recordEvent } from "../events/eventLog.ts";
-import { imagesOf, pinnedDigest, resolveImage, tagNamed } from "./resolveImage.ts";
+import { cameAs, imagesOf, resolveImage, tagNamed } from "./resolveImage.ts";
 
 /**
  * Gives the image, and those of other platforms that its name stands for, one more name, taking the name from another that has it.
@@ -19,10 +19,12 @@ export function tagImage(engine: Engine, source: string, target: string): void {
     const named = tagNamed(engine, source);
     if (named?.reference === canonical) return image.id;
     const images = imagesOf(engine, source).map((each) => each.id);
-    const annotations = named?.annotations === undefined ? {} : { annotations: named.annotations };
-    const came = named === undefined ? pinnedDigest(engine, source) : named.source;
-    const kept = came === undefined || !store.blobs.has(came) ? {} : { source: came };
-    store.images.tag(canonical, image.id, undefined, { images, ...annotations, ...kept });
+    const { annotations, source: came } = cameAs(engine, source) ?? {};
+    store.images.tag(canonical, image.id, undefined, {
+      images,
+      ...(annotations === undefined ? {} : { annotations }),
+      ...(came === undefined ? {} : { source: came }),
+    });
     return image.id;
   });
   recordEvent(engine, { Type: "image", Action: "tag", id, attributes: { name: target } });

@@ -43,6 +43,8 @@ export interface CreateNetworkOptions {
 export async function createNetwork(engine: Engine, options: CreateNetworkOptions): Promise<NetworkRecord> {
   const { store } = engine;
   checkOptions(options);
+  if (["bridge", "host", "none"].includes(options.name))
+    throw new SlipwayError("NETWORK_EXISTS", `operation is not permitted on predefined ${options.name} network`);
   if (store.networks.list().some(({ name }) => name === options.name))
     throw new SlipwayError("NETWORK_EXISTS", `network with name ${options.name} already exists`);
   const refusal = await bridgeRefusal(store.linux);

@@ -19,7 +19,9 @@ export async function pruneImages(engine: Engine, options: PruneFilters & { all:
     if (!matchesLabels(image.config.config?.Labels ?? {})) continue;
     const removed = store.transaction(() => {
       if (store.images.get(image.id) === undefined) return undefined;
-      if (!all && store.images.tags(image.id).length > 0) return undefined;
+      const tags = store.images.tags(image.id);
+      // One beside that of another platform goes when that goes.
+      if (tags.some((tag) => !all || tag.id !== image.id)) return undefined;
       if (store.containers.list().some((container) => container.image === image.id)) return undefined;
       return removeImage(engine, image.id, { force: true });
     });

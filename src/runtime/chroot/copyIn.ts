@@ -30,7 +30,7 @@ export function copyIn(linux: Linux, source: string, parent: number, name: strin
   const from = linux.openat(AT_FDCWD, source, isDirectory ? O_RDONLY | O_DIRECTORY : O_RDONLY);
   const to = linux.openat(parent, name, isDirectory ? O_RDONLY | O_DIRECTORY : O_WRONLY | O_CREAT | O_EXCL, 0o600);
   try {
-    if (isDirectory) copyMerged(linux, [source], to);
+    if (isDirectory) copyMerged(linux, to, { stack: [source] });
     else if (stat.size > 0 && !linux.reflink(from, to)) copyContents(linux, from, to, stat.size);
     copyAttributes(linux, from, to, stat, isCarried);
   } finally {

@@ -1,3 +1,4 @@
+import type { FileList } from "./entries.ts";
 import { type FileChange, fileChanges, fileDifferences } from "./fileChanges.ts";
 import type { KeyPart } from "./key.ts";
 
@@ -17,8 +18,8 @@ export interface Miss {
   changes: MissChange[];
 }
 
-/** The files of a tree by its digest: path, text, path, text …, in the order of a walk; undefined where they are not known (any more). */
-export type FilesOf = (digest: string) => Iterable<string> | undefined;
+/** The files of a tree by its digest; undefined where they are not known (any more). */
+export type FilesOf = (digest: string) => FileList | undefined;
 
 /** What changed between two trees by their digests; undefined where it is not known. */
 type ChangesOf = (old: string, now: string) => FileChange[] | undefined;

@@ -1,5 +1,15 @@
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../linux/constants.ts";
 
+import {
+  comparePaths,
+  createEntries,
+  DamagedList,
+  type Entries,
+  type FileList,
+  type Piece,
+  sameText,
+} from "./entries.ts";
+
 /** One respect in which a file is not what it was. Contents are digests (hex). */
 export interface FileDifference {
   what: "content" | "mode" | "owner" | "link" | "device" | "type" | "time";
@@ -7,6 +17,7 @@ export interface FileDifference {
   new: string;
 }
 
+/** What changed of one file. */
 export interface FileChange {
   path: string;
   change: "added" | "removed" | "changed";
@@ -15,16 +26,17 @@ export interface FileChange {
 }
 
 /**
- * What changed since each of the earlier lists of files (path, text, path, text …), in the order of the paths; undefined where a list is damaged.
- * All lists are read once, side by side, and are in the order of a walk: none is ever whole in memory.
+ * What changed since each of the earlier lists of files, in the order of the paths; undefined where a list is damaged. All lists are read once, side
+ * by side, and are in the order of a walk: none is ever whole in memory.
  */
-export function fileChanges(earlier: readonly Iterable<string>[], now: Iterable<string>): (FileChange[] | undefined)[] {
-  const comparisons = earlier.map((list) => createComparison(list[Symbol.iterator]()));
+export function fileChanges(earlier: readonly FileList[], now: FileList): (FileChange[] | undefined)[] {
+  const comparisons = earlier.map((list) => createComparison(list));
   try {
-    const current = now[Symbol.iterator]();
-    for (let path = current.next(); path.done !== true; path = current.next()) {
-      const text = current.next().value as string;
-      for (const each of comparisons) each.now(path.value, text);
+    for (const piece of now) {
+      const differing = comparisons.filter((each) => !each.same(piece));
+      if (differing.length === 0) continue;
+      const current = createEntries([piece]);
+      while (current.next()) for (const each of differing) each.now(current);
     }
     return comparisons.map((each) => each.end());
   } catch (error) {
@@ -36,78 +48,68 @@ export function fileChanges(earlier: readonly Iterable<string>[], now: Iterable<
 }
 
 /** One earlier list beside the files as they are. */
-function createComparison(list: Iterator<string>) {
+function createComparison(list: FileList) {
   const changes: FileChange[] = [];
   const added = new Map<string, string>();
   const removed = new Map<string, string>();
+  const before = createEntries(list);
   let damaged = false;
-  let path: string | undefined;
-  let text = "";
+  /** `before` shows a file that is still to be compared. */
+  let pending = false;
 
-  function next(): void {
+  function guarded(ask: () => boolean): boolean {
     try {
-      path = list.next().value as string | undefined;
-      if (path !== undefined) text = list.next().value as string;
+      return !damaged && ask();
     } catch (error) {
       if (!(error instanceof DamagedList)) throw error;
       damaged = true;
-      path = undefined;
+      return false;
     }
   }
 
-  function compare(before: string, now: string, at: string): void {
-    if (before !== now) changes.push({ path: at, change: "changed", differences: fileDifferences(before, now) });
+  function next(): boolean {
+    pending ||= guarded(before.next);
+    return pending;
   }
 
-  next();
+  function compare(path: string, old: string, now: string): void {
+    if (old !== now) changes.push({ path, change: "changed", differences: fileDifferences(old, now) });
+  }
+
   return {
-    now(at: string, is: string): void {
+    /** Passes over a piece that both lists have. */
+    same: (piece: Piece): boolean => !pending && guarded(() => before.skip(piece)),
+    now(current: Entries): void {
+      let order = 1;
+      while (next()) {
+        order = comparePaths(before, current);
+        if (order >= 0) break;
+        removed.set(before.path(), before.text());
+        pending = false;
+      }
       if (damaged) return;
-      while (path !== undefined && path !== at && isBefore(path, at)) {
-        removed.set(path, text);
-        next();
+      if (order !== 0) added.set(current.path(), current.text());
+      else {
+        if (!sameText(before, current)) compare(current.path(), before.text(), current.text());
+        pending = false;
       }
-      if (path !== at) {
-        added.set(at, is);
-        return;
-      }
-      compare(text, is, at);
-      next();
     },
     end(): FileChange[] | undefined {
-      for (; path !== undefined; next()) removed.set(path, text);
+      for (; next(); pending = false) removed.set(before.path(), before.text());
       if (damaged) return undefined;
       // Where two lists are not in quite the same order, a file is missed in one place and found in another.
-      for (const [at, is] of added) {
-        const was = removed.get(at);
-        if (was === undefined) changes.push({ path: at, change: "added" });
-        else compare(was, is, at);
-        removed.delete(at);
+      for (const [path, now] of added) {
+        const old = removed.get(path);
+        if (old === undefined) changes.push({ path, change: "added" });
+        else compare(path, old, now);
+        removed.delete(path);
       }
-      for (const at of removed.keys()) changes.push({ path: at, change: "removed" });
+      for (const path of removed.keys()) changes.push({ path, change: "removed" });
       return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
     },
-    close: () => void list.return?.(),
+    close: before.close,
   };
 }
-
-/** A list that cannot be read to its end. */
-export class DamagedList extends Error {}
-
-/** In a walk, what is in a directory comes before its longer neighbours: `a/b`, then `a.b`. The root is ".". */
-function isBefore(a: string, b: string): boolean {
-  if (a === ".") return true;
-  if (b === ".") return false;
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const x = a.charCodeAt(i);
-    const y = b.charCodeAt(i);
-    if (x !== y) return x === SLASH || (y !== SLASH && x < y);
-  }
-  return a.length < b.length;
-}
-
-const SLASH = 0x2f;
 
 const TYPES: Record<number, string> = {
   [S_IFREG]: "file",

@@ -13,20 +13,19 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { isErrno } from "../../linux/LinuxError.ts";
-import { DamagedList } from "./fileChanges.ts";
+import { DamagedList, type FileList, type Piece } from "./entries.ts";
 
 /** Lists are aids to an explanation and no more: the oldest go where there are more than this, or where they are larger. */
 const MAX_LISTS = 500;
 const MAX_BYTES = 64 * 1024 * 1024;
-/** Characters that are compressed at once: a list of a million files is never whole in memory. */
-const PIECE = 256 * 1024;
-const LENGTH = 4;
+/** Of the length, and with the hash. */
+const [LENGTH, HEADER] = [4, 12];
 
 /**
  * Keeps what is in the tree of this digest, as `TreeDigester.list` gives it: one list for all steps and builds: `<root>/trees/<digest>`, compressed, written aside and renamed.
  * Does nothing where it is kept already.
  */
-export function keepFileList(root: string, digest: string, list: () => Iterable<string>): void {
+export function keepFileList(root: string, digest: string, list: () => FileList): void {
   const directory = join(root, "trees");
   const file = join(directory, digest);
   if (statSync(file, { throwIfNoEntry: false }) !== undefined) return;
@@ -42,34 +41,21 @@ export function keepFileList(root: string, digest: string, list: () => Iterable<
   dropOldest(directory);
 }
 
-/** Each frame behind its length; a length of zero ends the list. Strings that belong to one another may lie in two frames. */
-function* frames(list: Iterable<string>): Generator<Uint8Array> {
-  let piece = "";
-  let separator = "";
-  for (const each of list) {
-    piece += separator + each;
-    separator = "\0";
-    if (piece.length < PIECE) continue;
-    yield* frame(piece);
-    piece = separator = "";
+/** Each piece, compressed, behind its length and its hash; a length of zero ends the list. */
+function* frames(list: FileList): Generator<Uint8Array> {
+  const header = Buffer.alloc(HEADER);
+  for (const piece of list) {
+    const frame = Bun.zstdCompressSync(piece.bytes() as Uint8Array<ArrayBuffer>, { level: 1 });
+    header.writeUInt32LE(frame.length);
+    header.writeBigUInt64LE(piece.hash, LENGTH);
+    yield header;
+    yield frame;
   }
-  if (separator !== "") yield* frame(piece);
-  yield new Uint8Array(LENGTH);
+  yield header.fill(0);
 }
 
-function* frame(piece: string): Generator<Uint8Array> {
-  const bytes = Bun.zstdCompressSync(Buffer.from(piece), { level: 1 });
-  const length = Buffer.alloc(LENGTH);
-  length.writeUInt32LE(bytes.length);
-  yield length;
-  yield bytes;
-}
-
-/**
- * The list as path, text, path, text …, read as it is asked for; undefined where there is none (any more).
- * @throws DamagedList from the iteration: it was cut short by a loss of power, or is of an older form
- */
-export function readFileList(root: string, digest: string): Iterable<string> | undefined {
+/** The list, read as it is asked for; undefined where there is none (any more). */
+export function readFileList(root: string, digest: string): FileList | undefined {
   const file = join(root, "trees", digest);
   let fd: number;
   try {
@@ -79,29 +65,32 @@ export function readFileList(root: string, digest: string): Iterable<string> | u
     if (isErrno(error, "ENOENT")) return undefined; // dropped: the explanation is shorter
     throw error;
   }
-  return strings(fd);
+  return pieces(fd);
 }
 
-function* strings(fd: number): Generator<string> {
+function* pieces(fd: number): Generator<Piece> {
   try {
-    const length = Buffer.alloc(LENGTH);
-    const limit = fstatSync(fd).size;
-    for (;;) {
-      const size = readSync(fd, length) === LENGTH ? length.readUInt32LE() : limit;
-      if (size === 0) return;
-      if (size >= limit) throw new DamagedList();
-      const bytes = new Uint8Array(size);
-      if (readSync(fd, bytes) !== size) throw new DamagedList();
-      yield* decompress(bytes).split("\0");
+    const header = Buffer.alloc(HEADER);
+    const { size } = fstatSync(fd);
+    for (let at = 0; ; ) {
+      if (readSync(fd, header, 0, HEADER, at) !== HEADER) throw new DamagedList("a list of files has no end");
+      const length = header.readUInt32LE();
+      const start = at + HEADER;
+      if (length === 0) return;
+      at = start + length;
+      if (at > size) throw new DamagedList("a list of files is cut short");
+      yield { hash: header.readBigUInt64LE(LENGTH), bytes: () => decompress(fd, start, length) };
     }
   } finally {
     closeSync(fd);
   }
 }
 
-function decompress(bytes: Uint8Array): string {
+function decompress(fd: number, start: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  readSync(fd, bytes, 0, length, start);
   try {
-    return Buffer.from(Bun.zstdDecompressSync(bytes)).toString("utf8");
+    return Bun.zstdDecompressSync(bytes);
   } catch (cause) {
     throw new DamagedList("a list of files is no list", { cause });
   }

@@ -85,24 +85,25 @@ export function createNodeCopier(
     for (;;) {
       const length = linux.read(from, buffer);
       if (length === 0) return;
-      linux.write(to, buffer.subarray(0, length));
+      linux.write(to, buffer, length);
       if (size < buffer.length && length === size) return;
     }
   }
 
-  function file(fromDirectory: number, node: TreeNode, toDirectory: number, name: string, to: string): void {
+  /** As `leaf`, of a regular file. */
+  function file(fromDirectory: number, node: TreeNode, toDirectory: number, to: string, name: string): void {
     const from = linux.openat(fromDirectory, node.name, O_RDONLY | O_NOFOLLOW);
     try {
-      const { mode, nlink, size } = node.stat;
-      const wanted = modeOf(node.stat, false);
+      const { mode, nlink, size } = node;
+      const wanted = modeOf(node, false);
       const fd = linux.openat(toDirectory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
       try {
         if (size > 0) bytes(from, fd, size);
-        const owner = ownerOf(node.stat);
+        const owner = ownerOf(node);
         linux.fchownat(fd, "", owner.uid, owner.gid);
         linux.fchmod(fd, wanted);
         for (const [key, value] of linux.xattrs(from, "")) if (isCopied(key)) linux.setxattr(fd, "", key, value);
-        linux.utimensat(fd, "", timeOf(node.stat));
+        linux.utimensat(fd, "", timeOf(node));
       } finally {
         linux.close(fd);
       }
@@ -110,47 +111,46 @@ export function createNodeCopier(
       if (
         after.size !== size ||
         after.mode !== mode ||
-        after.ctimeSec !== node.stat.ctimeSec ||
-        after.ctimeNsec !== node.stat.ctimeNsec
+        after.ctimeSec !== node.ctimeSec ||
+        after.ctimeNsec !== node.ctimeNsec
       ) {
         changed = true;
       }
-      if (nlink > 1) links.set(node.stat.ino, to);
+      if (nlink > 1) links.set(node.ino, join(to, name));
     } finally {
       linux.close(from);
     }
   }
 
-  /** Anything but a directory. The place, `name` in `toDirectory` and `to` from the writer's root, is free. */
-  function leaf(fromDirectory: number, node: TreeNode, toDirectory: number, to: string): void {
-    const name = to.slice(to.lastIndexOf("/") + 1);
-    const type = node.stat.mode & S_IFMT;
-    const earlier = node.stat.nlink > 1 ? links.get(node.stat.ino) : undefined;
+  /** Anything but a directory. The place, `name` in `toDirectory` (`to`, from the writer's root), is free. */
+  function leaf(fromDirectory: number, node: TreeNode, toDirectory: number, to: string, name: string): void {
+    const type = node.mode & S_IFMT;
+    const earlier = node.nlink > 1 ? links.get(node.ino) : undefined;
     if (earlier !== undefined) {
       linux.linkat(writer.root, earlier, toDirectory, name);
       return;
     }
     if (type === S_IFREG) {
-      file(fromDirectory, node, toDirectory, name, to);
+      file(fromDirectory, node, toDirectory, to, name);
       return;
     }
     if (type === S_IFSOCK) return; // a socket has no content and no meaning without its process
-    const owner = ownerOf(node.stat);
+    const owner = ownerOf(node);
     if (type === S_IFLNK) {
       linux.symlinkat(linux.readlinkat(fromDirectory, node.name), toDirectory, name);
       linux.fchownat(toDirectory, name, owner.uid, owner.gid);
     } else {
-      linux.mknodat(toDirectory, name, type | 0o600, node.stat.rdevMajor, node.stat.rdevMinor);
+      linux.mknodat(toDirectory, name, type | 0o600, node.rdevMajor, node.rdevMinor);
       linux.fchownat(toDirectory, name, owner.uid, owner.gid);
-      linux.fchmodat(toDirectory, name, modeOf(node.stat, false));
+      linux.fchmodat(toDirectory, name, modeOf(node, false));
     }
-    linux.utimensat(toDirectory, name, timeOf(node.stat));
+    linux.utimensat(toDirectory, name, timeOf(node));
   }
 
   function setDirectory(node: TreeNode, fd: number, fromFd: number): void {
-    const owner = ownerOf(node.stat);
+    const owner = ownerOf(node);
     linux.fchownat(fd, "", owner.uid, owner.gid);
-    linux.fchmod(fd, modeOf(node.stat, true));
+    linux.fchmod(fd, modeOf(node, true));
     for (const [key, value] of linux.xattrs(fromFd, "")) if (isCopied(key)) linux.setxattr(fd, "", key, value);
   }
 
@@ -161,7 +161,7 @@ export function createNodeCopier(
       const inside = select(child, at, directory);
       if (inside === undefined) continue;
       if (!directory) {
-        leaf(fromFd, child, toFd, join(to, child.name));
+        leaf(fromFd, child, toFd, to, child.name);
         continue;
       }
       const childFd = linux.openat(fromFd, child.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -180,7 +180,7 @@ export function createNodeCopier(
     try {
       intoFresh(node, fromFd, fd, to, at);
       setDirectory(node, fd, fromFd);
-      linux.utimensat(fd, "", timeOf(node.stat));
+      linux.utimensat(fd, "", timeOf(node));
     } finally {
       linux.close(fd);
     }
@@ -188,9 +188,9 @@ export function createNodeCopier(
 
   /** Undefined for what is not copied. A directory counts when it is selected, or when something below it is. */
   function select(node: TreeNode, parent: At, directory: boolean): At | undefined {
-    const path = join(parent.path, node.name);
     const { selection } = attributes;
-    if (selection === undefined) return { path, state: undefined };
+    if (selection === undefined) return parent;
+    const path = join(parent.path, node.name);
     const { keep, descend, state } = selection.visit(parent.state, path);
     const at = { path, state };
     if (keep) return at;
@@ -208,7 +208,7 @@ export function createNodeCopier(
       if (inside === undefined) continue;
       if (!directory) {
         if (taken.has(child.name)) writer.makeRoom(target);
-        leaf(fromFd, child, writer.directory(to), target);
+        leaf(fromFd, child, writer.directory(to), to, child.name);
         continue;
       }
       const childFd = linux.openat(fromFd, child.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -253,7 +253,7 @@ export function createNodeCopier(
       const fromFd = tree.open(node.parent as TreeNode);
       try {
         writer.makeRoom(to);
-        leaf(fromFd, node, writer.directory(dirname(to)), to);
+        leaf(fromFd, node, writer.directory(dirname(to)), dirname(to), to.slice(to.lastIndexOf("/") + 1));
       } finally {
         linux.close(fromFd);
       }

@@ -10,6 +10,7 @@ import { reusableMount } from "../reusableMount.ts";
 import { FailedRun } from "../FailedRun.ts";
 import { cachedStep, type StepOutcome } from "../cachedStep.ts";
 import { fileValue, treeValue } from "../explain/explainMiss.ts";
+import type { Piece } from "../explain/entries.ts";
 import type { FileLists, KeyPart } from "../explain/key.ts";
 import type { LayersResult, ResultOf, SolveContext, StepResult } from "../SolveContext.ts";
 import { openNetwork } from "../openNetwork.ts";
@@ -137,12 +138,17 @@ async function digestOf(source: string, context: SolveContext, result: StepResul
     if (!node.isDirectory) return fileValue(digester.describe(node));
     const digest = digester.digest(node);
     // Of layers, which are closed by then, the list is made now: it is asked for once, a memo keeps the digest.
-    const list = result.kind === "layers" ? [...digester.list(node)] : undefined;
+    const list = result.kind === "layers" ? Array.from(digester.list(node), copyPiece) : undefined;
     lists.set(digest, () => list ?? digester.list(node));
     return treeValue(digest);
   } finally {
     opened.close();
   }
+}
+
+function copyPiece(piece: Piece): Piece {
+  const bytes = piece.bytes().slice();
+  return { hash: piece.hash, bytes: () => bytes };
 }
 
 async function execute(

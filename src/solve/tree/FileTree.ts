@@ -25,7 +25,10 @@ export class TreeNode extends FileRow {
 
   get name(): string {
     const { nameBytes, nameStart, nameLength } = this;
-    return decodePath(nameBytes.subarray(nameStart, nameStart + nameLength));
+    const end = nameStart + nameLength;
+    for (let at = nameStart; at < end; at++)
+      if ((nameBytes[at] as number) > 0x7f) return decodePath(nameBytes.subarray(nameStart, end));
+    return nameBytes.toString("latin1", nameStart, end);
   }
 
   /** What it was when it was last looked at. */
@@ -95,6 +98,7 @@ export function createFileTree<State>(
   const files = createFileTable();
   files.add(new Uint8Array(0), 0, 0, linux.statat(rootFd, ""), -1);
   const root = new TreeNode(files, 0);
+  const digests = createKnownDigests(files, options.index);
   const states = new Map<number, unknown>([[0, filter?.root()]]);
   /** Ignored directories: there only as the way to an exception below. */
   const ways = new Set<number>();
@@ -200,7 +204,7 @@ export function createFileTree<State>(
     rootOwned: options.rootOwned ?? false,
     files,
     load,
-    digests: createKnownDigests(files, options.index),
+    digests,
     lookup,
     leavesOut(path) {
       if (filter === undefined || lookup(path, true) !== undefined) return false;
@@ -222,6 +226,7 @@ export function createFileTree<State>(
     },
     close() {
       linux.close(rootFd);
+      digests.close();
     },
   };
 }

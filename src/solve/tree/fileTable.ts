@@ -131,8 +131,8 @@ export class FileRow implements FileStat {
     const at = this.#word(NAME) % NAME_BLOCK;
     return (bytes[at] as number) + (bytes[at + 1] as number) * 256;
   }
-  get nameBytes(): Uint8Array {
-    return this.#table.names[Math.floor(this.#word(NAME) / NAME_BLOCK)] as Uint8Array;
+  get nameBytes(): Buffer {
+    return this.#table.names[Math.floor(this.#word(NAME) / NAME_BLOCK)] as Buffer;
   }
 
   /** The file is that now: the stat as it was read with its bytes. */
@@ -156,7 +156,7 @@ export class FileRow implements FileStat {
 export interface Blocks {
   numbers: Float64Array[];
   words: Uint32Array[];
-  names: Uint8Array[];
+  names: Buffer[];
   /** Device numbers, each once. */
   devices: number[];
   device(dev: number): number;
@@ -165,7 +165,7 @@ export interface Blocks {
 export function createFileTable(): FileTable {
   const numbers: Float64Array[] = [];
   const words: Uint32Array[] = [];
-  const names: Uint8Array[] = [];
+  const names: Buffer[] = [];
   const devices: number[] = [];
   const blocks: Blocks = { numbers, words, names, devices, device };
   let length = 0;
@@ -192,7 +192,7 @@ export function createFileTable(): FileTable {
   function addName(bytes: Uint8Array, start: number, end: number): number {
     const size = end - start;
     if (nameEnd + 2 + size > NAME_BLOCK) {
-      names.push(new Uint8Array(NAME_BLOCK));
+      names.push(Buffer.alloc(NAME_BLOCK));
       nameEnd = 0;
     }
     const block = names[names.length - 1] as Uint8Array;

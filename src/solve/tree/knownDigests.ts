@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { FileRow, type FileStat, type FileTable } from "./fileTable.ts";
 
@@ -15,6 +15,7 @@ export interface KnownDigests {
   put(file: FileRow, digest: Uint8Array, readAt: number): void;
   /** Writes what was asked or found for the next time. Does nothing where there is no file to keep it in, or nothing is new. */
   save(): void;
+  close(): void;
 }
 
 const MAGIC = 0x534c5702;
@@ -25,51 +26,52 @@ const DIGEST_AT = 48;
 const DIGEST = 32;
 /** The kernel stamps files with a clock that ticks at CONFIG_HZ, 10 ms at the coarsest; twice that is safe. */
 const CLOCK_GRAIN_MS = 20;
-/** Records written at once. */
-const BATCH = 1024;
+/** Records written, and read, at once. */
+const [BATCH, WINDOW] = [1024, 128];
 /** Digests to a block. */
 const BLOCK = 1024;
 
-/** A row's `content`: an old record by its number, or a digest of `found` by its; the latter with one bit more when it is not to be recorded. */
-const FOUND = 0x8000_0000;
+/** A row's `content`: the number of a digest, from one on, and whether it may be recorded. */
+const FOUND = 0;
 const RACY = 0x4000_0000;
 const NUMBER = 0x3fff_ffff;
 
 export function createKnownDigests(files: FileTable, file?: string): KnownDigests {
-  const old = file === undefined ? undefined : load(file);
+  const old = file === undefined ? undefined : openRecords(file);
+  const digest = new Uint8Array(DIGEST);
   const found: Uint8Array[] = [];
   let count = 0;
   let reused = 0;
   let recordable = 0;
 
   function get(row: FileRow, into: Uint8Array, offset: number): boolean {
-    const { content } = row;
-    if (content >= FOUND) {
-      const at = (content & NUMBER) - 1;
-      copy(found[Math.floor(at / BLOCK)] as Uint8Array, (at % BLOCK) * DIGEST, into, offset);
-      return true;
-    }
-    if (old === undefined) return false;
-    let record = content - 1;
-    if (content === 0) {
-      record = old.find(row);
-      if (record < 0) return false;
-      row.content = record + 1;
+    let { content } = row;
+    if (content === 0 && old?.find(row, digest) === true) {
+      content = remember(digest, FOUND);
+      row.content = content;
       reused++;
     }
-    copy(old.bytes, HEADER + record * RECORD + DIGEST_AT, into, offset);
+    if (content === 0) return false;
+    const at = (content & NUMBER) - 1;
+    const block = found[Math.floor(at / BLOCK)] as Uint8Array;
+    const start = (at % BLOCK) * DIGEST;
+    for (let i = 0; i < DIGEST; i++) into[offset + i] = block[start + i] as number;
     return true;
+  }
+
+  function remember(bytes: Uint8Array, flags: number): number {
+    if (count % BLOCK === 0) found.push(new Uint8Array(BLOCK * DIGEST));
+    (found[found.length - 1] as Uint8Array).set(bytes, (count % BLOCK) * DIGEST);
+    count++;
+    return (flags | count) >>> 0;
   }
 
   return {
     get,
-    put(row, digest, readAt) {
-      if (count % BLOCK === 0) found.push(new Uint8Array(BLOCK * DIGEST));
-      (found[found.length - 1] as Uint8Array).set(digest, (count % BLOCK) * DIGEST);
-      count++;
+    put(row, bytes, readAt) {
       const racy = row.ctimeSec * 1000 + row.ctimeNsec / 1e6 > readAt - CLOCK_GRAIN_MS;
       if (!racy) recordable++;
-      row.content = (FOUND | (racy ? RACY : 0) | count) >>> 0;
+      row.content = remember(bytes, racy ? RACY : FOUND);
     },
     save() {
       if (file === undefined || old === undefined) return;
@@ -85,6 +87,7 @@ export function createKnownDigests(files: FileTable, file?: string): KnownDigest
       }
       renameSync(aside, file);
     },
+    close: () => old?.close(),
   };
 
   /** In the order of the walk, which the next build will ask in. A piece is valid until the next one. */
@@ -98,7 +101,7 @@ export function createKnownDigests(files: FileTable, file?: string): KnownDigest
     let filled = 0;
     for (const number of walk(files, 0)) {
       const { content } = row.move(number);
-      if (content === 0 || (content >= FOUND && (content & RACY) !== 0)) continue;
+      if (content === 0 || (content & RACY) !== 0) continue;
       const at = filled * RECORD;
       buffer.fill(0, at, at + RECORD);
       view.setFloat64(at, row.ino, true);
@@ -139,33 +142,47 @@ function* walk(files: FileTable, row: number): Generator<number> {
   }
 }
 
+/** The records of an earlier build, read as they are asked for: a window of them at a time. */
 interface Records {
-  bytes: Uint8Array;
-  count: number;
-  /** The number of the record of a file with this stat; -1: none. */
-  find(stat: FileStat): number;
+  readonly count: number;
+  /** Copies the digest of a file with this stat. */
+  find(stat: FileStat, digest: Uint8Array): boolean;
+  close(): void;
 }
 
-function load(file: string): Records {
-  let bytes: Uint8Array;
+function openRecords(file: string): Records {
+  let fd: number | undefined;
   try {
-    bytes = readFileSync(file);
+    fd = openSync(file, "r");
   } catch {
-    bytes = new Uint8Array(0); // the first build of this context
+    // the first build of this context
   }
-  if (bytes.byteOffset % 8 !== 0) bytes = bytes.slice();
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
-  const numbers = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 3);
-  const said = bytes.length >= HEADER && words[0] === MAGIC ? (words[1] as number) : 0;
-  // A file that was cut short is as good as none: everything is read again.
-  const count = bytes.length === HEADER + said * RECORD ? said : 0;
-  let places: Uint32Array | undefined;
+  const count = fd === undefined ? 0 : countRecords(fd);
+  const bytes = new Uint8Array(count === 0 ? 0 : WINDOW * RECORD);
+  const numbers = new Float64Array(bytes.buffer);
+  const words = new Uint32Array(bytes.buffer);
+  /** The records in `bytes`. */
+  let first = 0;
+  let end = 0;
   /** Files are asked for in the order of the records, as a rule. */
   let next = 0;
+  let places: Uint32Array | undefined;
+
+  /** Where the record is in `bytes`, from then on until another window is read. */
+  function load(record: number): number {
+    if (record < first || record >= end) {
+      const length = readSync(fd as number, bytes, 0, bytes.length, HEADER + record * RECORD);
+      first = record;
+      end = record + Math.floor(length / RECORD);
+      if (end === first) throw new Error(`${file} became shorter while it was read`);
+    }
+    return record - first;
+  }
 
   function is(record: number, stat: FileStat): boolean {
-    const n = HEADER / 8 + record * (RECORD / 8);
-    const w = HEADER / 4 + record * (RECORD / 4) + 8;
+    const at = load(record);
+    const n = at * (RECORD / 8);
+    const w = at * (RECORD / 4) + 8;
     return (
       numbers[n] === stat.ino &&
       numbers[n + 1] === stat.size &&
@@ -177,39 +194,62 @@ function load(file: string): Records {
     );
   }
 
+  function inode(record: number): number {
+    return numbers[load(record) * (RECORD / 8)] as number;
+  }
+
   /** Open addressing by the inode: a record's number plus one, 0 for nothing. */
   function table(): Uint32Array {
     const made = new Uint32Array(2 ** Math.ceil(Math.log2(2 * count + 1)));
     for (let record = 0; record < count; record++) {
-      let place = hash(numbers[HEADER / 8 + record * (RECORD / 8)] as number) & (made.length - 1);
+      let place = hash(inode(record)) & (made.length - 1);
       while (made[place] !== 0) place = (place + 1) & (made.length - 1);
       made[place] = record + 1;
     }
     return made;
   }
 
+  function lookup(stat: FileStat): number {
+    if (next < count && is(next, stat)) return next;
+    // The file has changed where its own record is next: no other is of it.
+    if (next < count && stat.nlink === 1 && inode(next) === stat.ino) {
+      next++;
+      return -1;
+    }
+    places ??= table();
+    for (let place = hash(stat.ino) & (places.length - 1); ; place = (place + 1) & (places.length - 1)) {
+      const record = (places[place] as number) - 1;
+      if (record < 0 || is(record, stat)) return record;
+    }
+  }
+
   return {
-    bytes,
     count,
-    find(stat) {
-      if (next < count && is(next, stat)) return next++;
-      places ??= table();
-      for (let place = hash(stat.ino) & (places.length - 1); ; place = (place + 1) & (places.length - 1)) {
-        const record = (places[place] as number) - 1;
-        if (record < 0) return -1;
-        if (!is(record, stat)) continue;
-        next = record + 1;
-        return record;
-      }
+    find(stat, digest) {
+      if (count === 0) return false;
+      const record = lookup(stat);
+      if (record < 0) return false;
+      next = record + 1;
+      const at = load(record) * RECORD + DIGEST_AT;
+      for (let i = 0; i < DIGEST; i++) digest[i] = bytes[at + i] as number;
+      return true;
+    },
+    close() {
+      if (fd !== undefined) closeSync(fd);
+      fd = undefined;
     },
   };
+}
+
+/** 0 where the file is none of ours, or was cut short: everything is read again. */
+function countRecords(fd: number): number {
+  const header = Buffer.alloc(HEADER);
+  if (readSync(fd, header, 0, HEADER, 0) < HEADER || header.readUInt32LE() !== MAGIC) return 0;
+  const count = header.readUInt32LE(4);
+  return fstatSync(fd).size === HEADER + count * RECORD ? count : 0;
 }
 
 function hash(ino: number): number {
   const mixed = Math.imul(ino ^ (ino / 0x1_0000_0000), 0x9e3779b1);
   return (mixed ^ (mixed >>> 15)) >>> 0;
-}
-
-function copy(from: Uint8Array, at: number, into: Uint8Array, offset: number): void {
-  for (let i = 0; i < DIGEST; i++) into[offset + i] = from[at + i] as number;
 }

@@ -1,6 +1,7 @@
 import { O_NOFOLLOW, O_RDONLY, S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../linux/constants.ts";
 import type { Linux } from "../../linux/Linux.ts";
-import { encodePath } from "../../linux/pathBytes.ts";
+import { decodePath, encodePath } from "../../linux/pathBytes.ts";
+import type { FileList, Piece } from "../explain/entries.ts";
 import { type FileTree, isCopied, type TreeFilter, TreeNode } from "./FileTree.ts";
 
 export interface TreeDigester {
@@ -12,8 +13,8 @@ export interface TreeDigester {
   digest(node: TreeNode, options?: DigestOptions): string;
   /** Of one file, or a directory by itself: `mode owner content`, with an epoch ` @time` after it. Content is a digest (hex), or a link's target as JSON. */
   describe(node: TreeNode): string;
-  /** All that `digest` counts, as path, text, path, text …: paths relative to the node, which is "." itself, texts as `describe` gives them. */
-  list(node: TreeNode, options?: DigestOptions): Iterable<string>;
+  /** All that `digest` counts: paths relative to the node, which is "." itself, texts as `describe` gives them. */
+  list(node: TreeNode, options?: DigestOptions): FileList;
 }
 
 export interface DigestOptions {
@@ -29,6 +30,8 @@ interface Selected {
 
 const CHUNK = 1024 * 1024;
 const DIGEST = 32;
+/** Bytes of a list that are handed on at once: from here on, where a name says so, and at most. */
+const [PIECE, LARGEST_PIECE] = [32 * 1024, 256 * 1024];
 const NO_ATTRIBUTES = new Uint8Array(DIGEST);
 /** In the place of a mode: a directory that is not selected itself, but something below it is. */
 const ONLY_BELOW = 0xffffffff;
@@ -44,7 +47,7 @@ export function createTreeDigester(
   const { files } = tree;
   const read = createReader(linux, tree);
   const empty = new Uint8Array(DIGEST);
-  const described = Buffer.alloc(DIGEST);
+  const described = new Uint8Array(DIGEST);
   /** Not in use at the moment: one for each directory of the way down is enough. */
   const spare: { lines: Scratch; child: TreeNode }[] = [];
 
@@ -114,40 +117,58 @@ export function createTreeDigester(
   }
 
   function describe(node: TreeNode): string {
-    const { mode } = node;
-    const type = mode & S_IFMT;
-    let content = "";
-    if (type === S_IFREG || type === S_IFDIR) {
-      contentInto(node, undefined, described, 0);
-      content = described.toString("hex");
-    } else if (type === S_IFLNK) content = JSON.stringify(linkTarget(node, undefined));
-    else if (type === S_IFCHR || type === S_IFBLK) content = `${node.rdevMajor},${node.rdevMinor}`;
-    const time = epoch === undefined ? "" : ` @${timeOf(node, epoch)}`;
-    return `${mode.toString(8)} ${tree.rootOwned ? "0:0" : `${node.uid}:${node.gid}`} ${content}${time}`;
+    const text = createScratch();
+    describeInto(text, node);
+    return decodePath(text.bytes.subarray(0, text.length()));
   }
 
-  function* below(directory: number, base: string, selected: Selected | undefined): Generator<string> {
+  function describeInto(into: Scratch, node: TreeNode): void {
+    const { mode } = node;
+    const type = mode & S_IFMT;
+    const owner = tree.rootOwned ? "0:0" : `${node.uid}:${node.gid}`;
+    into.plain(`${mode.toString(8)} ${owner} `);
+    if (type === S_IFREG || type === S_IFDIR) {
+      contentInto(node, undefined, described, 0);
+      into.hex(described);
+    } else if (type === S_IFLNK) into.plain(JSON.stringify(linkTarget(node, undefined)));
+    else if (type === S_IFCHR || type === S_IFBLK) into.plain(`${node.rdevMajor},${node.rdevMinor}`);
+    if (epoch !== undefined) into.plain(` @${timeOf(node, epoch)}`);
+  }
+
+  /** Lists what is in a directory: `base` is its path, with a slash behind it. */
+  function* below(piece: Scratch, directory: number, base: string, selected: Selected | undefined): FileList {
     const child = new TreeNode(files, directory);
     const count = tree.load(directory);
     for (let place = 0; place < count; place++) {
       const row = files.child(directory, place);
       child.move(row);
-      const path = join(base, child.name);
-      const verdict = selected?.filter.visit(selected.state, path);
+      const verdict = selected?.filter.visit(selected.state, base + child.name);
       if (verdict?.keep !== false) {
-        yield path;
-        yield describe(child);
+        piece.plain(base);
+        piece.bytesOf(child);
+        piece.end();
+        describeInto(piece, child);
+        piece.end();
+        if (piece.length() >= (isCut(child) ? PIECE : LARGEST_PIECE)) yield taken(piece);
       }
       if (!child.isDirectory || (verdict?.keep === false && !verdict.descend)) continue;
-      yield* below(row, path, verdict && { filter: (selected as Selected).filter, state: verdict.state });
+      const inside = verdict && { filter: (selected as Selected).filter, state: verdict.state };
+      yield* below(piece, row, `${base}${child.name}/`, inside);
     }
   }
 
   return {
     describe,
     *list(node, { contentsOnly = false, selection } = {}) {
-      if (!contentsOnly || !node.isDirectory) yield* [".", describe(node)];
-      yield* below(node.row, "", select(selection));
+      const piece = createScratch();
+      if (!contentsOnly || !node.isDirectory) {
+        piece.plain(".");
+        piece.end();
+        describeInto(piece, node);
+        piece.end();
+      }
+      yield* below(piece, node.row, "", select(selection));
+      if (piece.length() > 0) yield taken(piece);
     },
     digest(node, { contentsOnly = false, selection } = {}) {
       const whole = createScratch();
@@ -166,6 +187,23 @@ function timeOf({ mtimeSec }: TreeNode, epoch: number): string {
 function join(directory: string, name: string): string {
   return directory === "" ? name : `${directory}/${name}`;
 }
+
+/** Of about every 32nd name. */
+function isCut({ nameBytes, nameStart, nameLength }: TreeNode): boolean {
+  let sum = 0;
+  for (let i = 0; i < nameLength; i++) sum = (Math.imul(sum, 31) + (nameBytes[nameStart + i] as number)) | 0;
+  return ((sum ^ (sum >>> 15)) & 31) === 0;
+}
+
+/** What was written. It stays until more is. */
+function taken(scratch: Scratch): Piece {
+  const bytes = scratch.bytes.subarray(0, scratch.length());
+  scratch.clear();
+  return { hash: Bun.hash.xxHash64(bytes), bytes: () => bytes };
+}
+
+/** Of "0" to "f". */
+const HEX = Uint8Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0));
 
 function select(filter: TreeFilter | undefined): Selected | undefined {
   return filter === undefined ? undefined : { filter, state: filter.root() };
@@ -219,6 +257,12 @@ interface Scratch {
   text(value: string): void;
   /** The same of a file's name. */
   name(file: TreeNode): void;
+  /** These without a length. */
+  plain(value: string): void;
+  bytesOf(file: TreeNode): void;
+  hex(bytes: Uint8Array): void;
+  /** A NUL. */
+  end(): void;
   append(bytes: Uint8Array): void;
   digest(): Uint8Array;
 }
@@ -250,31 +294,46 @@ function createScratch(): Scratch {
       bytes[at + 3] = value >>> 24;
     },
     text(value) {
-      const most = value.length * 3;
-      const at = scratch.room(4 + most);
-      const { bytes } = scratch;
-      let written = 0;
-      let plain = true;
-      for (; written < value.length && plain; written++) {
-        const code = value.charCodeAt(written);
-        bytes[at + 4 + written] = code;
-        plain = code < 0x80;
-      }
-      if (!plain) {
-        const encoded = encodePath(value);
-        bytes.set(encoded, at + 4);
-        written = encoded.length;
-      }
+      const at = scratch.room(4);
+      scratch.plain(value);
+      const end = used;
       used = at;
-      scratch.number(written);
-      used = at + 4 + written;
+      scratch.number(end - at - 4);
+      used = end;
+    },
+    plain(value) {
+      const at = scratch.room(value.length);
+      const { bytes } = scratch;
+      for (let i = 0; i < value.length; i++) {
+        const code = value.charCodeAt(i);
+        if (code > 0x7f) {
+          used = at;
+          scratch.append(encodePath(value));
+          return;
+        }
+        bytes[at + i] = code;
+      }
     },
     name(file) {
+      scratch.number(file.nameLength);
+      scratch.bytesOf(file);
+    },
+    bytesOf(file) {
       const { nameBytes, nameStart, nameLength } = file;
-      scratch.number(nameLength);
       const at = scratch.room(nameLength);
       const { bytes } = scratch;
       for (let i = 0; i < nameLength; i++) bytes[at + i] = nameBytes[nameStart + i] as number;
+    },
+    hex(value) {
+      const at = scratch.room(2 * value.length);
+      const { bytes } = scratch;
+      for (let i = 0; i < value.length; i++) {
+        bytes[at + 2 * i] = HEX[(value[i] as number) >>> 4] as number;
+        bytes[at + 2 * i + 1] = HEX[(value[i] as number) & 15] as number;
+      }
+    },
+    end() {
+      scratch.bytes[scratch.room(1)] = 0;
     },
     append(bytes) {
       const at = scratch.room(bytes.length);

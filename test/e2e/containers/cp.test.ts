@@ -41,7 +41,7 @@ e2e(
       const base = at(box);
       mkdirSync(base);
       // From the container: into a directory that is there; to a new name; over a file.
-      expect((await cp(`${box}:/src/f`, base)).stderr).toMatch(/^Successfully copied .* to /);
+      expect((await cp(`${box}:/src/f`, base)).stderr).toBe(""); // its word of it is for a terminal
       await cp("-q", `${box}:/src/f`, join(base, "renamed"));
       writeFileSync(join(base, "over"), "old and longer");
       await cp(`${box}:/src/f`, join(base, "over"));
@@ -89,7 +89,7 @@ e2e(
       expect(readdirSync(join(base, "check/dst")).sort()).toEqual(["mine", "other", "tree"]);
 
       // What docker refuses.
-      expect(await fails(`${box}:/nothing`, base)).toContain("could not find the file /nothing");
+      expect(await fails(`${box}:/nothing`, base)).toContain("Could not find the file /nothing");
       expect(await fails(`${box}:/src/f`, join(base, "missing/"))).toContain("no such directory");
       expect(await fails(`${box}:/src`, join(base, "f"))).toContain("cannot copy directory");
       expect(await fails(join(base, "f"), `${box}:/nowhere/f`)).toContain("could not find the directory /nowhere");
@@ -119,7 +119,7 @@ e2e(
       "-c",
       `ln -s ${here} /out; ln -s ../../../../../../../../etc /up; ln -s /proc/1/root/tmp /magic`,
     ]);
-    expect(await fails("up:/out/up", at("x"))).toContain("could not find the file");
+    expect(await fails("up:/out/up", at("x"))).toContain("Could not find the file");
     expect(await fails(at("up/f"), "up:/out/planted")).toContain("could not find the directory");
     await cp("up:/up/passwd", at("passwd"));
     expect(readFileSync(at("passwd"), "utf8")).not.toBe(readFileSync("/etc/passwd", "utf8"));

@@ -107,7 +107,7 @@ async function round(slipway: Slipway, plan: Plan): Promise<void> {
       expect([described, status === "running"]).toEqual([described, false]);
     }
     const removed = await slipway.run(["rm", "-f", "-v", plan.name], { exit: "any" });
-    expect([described, removed.exitCode, removed.stderr.replace(/^slipway: no such container.*\n/, "")]).toEqual([
+    expect([described, removed.exitCode, removed.stderr.replace(/^slipway: No such container.*\n/, "")]).toEqual([
       described,
       0,
       "",

@@ -123,7 +123,7 @@ e2e(
     ).toBe("one\nsleep");
     await slipway.run(["run", "-d", "--name", "closed", "alpine", "sleep", "300"]);
     expect(await refused("--ipc", "container:closed", "alpine", "true")).toContain("non-shareable IPC");
-    expect(await refused("--pid", "container:nobody", "alpine", "true")).toContain("no such container");
+    expect(await refused("--pid", "container:nobody", "alpine", "true")).toContain("No such container");
     expect(await refused("--userns", "keep-id", "alpine", "true")).toContain("--userns");
 
     expect(

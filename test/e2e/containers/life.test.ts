@@ -80,10 +80,22 @@ e2e(
     });
     expect(await slipway.text("ps", "-q", "-f", "name=^tty$")).not.toBe("");
     await slipway.terminal(["exec", "-it", "tty", "sh"], async (session) => {
-      session.type("tty; exit 7\r");
+      session.resize(101, 31);
+      session.type("tty; sleep 0.2; stty size; exit 7\r");
       await session.waitFor(/\/dev\/(pts|console)/);
+      await session.waitFor(/31 101/);
       expect(await session.exited).toBe(7);
     });
+    // Left alone it goes on, however much it prints.
+    await slipway.terminal(["exec", "-it", "--detach-keys", "ctrl-x", "tty", "sh"], async (session) => {
+      session.type("trap '' HUP; echo r$((40+2))y; (yes | head -n 100000; echo done > /told; sleep 300)\r");
+      await session.waitFor(/r42y/);
+      session.type("\x18");
+      expect(await session.exited).toBe(0);
+    });
+    await until(async () => (await exec("tty", "cat", "/told").catch(() => "")) === "done");
+    expect(await slipway.text("exec", "-t", "tty", "tty")).toMatch(/^\/dev\/pts\/\d+$/);
+    expect((await slipway.run(["exec", "-it", "tty", "true"], { exit: 1 })).stderr).toContain("is not a TTY");
 
     const names = async (...args: string[]) =>
       (await slipway.text("ps", "--format", "{{.Names}}", ...args)).split("\n").filter(Boolean).sort().join(" ");
@@ -97,9 +109,12 @@ e2e(
       ["status=created", "other"],
       ["name=^si", "site"],
       ["ancestor=alpine", "site tty"],
-      ["before=tty", "other site"],
-      ["since=site", "other tty"],
-      ["health=none", "other site tty"],
+      ["before=tty", "site"],
+      ["since=site", "tty"],
+      ["health=none", "site tty"],
+      ["publish=8080", ""],
+      ["expose=1-65535/udp", ""],
+      ["isolation=default", "site tty"],
       ["network=none", ""],
       ["exited=0", ""],
     ] as const)

@@ -55,7 +55,18 @@ e2e(
     const started = (await slipway.text("start", "--restart-policy")).split("\n").sort();
     expect(started).toEqual(["always", "killed"]);
     await slipway.run(["update", "--restart", "no", "killed"]);
-    await slipway.run(["rm", "-f", "always", "killed"]);
+
+    // And an end of the host, that is said beforehand: all are ended, at once, and what ran and is wanted runs again.
+    await slipway.run(["run", "-d", "--name", "kept", "--restart", "unless-stopped", "alpine", "sleep", "300"]);
+    await slipway.run(["run", "-d", "--name", "looping", "--restart", "on-failure", "alpine", "false"]);
+    await slipway.run(["run", "-d", "--name", "plain", "--stop-signal", "KILL", "alpine", "sleep", "300"]);
+    const ended = (await slipway.text("stop", "-t", "0", "--restart-policy")).split("\n").sort();
+    expect(ended).toEqual(["always", "kept", "killed", "looping", "plain"]);
+    await Bun.sleep(700);
+    expect(await slipway.text("ps", "-q")).toBe("");
+    expect((await slipway.text("start", "--restart-policy")).split("\n").sort()).toEqual(["always", "kept", "looping"]);
+    expect(await slipway.text("ps", "-q", "-f", "name=plain")).toBe("");
+    await slipway.run(["rm", "-f", "always", "killed", "kept", "looping", "plain"]);
     expect(
       (await slipway.run(["run", "--rm", "--restart", "always", "alpine", "true"], { exit: 125 })).stderr,
     ).toContain("cannot specify both --restart and --rm");

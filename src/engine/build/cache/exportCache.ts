@@ -12,7 +12,7 @@ import {
   cacheManifest,
 } from "../../../solve/cacheFormat.ts";
 import type { CacheCollector, FoundStep, ImportedCache } from "../../../solve/ImportedCache.ts";
-import { compressLayer } from "../../../layer/compressLayer.ts";
+import { compressLayer, streamOf } from "../../../layer/compressLayer.ts";
 import { packLayer } from "../../../layer/packLayer.ts";
 import { AT_FDCWD } from "../../../linux/constants.ts";
 import type { CacheMountRecord } from "../../../store/Store.ts";
@@ -207,7 +207,7 @@ async function writeMount(
   try {
     const { uid, gid, mode } = store.linux.statat(AT_FDCWD, path);
     const open = async (): Promise<ReadableStream<Uint8Array>> =>
-      compressLayer(packLayer(store.linux, path), { format: "gzip" });
+      streamOf(compressLayer(packLayer(store.linux, path), { format: "gzip" }));
     const blob = { mediaType: mediaTypes.ociLayerGzip, ...(await target.put({ open })) };
     return { name, uid, gid, mode: mode & 0o7777, blob };
   } finally {
