@@ -22,6 +22,10 @@ const packages = {
       names: ["aardvark-dns"],
       files: ["/usr/libexec/podman/aardvark-dns", "/usr/lib/podman/aardvark-dns", ...program("aardvark-dns")],
     },
+    // What a plain user needs; slirp4netns beside pasta, which is too old before Debian 13.
+    { names: ["uidmap"], files: program("newuidmap") },
+    { names: ["passt"], files: program("pasta") },
+    { names: ["slirp4netns"], files: program("slirp4netns") },
     { names: ["fuse-overlayfs"], files: program("fuse-overlayfs") },
     { names: ["iproute2"], files: program("ip") },
     { names: ["git"], files: program("git") },

@@ -433,6 +433,13 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/networkPrune.ts"),
   },
   {
+    name: "network forward",
+    summary: "Lead a plain user's published ports to a container",
+    aliases: [],
+    hidden: true,
+    load: () => import("./commands/networkForward.ts"),
+  },
+  {
     name: "network release",
     summary: "Take away what is left of an ended container's network",
     aliases: [],

@@ -6,7 +6,10 @@ import type { Flag } from "./flags.ts";
 
 /** Flags of `run` and `create` about networks. */
 export const networkFlags: Record<string, Flag> = {
-  network: { type: "list", help: "bridge (the default), host, none, container:NAME or a network; several networks" },
+  network: {
+    type: "list",
+    help: "bridge (the default), host, none, pasta, container:NAME or a network; several networks",
+  },
   net: { type: "list", help: "The same as --network" },
   "network-alias": { type: "list", help: "Further name of the container in its network" },
   "net-alias": { type: "list", help: "The same as --network-alias" },

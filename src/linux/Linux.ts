@@ -1,3 +1,5 @@
+import type { AsideCall } from "./aside.ts";
+
 /** What a file is, as statx(2) says. Times are whole seconds and nanoseconds, so that nothing is rounded. */
 export interface Stat {
   /** Device of the file system: a number of its own per device. */
@@ -145,16 +147,30 @@ export interface Linux {
   openTree(dirfd: number, path: string, recursive?: boolean): number;
   unshare(flags: number): void;
   setns(fd: number, flags: number): void;
+  /**
+   * Makes calls, eight at most, in a process of its own, which shares this one's memory and descriptors but not its namespaces: what it opens there
+   * is ours, and no way back is needed, which a user's own namespaces do not have. Gives each call's result. A failed `openat` is its
+   * errno, negative. @throws LinuxError of the first other call that failed; nothing is left open then
+   */
+  aside(calls: readonly AsideCall[]): number[];
 
   /** Connects a SOCK_SEQPACKET unix socket; `path` may be of any length. */
   connectSeqpacket(path: string): number;
+  /** From now on `write` and `read` of the socket are datagrams to and from that port. `address` is 4 or 16 bytes. */
+  connectDatagrams(fd: number, address: Uint8Array, port: number): void;
   /** A netlink(7) socket to the kernel of the calling thread's network namespace: a message per `write` and `read`. `protocol`: `NETLINK_*`. */
   netlinkSocket(protocol: number): number;
   /**
    * A socket that holds a port of the calling thread's network namespace as a server does, so that nobody else can have it, and serves
-   * nobody. `address` is 4 or 16 bytes. Port 0 takes a free one. @throws LinuxError `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`
+   * nobody; with `serve` one that a server is to take over, with callers waiting for it. `address` is 4 or 16 bytes. Port 0 takes a free one.
+   * @throws LinuxError `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`
    */
-  holdPort(protocol: "tcp" | "udp", address: Uint8Array, port: number): { fd: number; port: number };
+  holdPort(
+    protocol: "tcp" | "udp",
+    address: Uint8Array,
+    port: number,
+    options?: { serve?: boolean },
+  ): { fd: number; port: number };
   /** Ends the process at once (exit_group): nothing of the runtime's own is wound up. */
   exit(code: number): never;
   /** isatty(3). */

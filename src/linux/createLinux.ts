@@ -36,6 +36,7 @@ import {
   FS_IOC_SETFLAGS,
   FS_TOPDIR_FL,
 } from "./constants.ts"; // prettier-ignore
+import { asideRunner } from "./aside.ts";
 import type { DirEntry, FoundEntry, Linux, OpenHow, Stat, StatEntry } from "./Linux.ts";
 import { errno } from "./errno.ts";
 import { LinuxError } from "./LinuxError.ts";
@@ -45,6 +46,7 @@ import { inUserNamespace } from "./userNamespace.ts";
 
 const PATH_BYTES = 4097; // PATH_MAX with its NUL, plus one so that "too long" is the kernel's own ENAMETOOLONG
 const MOUNT_DATA_BYTES = 4095; // the smallest page, with its NUL
+const [AF_INET, AF_INET6] = [2, 10];
 const DIRENT_BYTES = 64 * 1024;
 const STATX_BASIC_STATS = 0x7ff;
 const { E2BIG, EAGAIN, EBADF, EINTR, ENODATA, ENOENT, ENAMETOOLONG, EOPNOTSUPP, EXDEV, EINVAL, ENOTTY, EPERM } = errno;
@@ -83,6 +85,7 @@ export function createLinux(): Linux {
   const noAttributes: [string, Uint8Array][] = [];
   Object.freeze(noAttributes);
   let own: ReturnType<Linux["overlayAttributes"]> | undefined;
+  let runAside: ReturnType<typeof asideRunner> | undefined;
 
   function errno(): number {
     return readMemory.i32(errnoAt, 0);
@@ -168,6 +171,17 @@ export function createLinux(): Linux {
         offset += direntView.getUint16(offset + 16, true);
       }
     }
+  }
+
+  /** At the start of `small`; its length. `address` is 4 or 16 bytes. */
+  function socketAddress(address: Uint8Array, port: number): number {
+    const six = address.length === 16;
+    const length = six ? 28 : 16;
+    small.fill(0, 0, length);
+    smallView.setUint16(0, six ? AF_INET6 : AF_INET, true);
+    smallView.setUint16(2, port);
+    small.set(address, six ? 8 : 4);
+    return length;
   }
 
   function entryName(start: number, end: number, plain: boolean): string {
@@ -430,6 +444,21 @@ export function createLinux(): Linux {
     unshare: (flags) => void call("unshare", undefined, flags),
     setns: (fd, flags) => void call("setns", undefined, fd, flags),
 
+    aside(calls) {
+      runAside ??= asideRunner(attempt, numbers, (bytes) => {
+        const fd = call("memfd_create", "aside", first("aside"), MFD_CLOEXEC);
+        call("write", "aside", fd, ptr(bytes), bytes.length);
+        return fd;
+      });
+      const results = runAside(calls);
+      const failed = calls.findIndex(({ name }, at) => name !== "openat" && (results[at] as number) < 0);
+      if (failed < 0) return results;
+      for (const [at, { name }] of calls.entries())
+        if ((name === "openat" || name === "socket") && (results[at] as number) >= 0)
+          attempt("close", results[at] as number);
+      throw new LinuxError(calls[failed]?.name ?? "aside", -(results[failed] as number));
+    },
+
     connectSeqpacket(path) {
       const AF_UNIX = 1;
       const SOCK_SEQPACKET = 5;
@@ -456,8 +485,11 @@ export function createLinux(): Linux {
       const SOCK_RAW = 3;
       return call("socket", undefined, AF_NETLINK, SOCK_RAW | O_CLOEXEC, protocol);
     },
-    holdPort(protocol, address, port) {
-      const [AF_INET, AF_INET6, SOCK_STREAM, SOCK_DGRAM] = [2, 10, 1, 2];
+    connectDatagrams(fd, address, port) {
+      call("connect", undefined, fd, at.small, socketAddress(address, port));
+    },
+    holdPort(protocol, address, port, { serve = false } = {}) {
+      const [SOCK_STREAM, SOCK_DGRAM] = [1, 2];
       const [SOL_SOCKET, SO_REUSEADDR, IPPROTO_IPV6, IPV6_V6ONLY] = [1, 2, 41, 26];
       const six = address.length === 16;
       const length = six ? 28 : 16;
@@ -472,16 +504,13 @@ export function createLinux(): Linux {
         smallView.setInt32(0, 1, true);
         // What a server has left in TIME_WAIT is in nobody's way; of datagram sockets several could have the port by it.
         // IPv6's loopback leads to no container, so nothing may listen there: who connects is refused at once, and tries IPv4.
-        const listens = protocol === "tcp" && !six;
+        const listens = protocol === "tcp" && (!six || serve);
         if (listens) call("setsockopt", undefined, fd, SOL_SOCKET, SO_REUSEADDR, at.small, 4);
         if (six) call("setsockopt", undefined, fd, IPPROTO_IPV6, IPV6_V6ONLY, at.small, 4);
-        small.fill(0, 0, length);
-        smallView.setUint16(0, six ? AF_INET6 : AF_INET, true);
-        smallView.setUint16(2, port);
-        small.set(address, six ? 8 : 4);
+        socketAddress(address, port);
         call("bind", undefined, fd, at.small, length);
         // Two sockets that may share an address can be bound to it, but not listen on it.
-        if (listens) call("listen", undefined, fd, 1);
+        if (listens) call("listen", undefined, fd, serve ? 4096 : 1);
         smallView.setUint32(64, length, true);
         call("getsockname", undefined, fd, at.small, at.small + 64);
         return { fd, port: smallView.getUint16(2) };

@@ -1,6 +1,9 @@
 /** System call numbers per architecture: asm/unistd_64.h and asm-generic/unistd.h. */
 const x64 = {
   read: 0,
+  mmap: 9,
+  rt_sigprocmask: 14,
+  wait4: 61,
   write: 1,
   close: 3,
   lseek: 8,
@@ -56,6 +59,9 @@ const x64 = {
 }; // prettier-ignore
 const arm64: typeof x64 = {
   read: 63,
+  mmap: 222,
+  rt_sigprocmask: 135,
+  wait4: 260,
   write: 64,
   close: 57,
   lseek: 62,

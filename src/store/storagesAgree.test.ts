@@ -62,7 +62,9 @@ test.skipIf(!isRoot)(
           const lease = store.lease("test");
           const layers: LayerRecord[] = [];
           for (const changes of plan) {
-            const snapshots = [overlay, copy].map((each) => each.prepare(layers, lease.directory(), { volatile: true }));
+            const snapshots = [overlay, copy].map((each) =>
+              each.prepare(layers, lease.directory(), { volatile: true }),
+            );
             const roots = snapshots.map((each) => each.mount());
             apply(
               changes,
@@ -91,7 +93,9 @@ test.skipIf(!isRoot)(
 function apply(changes: Change[], roots: string[]): void {
   const first = roots[0] as string;
   // A file with several names below is one to copies and several to overlayfs, as soon as it is written to (docs/isolation.md): such are left as they are.
-  const linked = new Set(namesOf(first).filter((path) => lstatSync(join(first, path)).nlink > 1 && !isDirectory(first, path)));
+  const linked = new Set(
+    namesOf(first).filter((path) => lstatSync(join(first, path)).nlink > 1 && !isDirectory(first, path)),
+  );
   for (const { kind, from, to, name, value } of changes) {
     const source = choose(first, from);
     const folder = chooseFolder(first, to);
@@ -210,9 +214,21 @@ function isDirectory(root: string, path: string): boolean {
 
 /** What the tar says but for times that are now, which no two steps have alike. */
 function linesOf(directory: string): string[] {
-  return [...filesOf(packTree(linux, directory))].map(([path, { type, mode, uid, gid, text, linkname, xattrs, mtime }]) => {
-    const attributes = xattrs.map(([name, value]) => `${name}=${value}`);
-    const time = mtime.sec < 10 ? mtime.sec : "now";
-    return [path, type, mode.toString(8), uid, gid, text, linkname, ...attributes, type === "directory" ? "" : time].join(" ");
-  });
+  return [...filesOf(packTree(linux, directory))].map(
+    ([path, { type, mode, uid, gid, text, linkname, xattrs, mtime }]) => {
+      const attributes = xattrs.map(([name, value]) => `${name}=${value}`);
+      const time = mtime.sec < 10 ? mtime.sec : "now";
+      return [
+        path,
+        type,
+        mode.toString(8),
+        uid,
+        gid,
+        text,
+        linkname,
+        ...attributes,
+        type === "directory" ? "" : time,
+      ].join(" ");
+    },
+  );
 }

@@ -177,8 +177,6 @@ onRung(
       expect(await slipway.text(...runc, "alpine", "id", "-u")).toBe("0");
       await slipway.run([...runc, "-m", "64m", "alpine", "true"], { exit: 125 });
     }
-    const alone = await slipway.run(["run", "--rm", "alpine", "true"]);
-    expect(alone.stderr).toContain("cannot have a bridge network (only root may change the host's network)");
     const { Isolation } = JSON.parse(await slipway.text("info", "--format", "json"));
     expect(Isolation).toEqual({ name: "namespace", how: expect.stringContaining("65537 ids") });
   },

@@ -146,10 +146,17 @@ function giveTo({ uid, gid }: Caller, base: string): void {
   chmodSync(join(base, "slipway"), 0o755);
 }
 
-/** Nobody else would ever end the process that keeps a user's namespace. */
+/** Nobody else would ever end the processes that keep a user's namespace, and lead out of its network. */
 function endNamespace(run: string): void {
-  const file = join(run, "slipway/namespace");
-  if (existsSync(file)) process.kill((JSON.parse(readFileSync(file, "utf8")) as { pid: number }).pid, "SIGKILL");
+  for (const name of ["slipway/network/way-out", "slipway/namespace"]) {
+    const file = join(run, name);
+    if (!existsSync(file)) continue;
+    try {
+      process.kill((JSON.parse(readFileSync(file, "utf8")) as { pid: number }).pid, "SIGKILL");
+    } catch {
+      // ended before
+    }
+  }
 }
 
 async function removeContainers(slipway: Slipway): Promise<void> {

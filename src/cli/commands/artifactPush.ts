@@ -13,7 +13,7 @@ export const command: Command = {
   min: 1,
   flags: {
     "artifact-type": { type: "string", help: `Kind of the artifact, a media type (default ${UNKNOWN_ARTIFACT})` },
-    subject: { type: "string", help: "What it is about: a tag or digest of the same repository" },
+    subject: { type: "string", help: "What it is about: a tag, digest or name of the same repository" },
     annotation: { type: "list", help: "Annotation of the manifest, KEY=VALUE (may be repeated)" },
     quiet: { type: "bool", short: "q", help: "Print the digest alone, and no progress" },
     ...registryFlags,

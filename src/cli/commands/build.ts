@@ -37,7 +37,7 @@ export const command: Command = {
     platform: { type: "list", help: "Platforms of the result, os/architecture, comma-separated (may be repeated)" },
     network: {
       type: "string",
-      help: "Network of RUN steps: default (the host's), host, none, container:NAME or a network",
+      help: "Network of RUN steps: default (the host's), host, none, pasta, container:NAME or a network",
     },
     "add-host": { type: "list", help: "Line of /etc/hosts in RUN steps, name:address" },
     secret: {

@@ -5,6 +5,8 @@ import { probeRuntime } from "../../runtime/probe.ts";
 import { worksByChroot } from "../../runtime/isolation.ts";
 import { describeIsolation } from "../../runtime/rootless/describeIsolation.ts";
 import { findDnsServer } from "../../runtime/network/dns.ts";
+import { bridgeNamespacePath } from "../../runtime/network/bridgeNamespace.ts";
+import { describeWayOut } from "../../runtime/network/wayOut.ts";
 import { bridgeRefusal } from "../../runtime/network/probeBridge.ts";
 import { describeStorage } from "../../store/describeStorage.ts";
 import { type Command, text } from "../Command.ts";
@@ -32,9 +34,11 @@ export const command: Command = {
     const storage = describeStorage(store);
     const refusal = byChroot ? "there are no namespaces" : await bridgeRefusal(store.linux);
     const dns = findDnsServer();
+    const isUsers = refusal === undefined && bridgeNamespacePath() !== undefined;
+    const way = isUsers ? `, in a network of the user's own that ${describeWayOut()} leads out of` : "";
     const network = {
       bridge: refusal === undefined,
-      how: refusal ?? "bridges by netlink, firewall by nf_tables",
+      how: refusal ?? `bridges by netlink, firewall by nf_tables${way}`,
       dns: dns ?? "",
     };
     const about = {

@@ -6,7 +6,8 @@ import { resolvConf } from "../../runtime/networkFiles.ts";
 import type { SolveContext } from "../../solve/SolveContext.ts";
 import { refreshContainer } from "../containers/containerState.ts";
 import type { Engine } from "../Engine.ts";
-import { containerNamespace, withLinks } from "../networks/networkAttach.ts";
+import { containerNamespace, hostGatewayOf, leadOut, serversOf, withLinks } from "../networks/networkAttach.ts";
+import { pastaStep } from "../networks/pastaNetwork.ts";
 import { bridgeNetwork } from "../networks/bridgeNetwork.ts";
 import { deviceOf, runningNetwork } from "../networks/networkRecords.ts";
 
@@ -17,6 +18,7 @@ import { deviceOf, runningNetwork } from "../networks/networkRecords.ts";
 export function stepNetwork(engine: Engine, name: string): SolveContext["network"] {
   if (name.startsWith("container:")) return joined(engine, name.slice("container:".length));
   const { store } = engine;
+  if (name === "pasta") return pastaStep(store.linux);
   const network = store.networks.find(name);
   if (network.driver !== "bridge") return network.driver === "host" ? "host" : "none";
   return {
@@ -33,6 +35,7 @@ export function stepNetwork(engine: Engine, name: string): SolveContext["network
       };
       try {
         const endpoint = withLinks(engine, (links) => {
+          if (!network.internal) leadOut(linux, links);
           const made = addEndpoint(linux, links, namespace, {
             network: bridgeNetwork(store, links, network),
             container: `step of ${process.pid}`,
@@ -42,16 +45,16 @@ export function stepNetwork(engine: Engine, name: string): SolveContext["network
           if (named) {
             const { address } = made;
             const gateways = network.subnets.map(({ gateway }) => gateway);
-            const asker = { container: step, address, names: [step], servers: [] };
+            const asker = { container: step, address, names: [step], servers: serversOf({}) };
             addDnsEntry({ device: deviceOf(network), gateways, internal: network.internal }, asker, links.list());
           }
-          refreshFirewall(linux, links.list());
+          refreshFirewall(linux, links);
           return made;
         });
-        const servers = named ? [endpoint.gateway] : [];
+        const servers = named ? [endpoint.gateway] : serversOf({});
         return {
           path: `/proc/${process.pid}/fd/${namespace}`,
-          hostGateway: endpoint.gateway,
+          hostGateway: hostGatewayOf(linux, endpoint),
           resolvConf: resolvConf({ servers, search: [], options: [], containerNames: named }, false),
           close,
         };

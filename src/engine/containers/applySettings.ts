@@ -1,17 +1,19 @@
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { AT_FDCWD, CLONE_FS, CLONE_NEWNS, O_RDONLY } from "../../linux/constants.ts";
 import type { Linux } from "../../linux/Linux.ts";
+import { inUserNamespace } from "../../linux/userNamespace.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { cgroupName } from "../../runtime/cgroupName.ts";
 import type { MountNamespace } from "../../runtime/MountNamespace.ts";
-import type { OciDevice, OciSpec } from "../../runtime/OciSpec.ts";
+import type { OciSpec } from "../../runtime/OciSpec.ts";
 import { type DeviceRule, limitsAnything, type Resources } from "../../runtime/resources.ts";
 import { resolveGroups } from "../../runtime/resolveUser.ts";
 import type { Runtime } from "../../runtime/Runtime.ts";
+import { addMount } from "../../runtime/spec.ts";
 import type { ContainerRecord } from "../../store/Store.ts";
 import { containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "../Engine.ts";
-import { allDevices, requestedDevices } from "./hostDevices.ts";
+import { allDevices, type HostDevice, requestedDevices } from "./hostDevices.ts";
 import { joinedContainer } from "./namespaceModes.ts";
 import { readOr } from "../../runtime/readOr.ts";
 
@@ -162,14 +164,19 @@ function treeOf(linux: Linux, pid: number, path: string): number {
 
 function applyDevices(linux: Linux, record: ContainerRecord, spec: OciSpec, runtime: Runtime): void {
   const options = containerOptions(record);
-  const devices: OciDevice[] = options.privileged ? allDevices(linux) : [];
+  const found: HostDevice[] = options.privileged ? allDevices(linux) : [];
   const rules: DeviceRule[] = [];
   for (const request of options.devices ?? []) {
-    for (const device of requestedDevices(linux, request)) {
-      devices.push(device);
+    for (const { source, device } of requestedDevices(linux, request)) {
+      found.push({ source, device });
       rules.push({ allow: true, type: device.type, major: device.major, minor: device.minor, access: request.access });
     }
   }
+  const isOwn = inUserNamespace();
+  // Nodes cannot be made in a user namespace: the host's are mounted, which the runtime does by the path in the container.
+  for (const { source, device } of isOwn ? found.filter((each) => each.source !== each.device.path) : [])
+    addMount(spec, { destination: device.path, type: "bind", source, options: ["bind", "nosuid", "noexec"] });
+  const devices = found.flatMap(({ source, device }) => (isOwn && source !== device.path ? [] : [device]));
   if (devices.length > 0) spec.linux.devices = devices;
   if (!runtime.cgroups || options.privileged) return;
   const all = [...rules, ...(options.deviceRules ?? []).map(parseDeviceRule)];

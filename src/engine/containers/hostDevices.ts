@@ -21,8 +21,14 @@ const OWN = new Set([
   "stderr",
 ]);
 
+/** A device node of the host, and what it is in a container. */
+export interface HostDevice {
+  source: string;
+  device: OciDevice;
+}
+
 /** What `--device` asks for: the device, or all devices below a directory. @throws SlipwayError `INVALID_OPTION` */
-export function requestedDevices(linux: Linux, request: DeviceRequest): OciDevice[] {
+export function requestedDevices(linux: Linux, request: DeviceRequest): HostDevice[] {
   let source: string;
   try {
     source = realpathSync(request.source);
@@ -42,11 +48,11 @@ export function requestedDevices(linux: Linux, request: DeviceRequest): OciDevic
 }
 
 /** All devices of the host, for `--privileged`. */
-export function allDevices(linux: Linux): OciDevice[] {
+export function allDevices(linux: Linux): HostDevice[] {
   return devicesBelow(linux, "/dev", "/dev");
 }
 
-function devicesBelow(linux: Linux, directory: string, target: string): OciDevice[] {
+function devicesBelow(linux: Linux, directory: string, target: string): HostDevice[] {
   return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
     if (directory === "/dev" && OWN.has(entry.name)) return [];
     const path = `${directory}/${entry.name}`;
@@ -55,17 +61,20 @@ function devicesBelow(linux: Linux, directory: string, target: string): OciDevic
   });
 }
 
-function deviceAt(linux: Linux, path: string, target: string): OciDevice | undefined {
+function deviceAt(linux: Linux, path: string, target: string): HostDevice | undefined {
   const stat = linux.statatOrUndefined(AT_FDCWD, path);
   const type = (stat?.mode ?? 0) & S_IFMT;
   if (stat === undefined || (type !== S_IFCHR && type !== S_IFBLK)) return undefined;
   return {
-    path: target,
-    type: type === S_IFBLK ? "b" : "c",
-    major: stat.rdevMajor,
-    minor: stat.rdevMinor,
-    fileMode: stat.mode & 0o777,
-    uid: stat.uid,
-    gid: stat.gid,
+    source: path,
+    device: {
+      path: target,
+      type: type === S_IFBLK ? "b" : "c",
+      major: stat.rdevMajor,
+      minor: stat.rdevMinor,
+      fileMode: stat.mode & 0o777,
+      uid: stat.uid,
+      gid: stat.gid,
+    },
   };
 }

@@ -19,7 +19,7 @@ import { recordContainerEvent } from "../events/eventLog.ts";
 import { SIGKILL, sendSignal } from "./killContainer.ts";
 import { releaseNetworkOf } from "../networks/networkRelease.ts";
 import { untilEnded } from "./untilEnded.ts";
-import { dropVolume, usedVolumes } from "../volumes/volumeRecords.ts";
+import { abandonVolumes, dropVolume, usedVolumes } from "../volumes/volumeRecords.ts";
 
 /**
  * Takes a container away: its processes (only with `force`), its mounts, its files and its record; with `volumes`, its anonymous volumes too.
@@ -91,12 +91,16 @@ export function dropContainer(
   } else endContainer(record.id, directory);
   releaseNetworkOf(engine, record);
   rmSync(containerFiles(directory, record.id).conmonPid, { force: true });
-  store.containers.remove(record.id);
+  const unused = store.transaction(() => {
+    store.containers.remove(record.id);
+    const { anonymousVolumes } = containerOptions(record);
+    if (options.volumes !== true || anonymousVolumes.length === 0) return [];
+    const used = usedVolumes(engine);
+    const names = anonymousVolumes.filter((name) => !used.has(name));
+    abandonVolumes(engine, names);
+    return names;
+  });
   store.tryLock(attachLock(record.id))?.(); // takes the file of a killed holder away
-  if (options.volumes === true) {
-    const used = containerOptions(record).anonymousVolumes.length > 0 ? usedVolumes(engine) : undefined;
-    for (const name of containerOptions(record).anonymousVolumes)
-      if (used?.has(name) === false) dropVolume(engine, name);
-  }
+  for (const name of unused) dropVolume(engine, name);
   recordContainerEvent(engine, record, "destroy");
 }

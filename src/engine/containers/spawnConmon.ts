@@ -1,5 +1,4 @@
 import { mkdirSync, read, rmSync } from "node:fs";
-import { USER_VARIABLE } from "../../linux/userNamespace.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { Runtime } from "../../runtime/Runtime.ts";
 import { runtimeGlobals } from "../../runtime/runtimeCommand.ts";
@@ -12,7 +11,7 @@ import type { Engine } from "../Engine.ts";
 import { logBytes } from "./logFiles.ts";
 import type { ContainerNetwork } from "../networks/containerNetwork.ts";
 import { hasToBeReleased } from "../networks/networkRelease.ts";
-import { selfCommand } from "../../runtime/selfCommand.ts";
+import { selfCommand, selfEnvironment } from "../../runtime/selfCommand.ts";
 import { readOr } from "../../runtime/readOr.ts";
 
 export interface Monitor {
@@ -74,9 +73,7 @@ export function spawnConmon(
   const child = Bun.spawn(command, {
     cwd: files.directory,
     env: {
-      PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin",
-      SLIPWAY_ROOT: root,
-      ...userEnvironment(),
+      ...selfEnvironment(root),
       _OCI_SYNCPIPE: "3",
       _OCI_STARTPIPE: "4",
     },
@@ -114,12 +111,6 @@ export function spawnConmon(
       linux.close(startWrite);
     },
   };
-}
-
-/** What tells a slipway that conmon starts whose it is. */
-function userEnvironment(): Record<string, string> {
-  const names = ["XDG_RUNTIME_DIR", USER_VARIABLE];
-  return Object.fromEntries(names.flatMap((name) => [[name, process.env[name]]]).filter(([, value]) => value));
 }
 
 const LOOK_MS = 300;

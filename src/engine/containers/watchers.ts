@@ -7,7 +7,7 @@ import { containerOptions } from "./ContainerOptions.ts";
 import type { Engine } from "../Engine.ts";
 import { healthTest, writeHealth } from "./health.ts";
 import { rotationScript } from "./logFiles.ts";
-import { selfCommand } from "../../runtime/selfCommand.ts";
+import { selfCommand, selfEnvironment } from "../../runtime/selfCommand.ts";
 
 /**
  * Starts what looks after a container while it runs: its health check and its log's rotation. Each is a shell of about a megabyte that sleeps
@@ -44,7 +44,7 @@ function spawnShell(engine: Engine, script: string, args: string[]): number {
   const child = spawn("/bin/sh", ["-c", script, "slipway-watch", ...args], {
     detached: true,
     stdio: "ignore",
-    env: { PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin", SLIPWAY_ROOT: engine.store.root },
+    env: selfEnvironment(engine.store.root),
     cwd: "/",
   });
   child.unref();

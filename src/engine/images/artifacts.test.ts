@@ -28,6 +28,15 @@ test("what is about an artifact is listed, by kind, also where the registry keep
       const signature = await about("application/x.signature", "s");
       const sbom = await about("application/x.sbom", "");
       await about("application/x.sbom", "");
+      const named = (subject: string) =>
+        pushArtifact(engine, name, {
+          artifactType: "application/x.sbom",
+          subject,
+          files: [],
+          annotations: { text: "" },
+        });
+      expect((await named(`${name}:1`)).digest).toBe(sbom.digest);
+      await expect(named(`${host}/team/other:1`)).rejects.toThrow(`is not in ${name}`);
       expect(await referrers(engine, `${name}@${thing.digest}`)).toEqual([
         { ...signature, artifactType: "application/x.signature", annotations: { text: "s" } },
         { ...sbom, artifactType: "application/x.sbom", annotations: { text: "" } },

@@ -3,6 +3,7 @@ import { verified } from "../../image/verified.ts";
 import { createHasher, type Digest, isDigest } from "../../oci/digest.ts";
 import type { Manifest } from "../../oci/manifest.ts";
 import { parseReference } from "../../oci/reference.ts";
+import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { listReferrers, putWithSubject } from "../../registry/referrers.ts";
 import type { Registry } from "../../registry/createRegistry.ts";
 import type { Engine } from "../Engine.ts";
@@ -18,7 +19,7 @@ export interface ArtifactFile {
 
 export interface Artifact {
   artifactType: string;
-  /** Tag or digest, in the same repository, of what it is about. */
+  /** What it is about, in the same repository: a tag, a digest, or a whole name. */
   subject?: string;
   files: readonly ArtifactFile[];
   annotations?: Record<string, string>;
@@ -63,7 +64,9 @@ export async function pushArtifact(
     config,
     // A manifest has at least one layer, as registries want it.
     layers: layers.length > 0 ? layers : [config],
-    ...(artifact.subject === undefined ? {} : { subject: await describe(registry, path, artifact.subject) }),
+    ...(artifact.subject === undefined
+      ? {}
+      : { subject: await describe(registry, path, inRepository(artifact.subject, { domain, path })) }),
     ...(artifact.annotations === undefined ? {} : { annotations: artifact.annotations }),
   };
   const named = artifact.subject === undefined || /:[^/]*$/.test(reference) ? tag : undefined;
@@ -81,6 +84,17 @@ export async function referrers(
   const registry = openRegistry(engine, domain, options);
   const subject: Digest = digest ?? (await describe(registry, path, tag)).digest;
   return listReferrers(registry, path, subject, options.artifactType);
+}
+
+/** Tag or digest. */
+function inRepository(subject: string, { domain, path }: { domain: string; path: string }): string {
+  if (isDigest(subject) || /^\w[\w.-]{0,127}$/.test(subject)) return subject;
+  const found = parseReference(subject);
+  if (found.domain !== domain || found.path !== path)
+    throw new SlipwayError("USAGE", `${subject} is not in ${domain}/${path}`, {
+      hint: "An artifact lies in the repository of what it is about.",
+    });
+  return found.digest ?? found.tag ?? "latest";
 }
 
 async function measure(content: Blob): Promise<{ digest: Digest; size: number }> {

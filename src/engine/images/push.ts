@@ -164,7 +164,8 @@ async function canBeWhole({ registry, path }: PushTarget, { missing }: Documents
     try {
       await registry.manifest(path, digest);
     } catch (error) {
-      if (isSlipwayError(error, "MANIFEST_UNKNOWN")) return false;
+      // Who may only push gets the same answer as who asks for what is not there.
+      if (isSlipwayError(error, "MANIFEST_UNKNOWN", "UNAUTHORIZED")) return false;
       throw error;
     }
   }

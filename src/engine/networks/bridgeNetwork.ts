@@ -9,7 +9,7 @@ import {
 } from "../../runtime/network/addresses.ts";
 import { type BridgeNetwork, isRouted } from "../../runtime/network/endpoints.ts";
 import { bridgeRecords } from "../../runtime/network/hostState.ts";
-import type { Links } from "../../runtime/network/links.ts";
+import { type Links, openLinks } from "../../runtime/network/links.ts";
 import type { NetworkRecord, Store } from "../../store/Store.ts";
 import { DEFAULT_DEVICE, DRIVER_OPTION, deviceOf, isDefaultBridge } from "./networkRecords.ts";
 
@@ -54,8 +54,15 @@ export function freeSubnet(store: Store, links: Links): Subnet {
       .all()
       .flatMap(([, { gateways }]) => gateways),
   ].map((text) => parseSubnet(text) as Subnet);
-  for (const subnet of pool()) {
-    if (!used.some((each) => overlap(each, subnet)) && !isRouted(links, subnet)) return subnet;
+  // What the host reaches, a plain user's containers shall, too.
+  const host = links.namespace === undefined ? undefined : openLinks(store.linux);
+  try {
+    for (const subnet of pool()) {
+      if (used.some((each) => overlap(each, subnet)) || isRouted(links, subnet)) continue;
+      if (host === undefined || !isRouted(host, subnet)) return subnet;
+    }
+  } finally {
+    host?.close();
   }
   throw new SlipwayError("SUBNETS_EXHAUSTED", "all predefined address pools have been fully subnetted", {
     hint: "Remove networks (slipway network prune), or name a --subnet.",

@@ -37,6 +37,10 @@ export async function openContainerNetwork(engine: Engine, record: ContainerReco
     close: NO_MORE,
   });
   if (options.network.startsWith("container:")) return joinContainer(engine, options.network.slice(10));
+  if (options.network === "pasta") {
+    const { openPasta } = await import("./pastaNetwork.ts");
+    return openPasta(engine, record);
+  }
   if (options.networks === undefined || options.networks.length === 0)
     return simple(options.network === "none" || options.networks !== undefined ? "none" : "host");
   const { openBridges, releaseNetwork } = await import("./networkAttach.ts");

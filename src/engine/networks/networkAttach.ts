@@ -6,15 +6,19 @@ import { addressBytes, parseAddress } from "../../runtime/network/addresses.ts";
 import { addDnsEntry, removeDnsEntries, requireDnsServer } from "../../runtime/network/dns.ts";
 import { untilResolved } from "../../runtime/network/dnsQuery.ts";
 import { addEndpoint, refreshFirewall, removeEndpoint } from "../../runtime/network/endpoints.ts";
+import type { ForwardedPort } from "../../runtime/network/forwardPorts.ts";
 import type { PublishedPorts } from "../../runtime/network/firewall.ts";
 import { portsRecords, withNetworkLock } from "../../runtime/network/hostState.ts";
 import { type Links, openLinks } from "../../runtime/network/links.ts";
-import { createNetworkNamespace, openLinksInside, setNetworkSettings } from "../../runtime/network/namespaces.ts";
+import { bridgeNamespacePath, openBridgeNamespace } from "../../runtime/network/bridgeNamespace.ts";
+import { ensureWayOut, hostAddress, serversByWayOut } from "../../runtime/network/wayOut.ts";
+import { createNetworkNamespace, setNetworkSettings } from "../../runtime/network/namespaces.ts";
 import type { DnsOptions } from "../../runtime/networkFiles.ts";
 import type { ContainerRecord, NetworkRecord } from "../../store/Store.ts";
 import { type ContainerOptions, containerOptions } from "../containers/ContainerOptions.ts";
 import { refreshContainer } from "../containers/containerState.ts";
 import type { Engine } from "../Engine.ts";
+import { startForwarding } from "./forwardCommand.ts";
 import { hostPortText, type PortBinding, type PortRequest, portRequests } from "./networkPorts.ts";
 import { bridgeNetwork } from "./bridgeNetwork.ts";
 import type { ContainerNetwork } from "./containerNetwork.ts";
@@ -71,8 +75,11 @@ export async function openBridges(
       );
     }
     const target = endpoints.find(({ network }) => network === way?.network.id) ?? (endpoints[0] as RunningEndpoint);
-    const bindings = target.address6 === undefined ? held.bindings.filter((each) => !isSix(each)) : held.bindings;
-    publish(engine, record, target, bindings);
+    const isForwarded = bridgeNamespacePath() !== undefined;
+    const bindings =
+      target.address6 === undefined && !isForwarded ? held.bindings.filter((each) => !isSix(each)) : held.bindings;
+    if (isForwarded) held.fds = forward(linux, target, held);
+    else publish(engine, record, target, bindings);
     return {
       spec: { path: `/proc/${process.pid}/fd/${namespace}` },
       files: {
@@ -80,7 +87,7 @@ export async function openBridges(
         addresses: endpoints.flatMap(({ address, address6 }) =>
           address6 === undefined ? [address] : [address, address6],
         ),
-        hostGateway: target.gateway,
+        hostGateway: hostGatewayOf(linux, target),
         dns: dnsOptionsOf(engine, options, endpoints),
       },
       fds: held.fds,
@@ -97,7 +104,7 @@ export async function openBridges(
 /** A network namespace with nothing in it but the loopback. */
 export function containerNamespace(linux: Linux): number {
   const namespace = createNetworkNamespace(linux);
-  const links = openLinksInside(linux, namespace);
+  const links = openLinks(linux, namespace);
   links.setUp(1); // the loopback
   links.close();
   // Docker's: a port below 1024 and an echo request are no privilege in a network of one's own.
@@ -122,7 +129,7 @@ export function dnsOptionsOf(
   });
   const servers = named.toSorted((a, b) => Number(a.internal) - Number(b.internal)).map(({ gateway }) => gateway);
   return {
-    servers: servers.length > 0 ? servers : (options.dns ?? []),
+    servers: servers.length > 0 ? servers : serversOf(options),
     search: options.dnsSearch ?? [],
     options: options.dnsOptions ?? [],
     containerNames: servers.length > 0,
@@ -148,6 +155,7 @@ export async function joinNetwork(
   const { network, attachment } = options;
   const join = (): RunningEndpoint =>
     withLinks(engine, (links) => {
+      if (!network.internal) leadOut(linux, links);
       const endpoint = addEndpoint(linux, links, options.namespace, {
         network: bridgeNetwork(store, links, network),
         container: record.id,
@@ -163,24 +171,42 @@ export async function joinNetwork(
           address: endpoint.address,
           ...(endpoint.address6 === undefined ? {} : { address6: endpoint.address6 }),
           names: [...new Set([record.name, ...attachment.aliases, record.id.slice(0, 12)])],
-          servers: containerOptions(record).dns ?? [],
+          servers: serversOf(containerOptions(record)),
         };
         const gateways = network.subnets.map(({ gateway }) => gateway);
         addDnsEntry({ device: deviceOf(network), gateways, internal: network.internal }, entry, links.list());
       }
-      refreshFirewall(linux, links.list());
+      refreshFirewall(linux, links);
       return { ...endpoint, network: network.id };
     });
   for (const end = Date.now() + PATIENCE_MS; ; await Bun.sleep(10)) {
     try {
       const endpoint = join();
       // By its ID: a name may be another container's, too.
-      if (hasDns(network)) await untilResolved(endpoint.gateway, record.id.slice(0, 12), endpoint.address);
+      if (hasDns(network)) await untilResolved(linux, endpoint.gateway, record.id.slice(0, 12), endpoint.address);
       return endpoint;
     } catch (error) {
       if (!(error instanceof SlipwayError && error.code === "ADDRESS_LEAVING" && Date.now() < end)) throw error;
     }
   }
+}
+
+/** Sees to it that a plain user's bridges have a way out; root's have. */
+export function leadOut(linux: Linux, links: Links): void {
+  if (links.namespace === undefined) return;
+  ensureWayOut(linux);
+}
+
+/** Servers that are asked for what is no container's name; none: the host's. */
+export function serversOf({ dns = [] }: Pick<ContainerOptions, "dns">): string[] {
+  if (dns.length > 0 || bridgeNamespacePath() === undefined) return dns;
+  return serversByWayOut();
+}
+
+/** What `host-gateway` means: root's bridges have the host's address in them, a plain user's are reached by none of the host's. */
+export function hostGatewayOf(linux: Linux, { gateway }: { gateway: string }): string {
+  if (bridgeNamespacePath() === undefined) return gateway;
+  return hostAddress(linux) ?? gateway;
 }
 
 /** Takes a running container out of one network. */
@@ -189,7 +215,7 @@ export function leaveNetwork(engine: Engine, record: ContainerRecord, endpoint: 
     removeEndpoint(links, endpoint);
     const left = links.list();
     removeDnsEntries(record.id, left, [endpoint.device]);
-    refreshFirewall(engine.store.linux, left);
+    refreshFirewall(engine.store.linux, links);
   });
 }
 
@@ -200,18 +226,21 @@ export function releaseNetwork(engine: Engine, id: string): void {
     const named = removeDnsEntries(id, left);
     const published = portsRecords().get(id) !== undefined;
     if (published) portsRecords().remove(id);
-    if (published || named) refreshFirewall(engine.store.linux, left);
+    if (published || named) refreshFirewall(engine.store.linux, links);
   });
 }
 
+/** The devices where the bridges are, while nobody else changes them. */
 export function withLinks<T>(engine: Engine, work: (links: Links) => T): T {
   const { linux } = engine.store;
   return withNetworkLock(linux, () => {
-    const links = openLinks(linux);
+    const namespace = openBridgeNamespace(linux);
+    const links = openLinks(linux, namespace);
     try {
       return work(links);
     } finally {
       links.close();
+      if (namespace !== undefined) linux.close(namespace);
     }
   });
 }
@@ -228,7 +257,7 @@ function isSix({ hostAddress }: { hostAddress: string }): boolean {
 }
 
 /** A socket per port: nobody else on the host gets it while the monitor, which inherits the socket, lives. */
-async function holdPorts(
+export async function holdPorts(
   engine: Engine,
   record: ContainerRecord,
   options: ContainerOptions,
@@ -237,17 +266,19 @@ async function holdPorts(
   const { linux } = engine.store;
   const fds: number[] = [];
   const bindings: PortBinding[] = [];
+  const serve = bridgeNamespacePath() !== undefined;
   const hold = (protocol: PortBinding["protocol"], address: string, port: number): number => {
     const parsed = parseAddress(address);
     if (parsed === undefined) throw new Error(`no address: ${address}`);
     if (protocol === "sctp") return port; // nothing but the firewall knows of it
-    const socket = linux.holdPort(protocol, addressBytes(parsed.address, parsed.family), port);
+    const socket = linux.holdPort(protocol, addressBytes(parsed.address, parsed.family), port, { serve });
     fds.push(socket.fd);
     return socket.port;
   };
   try {
     for (const request of portRequests(options)) {
-      checkHostAddress(request, network);
+      if (serve) checkForwarded(request);
+      else checkHostAddress(request, network);
       const any = network?.options[DRIVER_OPTION.hostAddress] ?? "0.0.0.0";
       const addresses = request.hostAddress === "" ? (network?.ipv6 ? [any, "::"] : [any]) : [request.hostAddress];
       for (const end = Date.now() + PATIENCE_MS; ; await Bun.sleep(20)) {
@@ -293,6 +324,18 @@ function checkHostAddress({ hostAddress, port }: PortRequest, network: NetworkRe
   throw new SlipwayError("INVALID_ADDRESS", `port ${port} cannot be published at [${hostAddress}]: ${why}`, {
     exitCode: 125,
   });
+}
+
+/** What no program of a user's leads on. @throws SlipwayError `INVALID_OPTION` */
+function checkForwarded({ protocol, port }: PortRequest): void {
+  if (protocol !== "sctp") return;
+  throw new SlipwayError(
+    "INVALID_OPTION",
+    `port ${port}/sctp cannot be published: only root can lead sctp to a container`,
+    {
+      exitCode: 125,
+    },
+  );
 }
 
 /** The first port of the request's that `take` gets. */
@@ -341,6 +384,7 @@ function cannotHold(error: unknown, { protocol, hostFirst }: PortRequest, addres
     });
   if (isErrno(error, "EACCES"))
     return new SlipwayError("PORT_FORBIDDEN", `the host's port ${text} cannot be had: this user may not`, {
+      hint: "Take one from 1024 on, or let root allow it: sysctl -w net.ipv4.ip_unprivileged_port_start=80",
       cause: error,
       exitCode: 125,
     });
@@ -364,8 +408,25 @@ function publish(engine: Engine, record: ContainerRecord, endpoint: RunningEndpo
   withLinks(engine, (links) => {
     links.reflect(endpoint.veth);
     portsRecords().set(record.id, { veth: endpoint.veth, ports: joined(ports) });
-    refreshFirewall(engine.store.linux, links.list());
+    refreshFirewall(engine.store.linux, links);
   });
+}
+
+/** The same for a plain user, by a process. What the monitor has to inherit in place of the sockets. */
+function forward(
+  linux: Linux,
+  endpoint: RunningEndpoint,
+  { fds, bindings }: { fds: number[]; bindings: PortBinding[] },
+): number[] {
+  if (fds.length === 0) return [];
+  const ports = bindings.map(({ protocol, port, hostAddress }, at): ForwardedPort => {
+    if (protocol === "sctp") throw new Error("sctp is refused before");
+    const family = hostAddress.includes(":") ? 6 : 4;
+    return { protocol, fd: fds[at] as number, family, address: endpoint.address, port };
+  });
+  const alive = startForwarding(linux, ports);
+  for (const fd of fds) linux.close(fd);
+  return [alive];
 }
 
 /** Neighbours that keep their distance as one range: one rule of the firewall instead of thousands. */

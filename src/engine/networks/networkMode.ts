@@ -10,9 +10,9 @@ import { parsePublish } from "./networkPorts.ts";
 
 /** What a container keeps of its network options. */
 export interface NetworkMode {
-  /** As Docker's NetworkMode: `host`, `none`, `container:ID`, or the name of its first network. */
+  /** As Docker's NetworkMode: `host`, `none`, `pasta`, `container:ID`, or the name of its first network. */
   network: string;
-  /** IDs; undefined with `host` and `container:`. */
+  /** IDs; undefined with `host`, `pasta` and `container:`. */
   networks: NetworkAttachment[] | undefined;
   /** Of the container whose network it shares. */
   hostname?: string;
@@ -37,6 +37,11 @@ export async function networkMode(engine: Engine, options: CreateOptions): Promi
   if (mode === "default" || mode === "") return defaultMode(engine, options, given);
   if (mode === "none" && given.length <= 1) return { network: "none", networks: [] };
   if (mode === "host" && given.length <= 1) return hostMode(engine, options);
+  if (mode === "pasta" && given.length <= 1) {
+    const { requirePlainUser } = await import("./pastaNetwork.ts");
+    requirePlainUser();
+    return { network: "pasta", networks: undefined };
+  }
   const attachments = given.length > 0 ? given : [{ network: mode, aliases: [] }];
   const networks = attachments.map((attachment) => resolved(engine, attachment));
   if (networks.length > 1 && networks.some(({ network }) => network.driver !== "bridge"))

@@ -18,7 +18,7 @@ import { refreshContainer } from "../containers/containerState.ts";
 import type { Engine } from "../Engine.ts";
 import type { PruneFilters } from "../prune/pruneFilters.ts";
 import { bridgeNetwork, freeSubnet, withGateway } from "./bridgeNetwork.ts";
-import { withLinks } from "./networkAttach.ts";
+import { leadOut, withLinks } from "./networkAttach.ts";
 import { DRIVER_OPTION, deviceOf, isPredefined, runningNetwork } from "./networkRecords.ts";
 
 export interface CreateNetworkOptions {
@@ -74,8 +74,9 @@ export async function createNetwork(engine: Engine, options: CreateNetworkOption
     // Recorded first: a device that no record names could not be found again.
     store.networks.create(record);
     try {
+      if (!record.internal) leadOut(store.linux, links);
       ensureBridge(store.linux, links, bridgeNetwork(store, links, record));
-      refreshFirewall(store.linux, links.list());
+      refreshFirewall(store.linux, links);
     } catch (error) {
       store.networks.remove(record.id);
       removeBridge(store.linux, links, device);

@@ -18,7 +18,7 @@ export interface Volume {
   options: Record<string, string>;
   /** Made for one container, without a name of its own. */
   anonymous: boolean;
-  /** Of an anonymous one whose container is not there yet: who makes that. */
+  /** Of an anonymous one whose container is not there yet, or no more: who makes or has removed that. */
   maker?: { pid: number; start: number };
 }
 
@@ -40,8 +40,8 @@ export function createVolume(
   if (known !== undefined) return known;
   const anonymous = given.anonymous === true;
   const labels = { ...given.labels, ...(anonymous ? { "com.docker.volume.anonymous": "" } : {}) };
-  const maker = { pid: process.pid, start: processStart(process.pid) ?? 0 };
-  const record = { created: Date.now(), labels, anonymous, ...(given.forContainer === true ? { maker } : {}) };
+  const maker = given.forContainer === true ? { maker: ownIdentity() } : {};
+  const record = { created: Date.now(), labels, anonymous, ...maker };
   engine.store.settings.set(settingOf(name), JSON.stringify(record));
   mkdirSync(volumePath(engine, name), { recursive: true });
   recordEvent(engine, { Type: "volume", Action: "create", id: name, attributes: { driver: "local" } });
@@ -68,7 +68,7 @@ export function getVolume(engine: Engine, name: string): Volume | undefined {
   };
 }
 
-/** By name. Those that were made for a container that was never recorded, as its slipway was killed, are removed. */
+/** By name. Those of a container that was never recorded, or was being removed, when its slipway was killed, are removed. */
 export function listVolumes(engine: Engine): Volume[] {
   return readdirSync(`${engine.store.root}/volumes`)
     .sort()
@@ -86,6 +86,18 @@ export function keepVolumes(engine: Engine, names: readonly string[]): void {
     const { maker: _, ...known } = JSON.parse(engine.store.settings.get(settingOf(name)) ?? "{}") as Partial<Volume>;
     engine.store.settings.set(settingOf(name), JSON.stringify(known));
   }
+}
+
+/** Their container is removed in this transaction, and this process takes them away: if it is killed, the next who looks does. */
+export function abandonVolumes(engine: Engine, names: readonly string[]): void {
+  for (const name of names) {
+    const known = JSON.parse(engine.store.settings.get(settingOf(name)) ?? "{}") as Partial<Volume>;
+    engine.store.settings.set(settingOf(name), JSON.stringify({ ...known, maker: ownIdentity() }));
+  }
+}
+
+function ownIdentity(): { pid: number; start: number } {
+  return { pid: process.pid, start: processStart(process.pid) ?? 0 };
 }
 
 /** Names of the volumes that containers have, with the IDs of those. */

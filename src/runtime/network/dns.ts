@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { findProgram } from "../findProgram.ts";
+import { inBridgeNamespace } from "./bridgeNamespace.ts";
 import { networkDirectory } from "./hostState.ts";
 import type { Link } from "./links.ts";
 import { vethName } from "./veth.ts";
@@ -149,7 +150,7 @@ function refresh(): void {
 /** Resolves names when it returns: the program goes to the background once it listens. */
 function start(): void {
   const program = requireDnsServer();
-  const child = Bun.spawnSync([program, "--config", directory(), "--port", "53", "run"], {
+  const child = Bun.spawnSync(inBridgeNamespace([program, "--config", directory(), "--port", "53", "run"]), {
     cwd: "/",
     env: {},
     stdio: ["ignore", "ignore", "ignore"],

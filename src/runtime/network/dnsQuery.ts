@@ -1,44 +1,56 @@
+import type { Linux } from "../../linux/Linux.ts";
+import { isErrno } from "../../linux/LinuxError.ts";
 import { addressBytes, parseAddress } from "./addresses.ts";
+import { openBridgeNamespace } from "./bridgeNamespace.ts";
+import { socketIn } from "./namespaces.ts";
 
 const PATIENCE_MS = 500;
 const PAUSE_MS = 4;
+const [AF_INET, SOCK_DGRAM, SOCK_NONBLOCK] = [2, 2, 0o4000];
+const DNS_PORT = 53;
 
 /**
  * Resolves when the server answers `name` with `address`, or after half a second: it reads its files again some milliseconds after it is told to, and
  * asks nobody to wait. A container that starts earlier would ask in vain.
  */
-export async function untilResolved(server: string, name: string, address: string): Promise<void> {
-  const wanted = parseAddress(address);
-  if (wanted === undefined) return;
+export async function untilResolved(linux: Linux, server: string, name: string, address: string): Promise<void> {
+  const [wanted, asked] = [parseAddress(address), parseAddress(server)];
+  if (wanted === undefined || asked === undefined) return;
   const bytes = Buffer.from(addressBytes(wanted.address, wanted.family));
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const socket = await Bun.udpSocket({
-    connect: { hostname: server, port: 53 },
-    socket: {
-      data(_, answer) {
-        if (Buffer.from(answer).includes(bytes)) resolve();
-      },
-      error() {
-        // nobody listens at this moment
-      },
-    },
-  });
-  const ask = (): void => {
-    try {
-      socket.send(query(name));
-    } catch {
-      // the same
-    }
-  };
-  const asking = setInterval(ask, PAUSE_MS);
-  const patience = setTimeout(resolve, PATIENCE_MS);
+  const namespace = openBridgeNamespace(linux);
+  const domain = { domain: AF_INET, type: SOCK_DGRAM | SOCK_NONBLOCK, protocol: 0 };
+  const socket = socketIn(linux, namespace, domain);
+  if (namespace !== undefined) linux.close(namespace);
   try {
-    ask();
-    await promise;
+    linux.connectDatagrams(socket, addressBytes(asked.address, asked.family), DNS_PORT);
+    const answer = Buffer.alloc(1500);
+    for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await Bun.sleep(PAUSE_MS)) {
+      ask(linux, socket, name);
+      for (let length = 1; length > 0; ) {
+        length = receive(linux, socket, answer);
+        if (answer.subarray(0, length).includes(bytes)) return;
+      }
+    }
   } finally {
-    clearInterval(asking);
-    clearTimeout(patience);
-    socket.close();
+    linux.close(socket);
+  }
+}
+
+function ask(linux: Linux, socket: number, name: string): void {
+  try {
+    linux.write(socket, query(name));
+  } catch (error) {
+    if (!isErrno(error, "ECONNREFUSED")) throw error; // nobody listens at this moment
+  }
+}
+
+/** Length of what has come, or 0. */
+function receive(linux: Linux, socket: number, into: Buffer): number {
+  try {
+    return linux.read(socket, into);
+  } catch (error) {
+    if (isErrno(error, "EAGAIN", "ECONNREFUSED")) return 0;
+    throw error;
   }
 }
 

@@ -13,11 +13,11 @@ import {
   parseSubnet,
   type Subnet,
 } from "./addresses.ts";
-import { applyFirewall } from "./firewall.ts";
+import { applyFirewall, type FirewallState } from "./firewall.ts";
 import { passForeignFirewall } from "./foreignFirewall.ts";
 import { type BridgeRecord, bridgeRecords, portsRecords } from "./hostState.ts";
-import type { Link, Links } from "./links.ts";
-import { openLinksInside, setNetworkSettings } from "./namespaces.ts";
+import { type Link, type Links, openLinks } from "./links.ts";
+import { setNetworkSettings } from "./namespaces.ts";
 import { formatMac, macOf, parseMac, vethName } from "./veth.ts";
 
 /** A bridge network, ready to have containers. */
@@ -89,12 +89,13 @@ export function ensureBridge(linux: Linux, links: Links, network: BridgeNetwork)
       mac: macOf(first.address),
     });
   const six = own.some(({ family }) => family === 6);
-  if (!six) setNetworkSettings(linux, { [`ipv6/conf/${network.device}/disable_ipv6`]: "1" });
+  if (!six) setNetworkSettings(linux, { [`ipv6/conf/${network.device}/disable_ipv6`]: "1" }, links.namespace);
   for (const address of own) links.addAddress(bridge.index, address);
   // What comes to the host's loopback at a published port is sent on by the bridge; the firewall lets nothing the other way.
-  setNetworkSettings(linux, { [`ipv4/conf/${network.device}/route_localnet`]: "1" });
+  setNetworkSettings(linux, { [`ipv4/conf/${network.device}/route_localnet`]: "1" }, links.namespace);
   if (!network.internal) {
-    setNetworkSettings(linux, { "ipv4/ip_forward": "1", ...(six ? { "ipv6/conf/all/forwarding": "1" } : {}) });
+    const forwarding = { "ipv4/ip_forward": "1", ...(six ? { "ipv6/conf/all/forwarding": "1" } : {}) };
+    setNetworkSettings(linux, forwarding, links.namespace);
   }
   const record: BridgeRecord = {
     device: network.device,
@@ -112,7 +113,7 @@ export function removeBridge(linux: Linux, links: Links, device: string): void {
   const found = links.get(device);
   if (found !== undefined) links.remove(found.index);
   bridgeRecords().remove(device);
-  refreshFirewall(linux, links.list());
+  refreshFirewall(linux, links);
 }
 
 /**
@@ -187,7 +188,7 @@ export function setDefaultRoute(linux: Linux, namespace: number, endpoint: Endpo
 }
 
 function usingLinksInside(linux: Linux, namespace: number, work: (inside: Links) => void): void {
-  const links = openLinksInside(linux, namespace);
+  const links = openLinks(linux, namespace);
   try {
     work(links);
   } finally {
@@ -280,8 +281,8 @@ function defaultMtu(links: Links): number {
  * Makes the firewall what the devices and records say: the bridges that are there, the ports of containers that still have their address. Forgets
  * the records of what is gone. Under the network lock.
  */
-export function refreshFirewall(linux: Linux, links: readonly Link[]): void {
-  const names = new Set(links.map((link) => link.name));
+export function refreshFirewall(linux: Linux, links: Links): void {
+  const names = new Set(links.list().map((link) => link.name));
   const bridges = bridgeRecords();
   const ports = portsRecords();
   const live = bridges.all().filter(([device]) => {
@@ -294,7 +295,7 @@ export function refreshFirewall(linux: Linux, links: readonly Link[]): void {
     ports.remove(container);
     return false;
   });
-  applyFirewall(linux, {
+  const state: FirewallState = {
     bridges: live.map(([, { device, gateways, internal, masquerade }]) => ({
       device,
       internal,
@@ -306,10 +307,12 @@ export function refreshFirewall(linux: Linux, links: readonly Link[]): void {
       }),
     })),
     ports: published.flatMap(([, record]) => record.ports),
-  });
+  };
+  applyFirewall(linux, state, links.namespace);
   passForeignFirewall(
     linux,
     live.map(([device]) => device),
+    links.namespace,
   );
 }
 

@@ -53,11 +53,11 @@ const TABLE = "slipway";
 const PRIORITY = { raw: -300, dstnat: -100, filter: 0, srcnat: 100 };
 
 /**
- * Makes the kernel's table what `state` says, in one step; nothing is done where it is that already. The state is kept as a digest beside the
+ * Makes the table of the namespace (undefined: the calling thread's) what `state` says, in one step; nothing is done where it is that already. The state is kept as a digest beside the
  * table itself, so whoever flushed all tables is noticed. @throws LinuxError where the kernel has no nf_tables
  */
-export function applyFirewall(linux: Linux, state: FirewallState): void {
-  const nftables = openNftables(linux);
+export function applyFirewall(linux: Linux, state: FirewallState, namespace?: number): void {
+  const nftables = openNftables(linux, namespace);
   try {
     const note = noteOf(state);
     if (nftables.tableNote(TABLE) !== note) nftables.replaceTable(TABLE, chainsOf(state), note);
@@ -66,8 +66,8 @@ export function applyFirewall(linux: Linux, state: FirewallState): void {
   }
 }
 
-export function removeFirewall(linux: Linux): void {
-  const nftables = openNftables(linux);
+export function removeFirewall(linux: Linux, namespace?: number): void {
+  const nftables = openNftables(linux, namespace);
   try {
     nftables.removeTable(TABLE);
   } finally {

@@ -8,8 +8,8 @@ const FAMILIES = ["ip", "ip6"] as const;
  * nf_tables) has the policy to drop. A packet has to be accepted by every table, so ours alone cannot. In DOCKER-USER, which is there for that, else in FORWARD,
  * stand two rules a bridge, with a comment that says whose they are; those of bridges that are gone are taken away. Nothing is done where nothing is dropped.
  */
-export function passForeignFirewall(linux: Linux, bridges: readonly string[]): void {
-  const nftables = openNftables(linux);
+export function passForeignFirewall(linux: Linux, bridges: readonly string[], namespace?: number): void {
+  const nftables = openNftables(linux, namespace);
   try {
     for (const family of FAMILIES) {
       if (nftables.policy(family, "filter", "FORWARD") !== "drop") continue;

@@ -5,7 +5,7 @@ import { isErrno } from "../../linux/LinuxError.ts";
 import { parseAddress, parseSubnet, type Subnet } from "./addresses.ts";
 import { applyFirewall, type FirewallState, removeFirewall } from "./firewall.ts";
 import { type Links, openLinks } from "./links.ts";
-import { createNetworkNamespace, openLinksInside } from "./namespaces.ts";
+import { createNetworkNamespace } from "./namespaces.ts";
 import { passForeignFirewall } from "./foreignFirewall.ts";
 import { attribute, be32, nested, NLM_F_ACK, NLM_F_CREATE, openNetlink, text } from "./netlink.ts";
 import { type ChainName, drop, openNftables } from "./nftables.ts";
@@ -44,7 +44,7 @@ describe.skipIf(process.getuid?.() !== 0)("in a network namespace", () => {
     links.addVeth({ ...pair, peer: { namespace, name: "eth0", mac } });
     links.reflect("v0");
     expect(() => links.addVeth({ ...pair, peer: { namespace, name: "eth1", mac } })).toThrow("EEXIST");
-    const inside = openLinksInside(linux, namespace);
+    const inside = openLinks(linux, namespace);
     {
       const eth0 = inside.get("eth0");
       inside.addAddress(eth0?.index as number, subnet("10.9.0.2/24"));

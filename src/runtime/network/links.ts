@@ -2,6 +2,7 @@ import { NETLINK_ROUTE } from "../../linux/constants.ts";
 import { LinuxError } from "../../linux/LinuxError.ts";
 import type { Linux } from "../../linux/Linux.ts";
 import { addressBytes, addressOf, type Subnet } from "./addresses.ts";
+import { netlinkIn } from "./namespaces.ts";
 import {
   attribute,
   attributes,
@@ -43,6 +44,8 @@ export interface VethOptions {
 
 /** The devices of one network namespace, rtnetlink(7). Every call is done when it returns; failures are LinuxErrors. */
 export interface Links {
+  /** Its descriptor, which is the caller's; undefined: the namespace of the calling thread. */
+  readonly namespace: number | undefined;
   list(): Link[];
   get(name: string): Link | undefined;
   /** EEXIST where the name is taken. */
@@ -87,14 +90,9 @@ const IFF_UP = 1;
 const [EEXIST, ESRCH, ENODEV] = [17, 3, 19];
 const [LINK_HEADER, ADDRESS_HEADER, ROUTE_HEADER] = [16, 8, 12];
 
-/** Of the network namespace that the calling thread is in now. */
-export function openLinks(linux: Linux): Links {
-  return linksBy(linux, linux.netlinkSocket(NETLINK_ROUTE));
-}
-
-/** By a route socket, of the namespace that it was made in; `close` closes it. */
-export function linksBy(linux: Linux, socket: number): Links {
-  const netlink = openNetlink(linux, socket);
+/** Of a network namespace; undefined: the one that the calling thread is in now. `close` leaves its descriptor open. */
+export function openLinks(linux: Linux, namespace?: number): Links {
+  const netlink = openNetlink(linux, netlinkIn(linux, namespace, NETLINK_ROUTE));
   const get = (name: string): Link | undefined =>
     netlink
       .get({ type: RTM.GETLINK, flags: 0, body: [linkHeader(0), attribute(IFLA.IFNAME, text(name))] }, "get link")
@@ -121,6 +119,7 @@ export function linksBy(linux: Linux, socket: number): Links {
     netlink.request({ type: RTM.SETLINK, flags: 0, body }, "set a bridge's port");
   };
   return {
+    namespace,
     get,
     reflect: (name) => setPort(name, IFLA_BRPORT_MODE),
     list: () =>

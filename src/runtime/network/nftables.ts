@@ -14,6 +14,7 @@ import {
   text,
   textOf,
 } from "./netlink.ts";
+import { netlinkIn } from "./namespaces.ts";
 
 /** A part of a rule, ready to be sent: see the functions below. */
 export type Expression = Uint8Array;
@@ -68,8 +69,8 @@ const [RULE_TABLE, RULE_CHAIN, RULE_HANDLE, RULE_EXPRESSIONS, RULE_USERDATA] = [
 const COMMENT = 0; // of what nft keeps beside a rule: type, length, text with its NUL
 const [LIST_ELEMENT, EXPRESSION_NAME, EXPRESSION_DATA] = [1, 1, 2];
 
-export function openNftables(linux: Linux): Nftables {
-  const netlink = openNetlink(linux, linux.netlinkSocket(NETLINK_NETFILTER));
+export function openNftables(linux: Linux, namespace?: number): Nftables {
+  const netlink = openNetlink(linux, netlinkIn(linux, namespace, NETLINK_NETFILTER));
   const transaction = (messages: NetlinkMessage[]): void =>
     netlink.batch(
       [

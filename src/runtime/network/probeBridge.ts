@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Linux } from "../../linux/Linux.ts";
-import { userId } from "../../linux/userNamespace.ts";
+import { bridgeNamespacePath, hasOwnBridgeNamespace } from "./bridgeNamespace.ts";
 import { networkDirectory } from "./hostState.ts";
 
 /**
@@ -8,9 +8,8 @@ import { networkDirectory } from "./hostState.ts";
  * loaded only then.
  */
 export async function bridgeRefusal(linux: Linux): Promise<string | undefined> {
-  if (userId() !== 0) return "only root may change the host's network";
   const path = `${networkDirectory()}/probe`;
-  const key = `1 ${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${process.getuid?.()}`; // 1: form of the answer
+  const key = `2 ${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${process.getuid?.()}`; // 1: form of the answer
   try {
     const [known, ...answer] = readFileSync(path, "utf8").split("\n");
     if (known === key) return answer.join("\n") || undefined;
@@ -18,7 +17,8 @@ export async function bridgeRefusal(linux: Linux): Promise<string | undefined> {
     // not tried yet
   }
   const { tryBridge } = await import("./tryBridge.ts");
-  const refusal = tryBridge(linux);
+  const refusal = tryBridge(linux) ?? (await wayRefusal());
+  if (bridgeNamespacePath() !== undefined && refusal !== undefined) return refusal; // mended by an installation, not by a boot
   try {
     mkdirSync(networkDirectory(), { recursive: true, mode: 0o700 });
     writeFileSync(path, `${key}\n${refusal ?? ""}`);
@@ -26,4 +26,13 @@ export async function bridgeRefusal(linux: Linux): Promise<string | undefined> {
     // whoever may not write there tries again
   }
   return refusal;
+}
+
+/** Of a plain user: whether bridges have a namespace to be in, and what would lead out of it. */
+async function wayRefusal(): Promise<string | undefined> {
+  if (bridgeNamespacePath() === undefined) return undefined;
+  if (!hasOwnBridgeNamespace()) return "the user's namespace has no network of its own: the host allows none";
+  const { wayOutRefusal } = await import("./wayOut.ts");
+  const refusal = wayOutRefusal();
+  return refusal === undefined ? undefined : `${refusal.reason}: ${refusal.remedy}`;
 }

@@ -5,6 +5,7 @@ import { processStart } from "../../linux/processStart.ts";
 import type { IdRange } from "../../linux/userNamespace.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { findProgram } from "../findProgram.ts";
+import { readOr } from "../readOr.ts";
 import { namespaceFile, type NamespaceRecord, readNamespace, secureRunDirectory } from "./namespaceRecord.ts";
 import { subordinateIds, userName } from "./subordinateIds.ts";
 
@@ -54,7 +55,9 @@ async function holdNamespace(): Promise<NamespaceRecord> {
   if (unshare === undefined || tail === undefined)
     throw refused("the program unshare is not installed", "Install it: apt-get install util-linux");
   // It sleeps for ever, in a session of its own, so that the end of a terminal is not its end.
-  const holder = Bun.spawn([unshare, "--user", tail, "-f", "/dev/null"], {
+  // With a network, too, where the kernel gives one: the user's bridges are in it.
+  const network = readOr("/proc/sys/user/max_net_namespaces").trim() === "0" ? [] : ["--net"];
+  const holder = Bun.spawn([unshare, "--user", ...network, tail, "-f", "/dev/null"], {
     cwd: "/",
     env: {},
     stdio: ["ignore", "ignore", "pipe"],
