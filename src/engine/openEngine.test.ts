@@ -8,9 +8,15 @@ import { lossMessage, loadConfig } from "./openEngine.ts";
 test("flags win over the environment, and that over the user's file; $SLIPWAY_CONFIG replaces the files", () =>
   withTempDirectory((directory) => {
     mkdirSync(join(directory, "slipway"));
-    writeFileSync(join(directory, "slipway/config.json"), JSON.stringify({ root: "/user", runtime: "runc" }));
+    writeFileSync(
+      join(directory, "slipway/config.json"),
+      JSON.stringify({ root: "/user", runtime: "runc", storage: "fuse" }),
+    );
     const env = { XDG_CONFIG_HOME: directory };
-    expect(loadConfig(env, 0, {})).toEqual({ root: "/user", runtime: "runc", registries: {} });
+    expect(loadConfig(env, 0, {})).toEqual({ root: "/user", runtime: "runc", storage: "fuse", registries: {} });
+    expect(loadConfig({ ...env, SLIPWAY_STORAGE: "copy" }, 0, {}).storage).toBe("copy");
+    expect(loadConfig({ ...env, SLIPWAY_STORAGE: "copy" }, 0, { storage: "auto" }).storage).toBe("auto");
+    expect(() => loadConfig(env, 0, { storage: "zfs" })).toThrow('there is no storage "zfs"');
     expect(loadConfig({ ...env, SLIPWAY_ROOT: "/env" }, 0, {}).root).toBe("/env");
     expect(loadConfig({ ...env, SLIPWAY_ROOT: "/env" }, 0, { root: "/flag" }).root).toBe("/flag");
     const other = join(directory, "other.json");
