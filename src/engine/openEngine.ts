@@ -59,9 +59,9 @@ interface OutsideOptions extends Omit<Engine, "store" | "beginAnew"> {
   beginAnew: () => never;
 }
 
-/** Where nothing is mounted, root file systems are copies. */
+/** Processes whose root is changed have it in a directory, as copies are: found by itself where no mount can be made. */
 function placeOf({ root, storage: wish, isolation }: EngineConfig): Omit<OpenStoreOptions, "linux"> {
-  const storage = worksByChroot(isolation) ? "copy" : wish;
+  const storage = isolation === "chroot" && worksByChroot(isolation) ? "copy" : wish;
   return { root, ...(storage === undefined ? {} : { storage }) };
 }
 

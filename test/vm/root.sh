@@ -12,7 +12,7 @@ is "stats knows the group's memory" "* / 64MiB" slipway stats --no-stream --form
 slipway update --memory 128m --memory-swap 128m lim
 is "update changes them" "134217728,0,50000*" limits
 slipway pause lim
-is "pause" "*(Paused)" slipway ps --format '{{.Status}}'
+is "pause" "*Paused*" slipway ps --format '{{.Status}}'
 slipway unpause lim
 slipway rm -f lim
 is "nothing is left of groups" "" ls -A --ignore '*.*' /sys/fs/cgroup/slipway

@@ -6,7 +6,7 @@ limits() { (cd "$(group lim)" && cat memory.max cpu.max pids.max | tr '\n' ,); }
 is "limits are in force, in a scope of the user's systemd" "67108864,50000 100000,50," limits
 is "exec joins" "*/slipway.scope/slipway/*" slipway exec lim cat /proc/self/cgroup
 slipway pause lim
-is "pause" "*(Paused)" slipway ps --format '{{.Status}}'
+is "pause" "*Paused*" slipway ps --format '{{.Status}}'
 slipway unpause lim
 slipway rm -f lim
 # shellcheck disable=SC2016
