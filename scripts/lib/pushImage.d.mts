@@ -5,6 +5,8 @@ export interface PushedManifest {
 }
 export interface PushedImage extends PushedManifest {
   platform: { os: string; architecture: string; variant?: string };
+  /** Of the descriptor that names it in an index. */
+  annotations?: Record<string, string>;
   imageID: `sha256:${string}`;
   diffIDs: `sha256:${string}`[];
 }

@@ -49,7 +49,10 @@ export async function pushIndex(registry, name, tag, manifests, { docker = false
   return pushManifest(registry, name, tag, {
     schemaVersion: 2,
     mediaType: docker ? dockerTypes.index : ociTypes.index,
-    manifests: manifests.map(({ mediaType, digest, size, platform }) => ({ mediaType, digest, size, platform })),
+    manifests: manifests.map(({ mediaType, digest, size, platform, annotations }) => ({
+      ...{ mediaType, digest, size, platform },
+      ...(annotations === undefined ? {} : { annotations }),
+    })),
   });
 }
 

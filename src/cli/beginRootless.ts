@@ -5,6 +5,8 @@ import { type Terminal, runCli } from "./runCli.ts";
 
 /** What these do needs no ids but the caller's own, and no mounts. */
 const OUTSIDE = new Set(["help", "version", "login", "logout", "completion", undefined]);
+/** What stands before the command and has a word of its own. */
+const VALUED = new Set(["--root", "--runtime", "--storage", "--isolation"]);
 /** Says what is wrong instead of failing by it. */
 const ANYWAY = new Set(["info"]);
 /** A build with nothing to do has done it by then; one that goes on begins anew, and it is no great loss. */
@@ -16,7 +18,7 @@ const ATTEMPT_MS = 250;
  * At the first call that needs them, at any failure, and when it takes long, it begins anew inside, and nothing of it was seen.
  */
 export async function beginRootless(words: readonly string[], terminal: Terminal): Promise<number> {
-  const command = words.find((word) => !word.startsWith("-"));
+  const command = words.find((word, i) => !word.startsWith("-") && !VALUED.has(words[i - 1] ?? ""));
   if (OUTSIDE.has(command) || words.includes("--help") || words[0] === "--version" || words[0] === "-v")
     return runCli(words, terminal);
   const self = selfCommand([...words]);

@@ -3,14 +3,20 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { withTempDirectory } from "../../test/support/tempDirectory.ts";
 import { limitsOf } from "./build/cacheLimits.ts";
-import { loadConfig } from "./openEngine.ts";
+import { lossMessage, loadConfig } from "./openEngine.ts";
 
 test("flags win over the environment, and that over the user's file; $SLIPWAY_CONFIG replaces the files", () =>
   withTempDirectory((directory) => {
     mkdirSync(join(directory, "slipway"));
-    writeFileSync(join(directory, "slipway/config.json"), JSON.stringify({ root: "/user", runtime: "runc" }));
+    writeFileSync(
+      join(directory, "slipway/config.json"),
+      JSON.stringify({ root: "/user", runtime: "runc", storage: "fuse" }),
+    );
     const env = { XDG_CONFIG_HOME: directory };
-    expect(loadConfig(env, 0, {})).toEqual({ root: "/user", runtime: "runc", registries: {} });
+    expect(loadConfig(env, 0, {})).toEqual({ root: "/user", runtime: "runc", storage: "fuse", registries: {} });
+    expect(loadConfig({ ...env, SLIPWAY_STORAGE: "copy" }, 0, {}).storage).toBe("copy");
+    expect(loadConfig({ ...env, SLIPWAY_STORAGE: "copy" }, 0, { storage: "auto" }).storage).toBe("auto");
+    expect(() => loadConfig(env, 0, { storage: "zfs" })).toThrow('there is no storage "zfs"');
     expect(loadConfig({ ...env, SLIPWAY_ROOT: "/env" }, 0, {}).root).toBe("/env");
     expect(loadConfig({ ...env, SLIPWAY_ROOT: "/env" }, 0, { root: "/flag" }).root).toBe("/flag");
     const other = join(directory, "other.json");
@@ -65,3 +71,11 @@ test("a configuration that is not understood is an error that names the file and
     }
     expect(() => loadConfig({ SLIPWAY_CONFIG: `${file}.none` }, 0, {})).toThrow("cannot be read");
   }));
+
+test("what a loss of power has taken is said in whole sentences, also where no image had it", () => {
+  const when = "not all had reached the disk when the machine stopped: ";
+  expect(lossMessage(2, [])).toBe(`${when}2 layers are lost; no image had them`);
+  expect(lossMessage(1, ["sha256:a", "sha256:b"])).toBe(
+    `${when}1 layer is lost, and removed are the images sha256:a, sha256:b`,
+  );
+});

@@ -59,9 +59,9 @@ interface OutsideOptions extends Omit<Engine, "store" | "beginAnew"> {
   beginAnew: () => never;
 }
 
-/** Where nothing is mounted, root file systems are copies. */
+/** Processes whose root is changed have it in a directory, as copies are: found by itself where no mount can be made. */
 function placeOf({ root, storage: wish, isolation }: EngineConfig): Omit<OpenStoreOptions, "linux"> {
-  const storage = worksByChroot(isolation) ? "copy" : wish;
+  const storage = isolation === "chroot" && worksByChroot(isolation) ? "copy" : wish;
   return { root, ...(storage === undefined ? {} : { storage }) };
 }
 
@@ -71,8 +71,15 @@ async function recover(store: Store, emit: Emit): Promise<void> {
   if (lost.length === 0 && images.length === 0) return;
   emit({
     type: "warning",
-    message: `not all had reached the disk when the machine stopped: ${lost.length} layers are lost, and removed are the images ${images.join(", ")}`,
+    message: lossMessage(lost.length, images),
   });
+}
+
+/** Exported for its test. */
+export function lossMessage(layers: number, images: readonly string[]): string {
+  const lost = `${layers} ${layers === 1 ? "layer is" : "layers are"} lost`;
+  const removed = images.length === 0 ? "; no image had them" : `, and removed are the images ${images.join(", ")}`;
+  return `not all had reached the disk when the machine stopped: ${lost}${removed}`;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { crc32 } from "node:zlib";
+import { createZstdFrames } from "./zstdFrames.ts";
 
 /** One member of a gzip file or one frame of a zstd file, of a given format and level. */
 export interface MemberRules {
@@ -19,19 +20,17 @@ export function mostOf(length: number): number {
   return length + (length >> 6) + 1024;
 }
 
-/**
- * Writes the bytes as one whole member (RFC 1952) or frame (RFC 8878) into `out`, which has room for `mostOf` them, and returns its length. The same
- * bytes give the same result. No name and no time is in it.
- */
-export function compressMember(
-  bytes: Uint8Array<ArrayBuffer>,
-  { format, level }: MemberRules,
-  out: Uint8Array,
-): number {
-  if (format === "zstd") return take(Bun.zstdCompressSync(bytes, { level: level ?? 3 }) as Buffer<ArrayBuffer>, out);
-  const chosen = level ?? usualLevel(bytes);
-  if (chosen === 0) return storedMember(bytes, out);
-  return take(Bun.gzipSync(bytes, { library: "libdeflate", level: chosen as 1 }), out);
+/** Writes the bytes as one whole member (RFC 1952) or frame (RFC 8878) into `out`, which has room for `mostOf` them, and returns its length. */
+export type CompressMember = (bytes: Uint8Array<ArrayBuffer>, out: Uint8Array) => number;
+
+/** The same bytes give the same result. No name and no time is in it. */
+export function memberCompressor({ format, level }: MemberRules): CompressMember {
+  if (format === "zstd") return createZstdFrames(level ?? 3);
+  return (bytes, out) => {
+    const chosen = level ?? usualLevel(bytes);
+    if (chosen === 0) return storedMember(bytes, out);
+    return take(Bun.gzipSync(bytes, { library: "libdeflate", level: chosen as 1 }), out);
+  };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { Delivery, Order } from "./compress.worker.ts";
-import { compressMember, type MemberRules, mostOf } from "./compressMember.ts";
+import { memberCompressor, type MemberRules, mostOf } from "./compressMember.ts";
 
 /** The bytes of a tar, in order. A piece need only be valid until the next one is asked for. */
 export type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -56,7 +56,7 @@ export async function* compressMembers(input: Pieces, options: MembersOptions): 
     ended = length < size;
     // Nothing at all is still one member; threads are not worth their start for one that is all there is.
     if (first && ended) {
-      const made = compressMember(new Uint8Array(room.buffer, 0, length), rules, new Uint8Array(room.out));
+      const made = memberCompressor(rules)(new Uint8Array(room.buffer, 0, length), new Uint8Array(room.out));
       working.push(Promise.resolve({ ...room, length: made }));
     } else if (length > 0) working.push(pool.compress({ ...room, length, rules }));
     first = false;

@@ -1,7 +1,7 @@
 import { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, S_IFCHR, S_IFDIR, S_IFMT } from "../linux/constants.ts";
 import type { Linux, Stat } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
-import { isOpaque, isWhiteout, opaqueAttribute } from "./overlayForm.ts";
+import { isOpaque, isWhiteout, makeWhiteout, opaqueAttribute } from "./overlayForm.ts";
 import { ownAttributes, sameFile, sameStat } from "./sameFile.ts";
 
 const DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
@@ -78,7 +78,7 @@ export function settleUpper(linux: Linux, upperFd: number, lower: () => number):
   /** Puts whiteouts in place of the mark. */
   function hideEach(fd: number, below: number, { mtimeSec, mtimeNsec }: Stat): void {
     const own = new Set(linux.readdir(fd).map(({ name }) => name));
-    for (const { name } of linux.readdir(below)) if (!own.has(name)) linux.mknodat(fd, name, S_IFCHR, 0, 0);
+    for (const { name } of linux.readdir(below)) if (!own.has(name)) makeWhiteout(linux, fd, name);
     linux.removexattr(fd, "", opaqueAttribute(linux));
     linux.utimensat(fd, "", { sec: mtimeSec, nsec: mtimeNsec });
   }

@@ -29,6 +29,7 @@ import {
   OPAQUE_VALUE,
   WHITEOUT_PREFIX,
   isWhiteout,
+  makeWhiteout,
 } from "./overlayForm.ts";
 import { removeEntry } from "./removeEntry.ts";
 import { createTarReader, type TarEntry } from "./tarReader.ts";
@@ -149,7 +150,7 @@ export function createUnpacker(linux: Linux, options: UnpackOptions): Unpacker {
     // A whiteout speaks of the layers below: what this layer has itself stays, and a directory stops to show through.
     const own = linux.statatOrUndefined(parent, hidden);
     if (own === undefined) {
-      linux.mknodat(parent, hidden, S_IFCHR, 0, 0);
+      makeWhiteout(linux, parent, hidden);
     } else if ((own.mode & S_IFMT) === S_IFDIR) {
       const path = parentPath === "" ? hidden : `${parentPath}/${hidden}`;
       linux.setxattr(directories.open(path), "", opaqueAttribute(linux), OPAQUE_VALUE);

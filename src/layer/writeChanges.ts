@@ -4,7 +4,6 @@ import {
   O_NOFOLLOW,
   O_NONBLOCK,
   O_RDONLY,
-  S_IFCHR,
   S_IFDIR,
   S_IFMT,
   S_IFREG,
@@ -14,7 +13,7 @@ import type { Linux, Stat } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { copyAttributes, copyEntry } from "./copyEntry.ts";
 import { isCarried, type PreparedFile } from "./copyMerged.ts";
-import { isOverlayAttribute, isWhiteout } from "./overlayForm.ts";
+import { isOverlayAttribute, isWhiteout, makeWhiteout } from "./overlayForm.ts";
 import { ownAttributes, sameFile, sameStat } from "./sameFile.ts";
 
 export interface ChangesOptions {
@@ -66,7 +65,7 @@ export function writeChanges(linux: Linux, root: number, target: number, options
       }
     }
     for (const name of left) {
-      linux.mknodat(enter(), name, S_IFCHR, 0, 0);
+      makeWhiteout(linux, enter(), name);
       if (way === "move") old?.children?.delete(name);
       changed = true;
     }

@@ -26,6 +26,7 @@ export interface ProgramSpec {
   ownSession: boolean;
 }
 
+const PR_SET_PDEATHSIG = 1;
 const PR_CAPBSET_READ = 23;
 const PR_CAPBSET_DROP = 24;
 const PR_SET_NO_NEW_PRIVS = 38;
@@ -40,7 +41,7 @@ const { ENOENT, ENOTDIR, EACCES, EPERM, EINVAL } = constants.errno;
 /**
  * Changes the root of this process by chroot(2), gives up all that is not in `spec`, and executes the program in place of this one: same pid, and no
  * descriptors but 0, 1 and 2. Where the bounding set of capabilities cannot be made smaller, no program can raise its
- * privileges any more (no_new_privs), so that `capabilities` holds in any case. Comes back only by throwing; the process is then to be ended, since half
+ * privileges any more (no_new_privs), so that `capabilities` holds in any case. It is killed when the one that started it ends. Comes back only by throwing; the process is then to be ended, since half
  * of it may be done. @throws LinuxError `execve` where no candidate can be executed: what the last that is there came to, else `ENOENT`
  */
 export function becomeProgram(spec: ProgramSpec): never {
@@ -114,6 +115,9 @@ export function becomeProgram(spec: ProgramSpec): never {
     thread("capset", ptr(header), ptr(sets));
   }
   if (!isBounded) check("prctl", symbols.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+
+  // A change of user would take it back.
+  check("prctl", symbols.prctl(PR_SET_PDEATHSIG, constants.signals.SIGKILL, 0, 0, 0));
 
   const argv = strings(spec.args);
   const envp = strings(spec.env);

@@ -1,9 +1,20 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 import { isErrno } from "../linux/LinuxError.ts";
+import { inUserNamespace } from "../linux/userNamespace.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import { type CgroupSetting, settingsV1, settingsV2 } from "./cgroupSettings.ts";
 import type { Resources } from "./resources.ts";
 import { readOr } from "./readOr.ts";
+import { enterUserScope, userTree } from "./rootless/userScope.ts";
 import { cgroupName } from "./cgroupName.ts";
 
 /** Where this host's control groups are. A hybrid host has both: each controller is in one tree only. */
@@ -13,8 +24,30 @@ export interface CgroupTrees {
   v2?: { mount: string; controllers: string[] };
 }
 
-/** The trees that can be reached from here. `mountinfo`: as proc(5) has it. */
+/** The trees that can be reached from here; of a plain user, the part that is the user's own. `mountinfo`: as proc(5) has it. */
 export function cgroupTrees(mountinfo = readFileSync("/proc/self/mountinfo", "utf8")): CgroupTrees {
+  const trees = mountedTrees(mountinfo);
+  const own = trees.v2 !== undefined && inUserNamespace() ? userTree(trees.v2.mount) : undefined;
+  return own === undefined ? trees : { v1: new Map(), v2: own };
+}
+
+/** Lets a plain user's process make groups for containers, and put processes into them. @throws SlipwayError `LIMIT_UNAVAILABLE` */
+export function prepareCgroups(): void {
+  const { v2 } = mountedTrees(readFileSync("/proc/self/mountinfo", "utf8"));
+  // A container's root, in a namespace that somebody else has made, may own its whole tree.
+  if (v2 !== undefined && inUserNamespace() && !mayWrite(v2.mount)) enterUserScope({ mount: v2.mount });
+}
+
+function mayWrite(directory: string): boolean {
+  try {
+    accessSync(directory, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function mountedTrees(mountinfo: string): CgroupTrees {
   const trees: CgroupTrees = { v1: new Map() };
   for (const line of mountinfo.split("\n")) {
     const [left = "", right] = line.split(" - ");

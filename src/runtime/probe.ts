@@ -23,7 +23,7 @@ import { readOr } from "./readOr.ts";
 
 const WORD = "probe-works";
 const PROGRAM_PLACES = ["/bin", "/lib", "/lib64", "/usr", "/nix"];
-const PATIENCE_MS = 10_000; // a container's start takes tens of milliseconds; a loaded machine ten times that
+const PATIENCE_MS = 60_000; // a start takes tens of milliseconds, but seconds on an emulated machine that is coming up
 
 /**
  * The OCI runtime that works on this host and how: each is tried with a container that prints a word, crun before runc, the plain way before
@@ -159,7 +159,7 @@ async function runProbe(
     }
     const state = runtimeStateDirectory(runtime, id);
     keepCompiledSeccomp(runtime, confinement, state);
-    const byFifo = startByFifo(state) && (await printed(outputPath, 1000));
+    const byFifo = startByFifo(state) && (await printed(outputPath, PATIENCE_MS));
     if (!byFifo) {
       const start = Bun.spawn([...command, "start", id], quiet);
       if ((await start.exited) !== 0 || !(await printed(outputPath, PATIENCE_MS))) {

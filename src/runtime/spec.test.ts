@@ -139,6 +139,9 @@ describe("runtimeSpec", () => {
     expect(last({ cgroups: false })).toContain("nodev");
     expect(last({ cgroups: true })).not.toContain("nodev");
     expect(last({ cgroups: false, privileged: true })).not.toContain("nodev");
+    // A user's root has no devices, and may lie where it cannot be mounted anew without flags that are locked.
+    const users = runtimeSpec({ ...options, cgroups: false, readOnlyRoot: true, rootless: { ttyGroup: true } });
+    expect([users.root.readonly, users.mounts.some(({ source }) => source === "/")]).toEqual([true, false]);
   });
   test("denies all devices and lets the runtime add the harmless ones", () => {
     expect(runtimeSpec(options).linux.resources?.devices?.[0]).toEqual({ allow: false, access: "rwm" });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { opaqueAttribute } from "../layer/overlayForm.ts";
 import { AT_FDCWD, S_IFCHR } from "../linux/constants.ts";
 import { inUserNamespace, mappedIds } from "../linux/userNamespace.ts";
+import { fuseProgram } from "./fuseProgram.ts";
 import { readBootId } from "./leases.ts";
 import { createOverlaySnapshotter } from "./overlay.ts";
 import type { Snapshotter, StorageName } from "./Snapshotter.ts";
@@ -51,7 +52,7 @@ function choiceKey(): string {
 
 /** What would make a better one possible, as far as it changes while the host runs. */
 function fuseState(): string {
-  const program = Bun.which("fuse-overlayfs");
+  const program = fuseProgram();
   const device = statSync("/dev/fuse", { throwIfNoEntry: false });
   return JSON.stringify([program, program === null ? 0 : statSync(program).mtimeMs, device?.mode, device?.uid]);
 }
@@ -63,7 +64,7 @@ function tryOverlay(store: Store): Refusal | undefined {
 }
 
 function tryFuse(store: Store): Refusal | undefined {
-  if (Bun.which("fuse-overlayfs") === null)
+  if (fuseProgram() === null)
     return { reason: "fuse-overlayfs is not installed", remedy: "apt-get install fuse-overlayfs" };
   try {
     closeSync(openSync("/dev/fuse", "r+"));

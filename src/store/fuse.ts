@@ -4,6 +4,7 @@ import { fromFuseForm } from "../layer/fromFuseForm.ts";
 import { AT_FDCWD, MNT_DETACH } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
+import { fuseProgram } from "./fuseProgram.ts";
 import { removeTree } from "./removeTree.ts";
 import type { Snapshotter } from "./Snapshotter.ts";
 import type { Store } from "./Store.ts";
@@ -53,7 +54,7 @@ export function takeOverFromFuse(linux: Linux, directory: string): void {
 /** The place where the program puts the mount is left again at once. */
 function mountDetached(store: Store, options: string[]): number {
   const { linux, root } = store;
-  const program = Bun.which("fuse-overlayfs");
+  const program = fuseProgram();
   if (program === null) throw failure("the program is not installed", "Install it: apt-get install fuse-overlayfs");
   const lease = store.lease("mount");
   const target = lease.directory();

@@ -33,7 +33,12 @@ async function pushApp(registry: { url: string }) {
   });
   const nested = await pushIndex(registry.url, "app", "nested", [riscv]);
   const index = await pushIndex(registry.url, "app", "1", [mine, foreign, windows, nested as typeof mine, attestation]);
-  return { index, mine, foreign, windows, riscv };
+  const annotations = {
+    "vnd.docker.reference.type": "attestation-manifest",
+    "vnd.docker.reference.digest": mine.digest,
+  };
+  const attested = await pushIndex(registry.url, "app", "attested", [mine, { ...attestation, annotations }]);
+  return { index, mine, foreign, windows, riscv, attested };
 }
 
 e2e(
@@ -129,7 +134,7 @@ e2e(
   (slipway) =>
     withRegistry((registry) =>
       withRegistry(async (second) => {
-        const { index, mine, foreign } = await pushApp(registry);
+        const { index, mine, foreign, attested } = await pushApp(registry);
         const app = `${registry.host}/app`;
         await slipway.run(["pull", "-q", `${app}:1`]);
         expect((await slipway.text("images", "--tree")).split("\n")).toHaveLength(5);
@@ -160,7 +165,21 @@ e2e(
         expect(layout).toBe(index.digest);
         await slipway.run(["save", "-o", "pinned.tar", `${app}@${index.digest}`]);
         expect(digestOf(sh(slipway.directory, "skopeo inspect --raw oci-archive:pinned.tar"))).toBe(index.digest);
+        // An image as buildx pushes it, with its attestation, which a pull leaves where it is: it goes from there.
+        for (const [tag, digest] of [
+          ["attested", attested.digest],
+          ["alone", mine.digest],
+        ] as const) {
+          const options = { env: { SLIPWAY_ROOT: join(slipway.directory, tag) } };
+          const target = `${second.host}/${tag}:1`;
+          await slipway.run(["pull", "-q", `${app}:attested`], options);
+          await slipway.run(["tag", `${app}:attested`, target], options);
+          if (tag === "alone") sh("/", `skopeo delete --tls-verify=false docker://${app}:att`);
+          await slipway.run(["push", "-q", target], options);
+          expect([tag, digestOf(raw(target))]).toEqual([tag, digest]);
+        }
         expect(digestOf(raw(`${second.host}/pinned`))).toBe(index.digest);
       }),
     ),
+  { minutes: 2 },
 );

@@ -25,7 +25,7 @@ RUN --mount=type=bind,from=tools,target=/bound --mount=type=bind,from=tools,targ
 
 /** In a mount namespace of each command's own, where store and run directory lie on a file system as /run/user and many a /home are. */
 const ON_LOCKED_FLAGS = inNamespace(
-  'd=$(dirname "$SLIPWAY_ROOT") && mount --bind "$d" "$d" && mount -o remount,bind,nosuid,nodev "$d" && cd "$PWD"',
+  'd=$(dirname "$SLIPWAY_ROOT") && mount --rbind "$d" "$d" && mount -o remount,bind,nosuid,nodev "$d" && cd "$PWD"',
 );
 
 const layers = new Map<string, string>();

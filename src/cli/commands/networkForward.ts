@@ -3,9 +3,9 @@ import { forwardPorts } from "../../runtime/network/forwardPorts.ts";
 import type { Command } from "../Command.ts";
 
 export const command: Command = {
-  usage: "OPTIONS",
+  usage: "DESCRIPTION",
   summary: "Lead a plain user's published ports to a container, until its monitor ends",
-  example: "",
+  example: "slipway network forward {}",
   min: 1,
   max: 1,
   flags: {},

@@ -12,6 +12,18 @@ describe("a step's log as lines", () => {
     expect([...lines, splitter.rest(), splitter.rest()]).toEqual(["one", "twö", "", "日本", "rest", ""]);
   });
 
+  test("the last of them are those that come without a limit, whatever was open before", () => {
+    const pieces = ["open ü", "a\nb\nc\nd ö", "e\n", "\n\n\n", "f\rg\nh\n", "\n", "i"].map(bytes);
+    for (const most of [0, 1, 2, 5]) {
+      const [whole, limited] = [lineSplitter(), lineSplitter()];
+      for (const piece of pieces) {
+        const lines = whole.push(piece);
+        expect(limited.push(piece, most)).toEqual(lines.slice(Math.max(0, lines.length - most)));
+      }
+      expect(limited.rest()).toBe(whole.rest());
+    }
+  });
+
   test("without an end are broken, not held, and not in the middle of a character", () => {
     const splitter = lineSplitter();
     const piece = bytes("x🙂".repeat(10_000));

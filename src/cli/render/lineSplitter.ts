@@ -2,13 +2,24 @@ import { StringDecoder } from "node:string_decoder";
 
 /** A line longer than this is broken: a log without line ends must not be held in memory. */
 const MAX_LINE = 64 * 1024;
+const LINE_FEED = 0x0a;
 
 /** Cuts a stream of bytes into lines that are `printable`, whatever the bytes are. */
-export function lineSplitter(): { push(data: Uint8Array): string[]; rest(): string } {
-  const decoder = new StringDecoder("utf8");
+export function lineSplitter(): {
+  /** The lines that end in the bytes; only the last `most` of them, where that is said: those before need not be made at all. */
+  push(data: Uint8Array, most?: number): string[];
+  rest(): string;
+} {
+  let decoder = new StringDecoder("utf8");
   let open = "";
   return {
-    push(data) {
+    push(given, most) {
+      const start = most === undefined ? 0 : startOfLast(given, most);
+      if (start > 0) {
+        open = "";
+        decoder = new StringDecoder("utf8");
+      }
+      const data = given.subarray(start);
       open += decoder.write(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
       const plain = !suspectText.test(open);
       const lines = open.split("\n");
@@ -28,6 +39,16 @@ export function lineSplitter(): { push(data: Uint8Array): string[]; rest(): stri
       return line === "" ? "" : printable(line);
     },
   };
+}
+
+/** Where the last so many lines begin that end in the bytes; 0 where there are no more. An end of line is no part of another character. */
+function startOfLast(data: Uint8Array, lines: number): number {
+  let at = data.length;
+  for (let found = 0; found <= lines; found++) {
+    at = at === 0 ? -1 : data.lastIndexOf(LINE_FEED, at - 1);
+    if (at < 0) return 0;
+  }
+  return at + 1;
 }
 
 function broken(line: string): string[] {

@@ -89,10 +89,11 @@ describe("--progress tty", () => {
       }
       await drawn();
       const first = take();
+      // A busy machine may have drawn twice meanwhile.
       const check = (text: string) => {
-        const lines = text.split("\n").slice(0, -1);
-        for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThan(Math.max(2, size.columns));
-        return lines.length;
+        const drawings = text.split("\x1b[?25l").map((drawing) => drawing.split("\n").slice(0, -1));
+        for (const line of drawings.flat()) expect(Bun.stringWidth(line)).toBeLessThan(Math.max(2, size.columns));
+        return Math.max(...drawings.map((lines) => lines.length));
       };
       expect(check(first)).toBeLessThanOrEqual(11);
       // All that is left of control are our own drawing and colours that are ended in their line.

@@ -115,7 +115,7 @@ export function createTtyProgress(options: TtyOptions): Progress {
         case "step.log": {
           const splitter = vertex.splitters.get(event.stream) ?? lineSplitter();
           vertex.splitters.set(event.stream, splitter);
-          vertex.log.push(splitter.push(event.data).slice(-FAILURE_LINES));
+          vertex.log.push(splitter.push(event.data, FAILURE_LINES));
           break;
         }
         case "step.status":

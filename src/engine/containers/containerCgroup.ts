@@ -17,7 +17,8 @@ export function containerCgroup(
 ): { join(pid: number): void } {
   const file = cgroupFile(engine.store.containers.directory(record.id));
   const { cgroupParent: parent } = containerOptions(record);
-  const { cgroupTrees, joinCgroup, makeCgroup } = groups();
+  const { cgroupTrees, joinCgroup, makeCgroup, prepareCgroups } = groups();
+  prepareCgroups();
   writeFileSync(file, `${cgroupName(record.id, parent)}\n`);
   makeCgroup(record.id, limits, { parent, tracked: isTracked(record), trees: cgroupTrees() });
   // By the paths of then: the namespace may have changed.
@@ -38,6 +39,7 @@ export function runtimeCgroup(engine: Engine, record: ContainerRecord): void {
 /** A group of the cgroup2 tree (or the version 1 freezer) with the container's processes in it, made where it has none. */
 export function freezerOf(engine: Engine, record: ContainerRecord): string[] {
   const directory = engine.store.containers.directory(record.id);
+  groups().prepareCgroups();
   if (!existsSync(cgroupFile(directory))) writeFileSync(cgroupFile(directory), `${cgroupName(record.id)}\n`);
   const relative = readFileSync(cgroupFile(directory), "utf8").trim();
   return [groups().makeFreezer(relative)];

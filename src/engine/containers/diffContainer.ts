@@ -13,6 +13,9 @@ import {
 import { opaqueAttribute, isWhiteout } from "../../layer/overlayForm.ts";
 import type { Linux, Stat } from "../../linux/Linux.ts";
 import { isErrno } from "../../linux/LinuxError.ts";
+import { type Below, lookBelow, namesIn } from "../../layer/lookBelow.ts";
+import { stackLayers } from "../../store/impliedDirs.ts";
+import type { LayerRecord } from "../../store/Store.ts";
 import { containerOptions } from "./ContainerOptions.ts";
 import type { Change, Engine } from "../Engine.ts";
 
@@ -27,13 +30,13 @@ export function diffContainer(engine: Engine, nameOrId: string): Change[] {
   const layers = record.layers.map((diffID) => store.layers.require(diffID));
   const written = store.snapshotter.written(layers, store.containers.directory(record.id));
   if (written === undefined) return []; // never started
-  const below = store.snapshotter.view(layers);
+  const below = openBelow(engine, layers);
   try {
     const root = linux.openat(AT_FDCWD, written.path, O_RDONLY | O_DIRECTORY);
     try {
       const changes: Change[] = [];
       const stubs = new Set((containerOptions(record).stubs ?? []).map((stub) => stub.path));
-      collect(linux, { root, below: below.fd, stubs, changes }, root, "");
+      collect(linux, { root, below, stubs, changes }, root, "");
       return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
     } finally {
       linux.close(root);
@@ -46,7 +49,7 @@ export function diffContainer(engine: Engine, nameOrId: string): Change[] {
 
 interface Walk {
   root: number;
-  below: number;
+  below: Below;
   /** Places that were made to be mounted on. */
   stubs: Set<string>;
   changes: Change[];
@@ -67,7 +70,7 @@ function collect(linux: Linux, walk: Walk, directory: number, path: string): { c
       count++;
       continue;
     }
-    const lower = statBelow(linux, walk.below, here);
+    const lower = walk.below.stat(here);
     if (type !== S_IFDIR) {
       if (walk.stubs.has(here) && type === S_IFREG && stat.size === 0) {
         passed = true;
@@ -94,29 +97,31 @@ function collect(linux: Linux, walk: Walk, directory: number, path: string): { c
       linux.close(sub);
     }
   }
-  if (isOpaque) count += deletedBelow(linux, walk, path, new Set(names.map((entry) => entry.name)));
+  if (isOpaque) count += deletedBelow(walk, path, new Set(names.map((entry) => entry.name)));
   return { count, passed };
 }
 
 /** A directory that was removed and made again hides what the image had in it. */
-function deletedBelow(linux: Linux, walk: Walk, path: string, present: Set<string>): number {
-  let fd: number;
-  try {
-    fd = linux.openat2(walk.below, path, {
-      flags: O_RDONLY | O_DIRECTORY,
-      resolve: RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS,
-    });
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return 0;
-    throw error;
-  }
-  try {
-    const gone = linux.readdir(fd).filter((entry) => !present.has(entry.name));
-    for (const { name } of gone) walk.changes.push({ kind: "D", path: `${path}/${name}` });
-    return gone.length;
-  } finally {
-    linux.close(fd);
-  }
+function deletedBelow(walk: Walk, path: string, present: Set<string>): number {
+  const gone = walk.below.names(path).filter((name) => !present.has(name));
+  for (const name of gone) walk.changes.push({ kind: "D", path: `${path}/${name}` });
+  return gone.length;
+}
+
+/** A view is a mount, which costs little, or a copy, which costs as much as the image is large: then the layers are looked into. */
+function openBelow({ store }: Engine, layers: LayerRecord[]): Below {
+  const { linux, snapshotter } = store;
+  if (snapshotter.name === "copy")
+    return lookBelow(
+      linux,
+      stackLayers(store, layers).map(({ path }) => path),
+    );
+  const view = snapshotter.view(layers);
+  return {
+    stat: (path) => statBelow(linux, view.fd, path),
+    names: (path) => namesIn(linux, view.fd, path),
+    close: view.close,
+  };
 }
 
 function statBelow(linux: Linux, below: number, path: string): Stat | undefined {

@@ -55,6 +55,7 @@ export async function execContainer(
     writeFileSync(`${directory}/process.json`, specText(execProcess(engine, record, options)));
     said(`exec_create: ${options.command.join(" ")}`);
     const limited = runtime.cgroups ? [] : containerCgroups(store.containers.directory(record.id));
+    if (limited.length > 0) (await import("../../runtime/cgroup.ts")).prepareCgroups();
     if (runtime.cgroupView) enterMountNamespace(store.linux, { ...runtime, keepCgroups: limited.length > 0 });
     const log = `${directory}/log`;
     const command = [runtime.program, ...runtimeGlobals(runtime), "--log", log, "--log-format", "json", "exec"];

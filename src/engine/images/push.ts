@@ -11,7 +11,9 @@ import { blobsOf, type Documents, readDocuments } from "../../store/documents.ts
 import type { ImageRecord, Tag } from "../../store/Store.ts";
 import { layersImage, type StoreForm, storeImage } from "../../store/storeImage.ts";
 import type { Engine } from "../Engine.ts";
-import type { RegistryAccess } from "./openRegistry.ts";
+import type { Registry } from "../../registry/createRegistry.ts";
+import { copyManifest } from "./copyManifest.ts";
+import { openRegistry, type RegistryAccess } from "./openRegistry.ts";
 import { openPush, type PushTarget, pushImage } from "./pushTarget.ts";
 import { resolveImage } from "./resolveImage.ts";
 
@@ -125,7 +127,7 @@ export async function pushNamed(
     annotations === undefined &&
     came !== undefined &&
     isIndex(came.top.manifest);
-  if (isWholeIndex && (await canBeWhole(to.target, came))) return pushDocuments(engine, to.target, came, tag);
+  if (isWholeIndex && (await canBeWhole(engine, to, came))) return pushDocuments(engine, to.target, came, tag);
 
   const entries: Descriptor[] = [];
   const isIndexed = records.length > 1 || Object.keys(annotations?.index ?? {}).length > 0;
@@ -158,18 +160,53 @@ export async function pushNamed(
   return top;
 }
 
-/** What the store lacks of an index the repository may have: it was pulled from there, say. */
-async function canBeWhole({ registry, path }: PushTarget, { missing }: Documents): Promise<boolean> {
-  for (const { digest } of missing) {
+/**
+ * What the store lacks of an index the repository may have: it was pulled from there, say. Attestations, which a pull of one image leaves where they are,
+ * are brought from there.
+ */
+async function canBeWhole(engine: Engine, to: Repository, { top, missing }: Documents): Promise<boolean> {
+  const absent: Descriptor[] = [];
+  for (const each of missing) if (!(await hasManifest(to.target.registry, to.path, each.digest))) absent.push(each);
+  if (absent.length === 0) return true;
+  if (!absent.every(isAttestation)) return false;
+  for (const repository of originsOf(engine, top.descriptor.digest)) {
+    const at = repository.indexOf("/");
+    const from = { domain: repository.slice(0, at), path: repository.slice(at + 1) };
+    if (from.domain === to.domain && from.path === to.path) continue;
     try {
-      await registry.manifest(path, digest);
+      const registry = openRegistry(engine, from.domain, to.options);
+      for (const each of absent)
+        await copyManifest({ ...from, registry }, { ...to, registry: to.target.registry }, each, engine.emit);
+      return true;
     } catch (error) {
-      // Who may only push gets the same answer as who asks for what is not there.
-      if (isSlipwayError(error, "MANIFEST_UNKNOWN", "UNAUTHORIZED")) return false;
-      throw error;
+      // They are about the image and no part of it: without them it goes by itself.
+      engine.signal.throwIfAborted();
+      engine.emit({ type: "debug", message: `attestations of ${repository}: ${(error as Error).message}` });
     }
   }
-  return true;
+  return false;
+}
+
+async function hasManifest(registry: Registry, path: string, digest: Digest): Promise<boolean> {
+  try {
+    await registry.manifest(path, digest);
+    return true;
+  } catch (error) {
+    // Who may only push gets the same answer as who asks for what is not there.
+    if (isSlipwayError(error, "MANIFEST_UNKNOWN", "UNAUTHORIZED")) return false;
+    throw error;
+  }
+}
+
+/** As BuildKit marks them. */
+function isAttestation({ annotations }: Descriptor): boolean {
+  return annotations?.["vnd.docker.reference.type"] === "attestation-manifest";
+}
+
+/** Repositories that are known to have it. */
+function originsOf({ store: { images } }: Engine, digest: Digest): string[] {
+  const all = images.list().flatMap(({ id }) => images.repoDigests(id));
+  return [...new Set(all.flatMap((each) => (each.digest === digest ? [each.repository] : [])))];
 }
 
 /** An index byte for byte, what the store has of it first. */

@@ -194,6 +194,31 @@ describe.skipIf(process.getuid?.() !== 0)("a step by chroot", () => {
     }
   });
 
+  test.skipIf(Bun.which("setpriv") === null)(
+    "has no capability to leave its root where the bounding set cannot be made smaller",
+    async () => {
+      const file = join(base, "again.ts");
+      writeFileSync(
+        file,
+        `import { rootCapabilities, runInRoot } from "${import.meta.dir}/runInRoot.ts";
+       import { createLinux } from "${import.meta.dir}/../../linux/createLinux.ts";
+       const code = await runInRoot({ linux: createLinux(), directory: process.argv[2], root: process.argv[2] + "/tree",
+         process: { args: ["/bin/sh", "-c", "chroot / true; grep -E 'CapEff|NoNew' /proc/self/status; id -u"], env: ["PATH=/bin"], cwd: "/" },
+         user: { uid: 0, gid: 0, additionalGids: [0], home: "/" }, mounts: [], rlimits: [],
+         capabilities: rootCapabilities({ add: [], drop: [] }), logs: (_, bytes) => process.stdout.write(bytes) });
+       process.exit(code);`,
+      );
+      const { directory } = await step("true");
+      const made = join(directory, "again");
+      mkdirSync(made);
+      Bun.spawnSync(["mv", join(directory, "tree"), join(made, "tree")]);
+      const without = ["setpriv", "--bounding-set=-setpcap", "--inh-caps=-all"];
+      const { stdout, stderr } = Bun.spawnSync([...without, process.execPath, file, made]);
+      expect(stderr.toString()).toBe("");
+      expect(stdout.toString()).toMatch(/chroot: can't change root directory.*not permitted\n.*0\n$/s);
+    },
+  );
+
   test("ends as its program does, says why it could not begin, and refuses by name what needs namespaces", async () => {
     expect(
       await step("ulimit -n; kill -TERM $$", { rlimits: [{ type: "RLIMIT_NOFILE", soft: 77, hard: 99 }] }),

@@ -16,6 +16,7 @@ import { withTempDirectory } from "../../../test/support/tempDirectory.ts";
 import { AT_FDCWD, O_DIRECTORY } from "../../linux/constants.ts";
 import { createLinux } from "../../linux/createLinux.ts";
 import { createFileTree } from "../tree/FileTree.ts";
+import { createTreeDigester } from "../tree/treeDigest.ts";
 import { createNodeCopier, type CopyAttributes } from "./copyNode.ts";
 import { createLayerWriter } from "./layerWriter.ts";
 
@@ -49,6 +50,7 @@ function copy(places: Places, from: string, to: string, merge: boolean, attribut
   try {
     const node = tree.lookup(from, true);
     if (node === undefined) throw new Error(`no ${from}`);
+    createTreeDigester(linux, tree).digest(node); // as a build does before
     writer.mkdirAll(to.slice(0, Math.max(0, to.lastIndexOf("/"))), root, now);
     const copier = createNodeCopier(linux, tree, writer, attributes);
     copier.copy(node, writer.resolve(to, true).path, merge);
@@ -84,6 +86,52 @@ test("a file keeps its mode, time, bytes and attributes and becomes root's", () 
       ["user.a", new Uint8Array(Buffer.from("b"))],
     ]);
     expect(linux.statat(AT_FDCWD, join(places.upper, "new"))).toMatchObject({ mode: 0o040755, mtimeSec: 1_000_000 });
+  }));
+
+test("files of a directory have their own modes and owners, whatever umask, set-group-ID or default ACL would make of new ones", () =>
+  withPlaces((places) => {
+    const modes = [0o600, 0o644, 0o666, 0o777, 0o4755, 0o2711, 0o400, 0];
+    mkdirSync(join(places.context, "d/below"), { recursive: true });
+    for (const mode of modes)
+      for (const folder of ["d", "d/below"]) {
+        const file = join(places.context, folder, `f${mode.toString(8)}`);
+        writeFileSync(file, "x");
+        linux.setxattr(AT_FDCWD, file, "user.mode", Buffer.from(String(mode)));
+        chmodSync(file, mode);
+      }
+    // acl(5) as posix_acl_xattr.h lays it out: owner rwx, group and others nothing.
+    const acl = Buffer.alloc(28, 0xff);
+    acl.writeUInt32LE(2, 0);
+    for (const [i, [tag, bits]] of [[1, 7] as const, [4, 0] as const, [0x20, 0] as const].entries()) {
+      acl.writeUInt16LE(tag, 4 + i * 8);
+      acl.writeUInt16LE(bits, 6 + i * 8);
+    }
+    const umask = process.umask(0o027);
+    try {
+      for (const kind of ["plain", "group", "acl"]) {
+        const to = join(places.upper, kind);
+        mkdirSync(to);
+        if (kind === "group") {
+          chownSync(to, 0, 5);
+          chmodSync(to, 0o2755);
+        }
+        if (kind === "acl") linux.setxattr(AT_FDCWD, to, "system.posix_acl_default", acl);
+        for (const owner of [root, { uid: 0, gid: 7 }]) {
+          const name = `${kind}/${owner.gid}`;
+          copy(places, "d", name, false, { owner });
+          for (const mode of modes)
+            for (const folder of ["", "below/"]) {
+              const file = join(places.upper, name, `${folder}f${mode.toString(8)}`);
+              const { mode: found, ...stat } = linux.statat(AT_FDCWD, file);
+              expect([file, (found & 0o7777).toString(8)]).toEqual([file, mode.toString(8)]);
+              expect(stat).toMatchObject({ ...owner, size: 1 });
+              expect(linux.getxattr(AT_FDCWD, file, "user.mode")).toEqual(new Uint8Array(Buffer.from(String(mode))));
+            }
+        }
+      }
+    } finally {
+      process.umask(umask);
+    }
   }));
 
 test("a directory of the way that exists below is brought up as it is there", () =>

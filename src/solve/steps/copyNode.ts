@@ -12,6 +12,7 @@ import {
   S_IFSOCK,
 } from "../../linux/constants.ts";
 import type { Linux, Timespec } from "../../linux/Linux.ts";
+import { type NewFiles, newFiles } from "../../linux/newFiles.ts";
 import { copyContents } from "../../layer/copyContents.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { FileStat } from "../tree/fileTable.ts";
@@ -47,6 +48,7 @@ interface At {
 }
 
 const BUFFER = 256 * 1024;
+const DEFAULT_ACL = "system.posix_acl_default";
 /** From here on the kernel copies by itself; below, one read and one write are quicker. */
 const LARGE = 128 * 1024;
 
@@ -58,6 +60,7 @@ export function createNodeCopier(
 ): NodeCopier {
   const buffer = new Uint8Array(BUFFER);
   const links = new Map<number, string>();
+  let made: NewFiles | "unknown" | undefined;
   let reflinks = true;
   let changed = false;
 
@@ -90,18 +93,34 @@ export function createNodeCopier(
     }
   }
 
+  /** What files have that are made in the directory; undefined where it has a say in that itself. */
+  function bornIn(directory: number): NewFiles | undefined {
+    made ??= newFiles() ?? "unknown";
+    if (made === "unknown" || linux.statat(directory, "").gid !== made.gid) return undefined;
+    return linux.xattrs(directory, "").some(([key]) => key === DEFAULT_ACL) ? undefined : made;
+  }
+
   /** As `leaf`, of a regular file. */
-  function file(fromDirectory: number, node: TreeNode, toDirectory: number, to: string, name: string): void {
+  function file(
+    fromDirectory: number,
+    node: TreeNode,
+    toDirectory: number,
+    to: string,
+    name: string,
+    born?: NewFiles,
+  ): void {
     const from = linux.openat(fromDirectory, node.name, O_RDONLY | O_NOFOLLOW);
     try {
       const { mode, nlink, size } = node;
       const wanted = modeOf(node, false);
-      const fd = linux.openat(toDirectory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+      // With 100,000 files every call counts: what a file has from its birth is not set again.
+      const moded = born !== undefined && wanted <= 0o777 && (wanted & born.umask) === 0;
+      const fd = linux.openat(toDirectory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, moded ? wanted : 0o600);
       try {
         if (size > 0) bytes(from, fd, size);
         const owner = ownerOf(node);
-        linux.fchownat(fd, "", owner.uid, owner.gid);
-        linux.fchmod(fd, wanted);
+        if (owner.uid !== born?.uid || owner.gid !== born.gid) linux.fchownat(fd, "", owner.uid, owner.gid);
+        if (!moded) linux.fchmod(fd, wanted);
         for (const [key, value] of linux.xattrs(from, "")) if (isCopied(key)) linux.setxattr(fd, "", key, value);
         linux.utimensat(fd, "", timeOf(node));
       } finally {
@@ -123,7 +142,14 @@ export function createNodeCopier(
   }
 
   /** Anything but a directory. The place, `name` in `toDirectory` (`to`, from the writer's root), is free. */
-  function leaf(fromDirectory: number, node: TreeNode, toDirectory: number, to: string, name: string): void {
+  function leaf(
+    fromDirectory: number,
+    node: TreeNode,
+    toDirectory: number,
+    to: string,
+    name: string,
+    born?: NewFiles,
+  ): void {
     const type = node.mode & S_IFMT;
     const earlier = node.nlink > 1 ? links.get(node.ino) : undefined;
     if (earlier !== undefined) {
@@ -131,7 +157,7 @@ export function createNodeCopier(
       return;
     }
     if (type === S_IFREG) {
-      file(fromDirectory, node, toDirectory, to, name);
+      file(fromDirectory, node, toDirectory, to, name, born);
       return;
     }
     if (type === S_IFSOCK) return; // a socket has no content and no meaning without its process
@@ -156,12 +182,13 @@ export function createNodeCopier(
 
   /** Into a directory that nothing is in, above or below: no look at what is there. */
   function intoFresh(node: TreeNode, fromFd: number, toFd: number, to: string, at: At): void {
+    const born = bornIn(toFd);
     for (const child of tree.children(node)) {
       const directory = child.isDirectory;
       const inside = select(child, at, directory);
       if (inside === undefined) continue;
       if (!directory) {
-        leaf(fromFd, child, toFd, to, child.name);
+        leaf(fromFd, child, toFd, to, child.name, born);
         continue;
       }
       const childFd = linux.openat(fromFd, child.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);

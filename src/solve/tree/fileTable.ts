@@ -169,6 +169,8 @@ export function createFileTable(): FileTable {
   const devices: number[] = [];
   const blocks: Blocks = { numbers, words, names, devices, device };
   let length = 0;
+  /** The device that was asked for last: neighbours are on one. */
+  let latest = 0;
   let nameEnd = NAME_BLOCK;
   /** Of the directory that is being sorted: its rows, their names' first bytes as a number, and room to sort them in. */
   let order = new Uint32Array(256);
@@ -177,8 +179,10 @@ export function createFileTable(): FileTable {
   let writer: FileRow | undefined;
 
   function device(dev: number): number {
-    const known = devices.lastIndexOf(dev);
-    return known >= 0 ? known : devices.push(dev) - 1;
+    if (devices[latest] === dev) return latest;
+    latest = devices.indexOf(dev);
+    if (latest < 0) latest = devices.push(dev) - 1;
+    return latest;
   }
 
   function word(row: number, column: number): number {

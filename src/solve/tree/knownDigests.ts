@@ -61,7 +61,9 @@ export function createKnownDigests(files: FileTable, file?: string): KnownDigest
 
   function remember(bytes: Uint8Array, flags: number): number {
     if (count % BLOCK === 0) found.push(new Uint8Array(BLOCK * DIGEST));
-    (found[found.length - 1] as Uint8Array).set(bytes, (count % BLOCK) * DIGEST);
+    const block = found[found.length - 1] as Uint8Array;
+    const start = (count % BLOCK) * DIGEST;
+    for (let i = 0; i < DIGEST; i++) block[start + i] = bytes[i] as number;
     count++;
     return (flags | count) >>> 0;
   }

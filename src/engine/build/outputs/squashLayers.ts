@@ -6,7 +6,6 @@ import {
   O_NOFOLLOW,
   O_RDONLY,
   O_WRONLY,
-  S_IFCHR,
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
@@ -14,7 +13,7 @@ import {
 } from "../../../linux/constants.ts";
 import type { Linux, Stat } from "../../../linux/Linux.ts";
 import { copyContents } from "../../../layer/copyContents.ts";
-import { isPrivateAttribute } from "../../../layer/overlayForm.ts";
+import { isPrivateAttribute, makeWhiteout } from "../../../layer/overlayForm.ts";
 import { describeLayer } from "../../../layer/packLayer.ts";
 import type { ImageConfig } from "../../../oci/config.ts";
 import type { Digest } from "../../../oci/digest.ts";
@@ -104,7 +103,7 @@ function writeDifference(linux: Linux, roots: { from: number; below: number; tar
       else if (was === undefined || !isSame(stat, was)) copy(from, open(), { name, stat, path });
     }
     if (below !== undefined)
-      for (const { name } of linux.readdir(below)) if (!names.has(name)) linux.mknodat(open(), name, S_IFCHR, 0, 0);
+      for (const { name } of linux.readdir(below)) if (!names.has(name)) makeWhiteout(linux, open(), name);
     return target !== undefined;
   }
 
