@@ -25,4 +25,6 @@ export interface Scenario {
   /** No more than so many runs are measured, where one is long. */
   runs?: number;
   contenders(bench: Bench): Contender[];
+  /** Ends what they have left running. */
+  end?(bench: Bench): void;
 }

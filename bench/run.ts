@@ -45,7 +45,7 @@ try {
   };
 
   const rows: { scenario: string; measured: Measured[] }[] = [];
-  for (const { name, title, contenders, runs: most = runs } of chosen) {
+  for (const { name, title, contenders, runs: most = runs, end } of chosen) {
     say(name);
     const folder = join(base, name);
     mkdirSync(folder);
@@ -54,6 +54,7 @@ try {
       runs: Math.min(runs, most),
       onSkip: (tool, reason) => say(`  ${tool} left out: ${reason}`),
     });
+    end?.(bench);
     rows.push({ scenario: title, measured });
     for (const { name: tool, seconds, peak } of measured)
       say(`  ${tool}: ${seconds.map((value) => value.toFixed(3)).join(" ")} s, ${Math.round(peak / 1e6)} MB`);

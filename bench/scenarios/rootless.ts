@@ -1,6 +1,7 @@
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { rungs } from "../../test/support/rungs.ts";
+import { endNamespace } from "../../test/support/withSlipway.ts";
 import type { Bench, Scenario } from "../Bench.ts";
 import type { Contender } from "../measure.ts";
 
@@ -79,4 +80,7 @@ function podmanOf(
 }
 
 /** What a plain user pays for having no root. */
-export const rootlessScenarios = existsSync("/etc/subuid") ? [noop, run, network] : [];
+export const rootlessScenarios = (existsSync("/etc/subuid") ? [noop, run, network] : []).map((scenario) => ({
+  ...scenario,
+  end: ({ folder }: Bench) => endNamespace(join(folder, "home/run")),
+}));

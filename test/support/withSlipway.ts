@@ -147,7 +147,7 @@ function giveTo({ uid, gid }: Caller, base: string): void {
 }
 
 /** Nobody else would ever end the processes that keep a user's namespace, and lead out of its network. */
-function endNamespace(run: string): void {
+export function endNamespace(run: string): void {
   for (const name of ["slipway/network/way-out", "slipway/namespace"]) {
     const file = join(run, name);
     if (!existsSync(file)) continue;
