@@ -209,7 +209,8 @@ RUN umask 027; cd /d && rm f && rm -r e && mkdir -m 3770 e && echo 1 > e/one && 
     [],
     [],
     [
-      ...["d/ 755 0:0", "d/big 640 0:0 5000 bytes", "d/e/ 3770 0:0", 'd/e/one 6755 7:8 "1\\n"', "d/f 0 0:0 removed"],
+      ...["d/ 755 0:0", "d/big 640 0:0 5000 bytes", "d/e/ 3770 0:0", "d/e/g 0 0:0 removed"],
+      ...['d/e/one 6755 7:8 "1\\n"', "d/f 0 0:0 removed"],
       ...[
         "d/four 640 0:0 pipe",
         "d/new/ 750 0:0",
