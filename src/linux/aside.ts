@@ -1,6 +1,6 @@
 import { CFunction, FFIType, ptr } from "bun:ffi";
-import { constants } from "node:os";
 import { AT_FDCWD, CLONE_FILES, CLONE_VFORK, CLONE_VM, O_CLOEXEC } from "./constants.ts";
+import { errno } from "./errno.ts";
 import { encodePathInto } from "./pathBytes.ts";
 import type { Syscall } from "./syscallNumbers.ts";
 
@@ -84,7 +84,7 @@ export function asideRunner(
     for (const [at, call] of calls.entries()) {
       const room = text.subarray(at * PATH_BYTES, (at + 1) * PATH_BYTES);
       table.set([numbers[call.name], ...wordsOf(call, room), 0, 0, 0, 0, 0].slice(0, ROW - 1).map(BigInt), at * ROW);
-      table[at * ROW + ROW - 1] = BigInt(-constants.errno.ECANCELED);
+      table[at * ROW + ROW - 1] = BigInt(-errno.ECANCELED);
     }
     // A signal's handler must not run in the child, which would take itself for us.
     attempt("rt_sigprocmask", SIG_SETMASK, ptr(masks), ptr(masks) + 8, 8);

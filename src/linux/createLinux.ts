@@ -36,7 +36,6 @@ import {
   FS_IOC_SETFLAGS,
   FS_TOPDIR_FL,
 } from "./constants.ts"; // prettier-ignore
-import { asideRunner } from "./aside.ts";
 import type { DirEntry, FoundEntry, Linux, OpenHow, Stat, StatEntry } from "./Linux.ts";
 import { errno } from "./errno.ts";
 import { LinuxError } from "./LinuxError.ts";
@@ -85,7 +84,7 @@ export function createLinux(): Linux {
   const noAttributes: [string, Uint8Array][] = [];
   Object.freeze(noAttributes);
   let own: ReturnType<Linux["overlayAttributes"]> | undefined;
-  let runAside: ReturnType<typeof asideRunner> | undefined;
+  let runAside: ReturnType<typeof import("./aside.ts").asideRunner> | undefined;
 
   function errno(): number {
     return readMemory.i32(errnoAt, 0);
@@ -445,6 +444,7 @@ export function createLinux(): Linux {
     setns: (fd, flags) => void call("setns", undefined, fd, flags),
 
     aside(calls) {
+      const { asideRunner } = require("./aside.ts") as typeof import("./aside.ts"); // for plain users' networks alone
       runAside ??= asideRunner(attempt, numbers, (bytes) => {
         const fd = call("memfd_create", "aside", first("aside"), MFD_CLOEXEC);
         call("write", "aside", fd, ptr(bytes), bytes.length);

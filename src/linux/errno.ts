@@ -17,6 +17,7 @@ export const errno = {
   ELOOP: 40,
   ENODATA: 61,
   EOPNOTSUPP: 95,
+  ECANCELED: 125,
 } as const;
 
 let names: Map<number, string> | undefined;

@@ -15,6 +15,14 @@ export function effectiveCapabilities(status: string = readFileSync("/proc/self/
   return capabilitiesOfMask(/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0");
 }
 
+let own: string[] | undefined;
+
+/** The same, read once: for who asks more than once what way to go. */
+function ownEffective(): string[] {
+  own ??= effectiveCapabilities();
+  return own;
+}
+
 /**
  * Whether this process works by chroot(2): it was asked for, or it is the root of a container that may make no namespaces.
  * @throws SlipwayError `ISOLATION_UNAVAILABLE` where what was asked for cannot be had
@@ -23,7 +31,7 @@ export function worksByChroot(
   wish: IsolationWish = "auto",
   able: { uid: number; capabilities: () => string[]; ofUser: () => boolean } = {
     uid: process.getuid?.() ?? -1,
-    capabilities: effectiveCapabilities,
+    capabilities: ownEffective,
     ofUser: inUserNamespace,
   },
 ): boolean {

@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { settleUpper } from "../layer/settleUpper.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
@@ -24,6 +23,11 @@ export interface UpperStorage {
   prepared?(directory: string): void;
   /** Brings an upper directory, on which nothing is mounted, into kernel overlayfs's form. */
   normalise?(upper: number): void;
+}
+
+/** Loaded where something was written: a start of a container needs none of it. */
+function settling(): typeof import("../layer/settleUpper.ts") {
+  return require("../layer/settleUpper.ts") as typeof import("../layer/settleUpper.ts");
 }
 
 /** Storage that writes into a directory `upper` over the layers, with a directory `work` beside it. */
@@ -77,7 +81,7 @@ export function createUpperSnapshotter(store: Store, storage: UpperStorage): Sna
     let lower: View | undefined;
     try {
       within(linux, upper, (fd) =>
-        settleUpper(linux, fd, () => {
+        settling().settleUpper(linux, fd, () => {
           lower ??= view(layers);
           return lower.fd;
         }),

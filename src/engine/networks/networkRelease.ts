@@ -1,5 +1,4 @@
 import type { ContainerRecord } from "../../store/Store.ts";
-import { endPasta } from "../../runtime/network/endPasta.ts";
 import { isHeldByHost } from "../../runtime/network/hostState.ts";
 import { containerOptions } from "../containers/ContainerOptions.ts";
 import type { Engine } from "../Engine.ts";
@@ -26,6 +25,8 @@ export async function prepareRelease(engine: Engine, record: ContainerRecord): P
 export function releaseNetworkOf(engine: Engine, record: ContainerRecord): void {
   if (!hasToBeReleased(record)) return;
   if (isOnPasta(record)) {
+    const { endPasta } =
+      require("../../runtime/network/endPasta.ts") as typeof import("../../runtime/network/endPasta.ts");
     endPasta(record.id);
     return;
   }
