@@ -6,7 +6,7 @@ import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
 import { inUserNamespace, USER_VARIABLE, userId } from "../linux/userNamespace.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
-import { ISOLATIONS, type IsolationWish, worksByChroot } from "../runtime/isolation.ts";
+import { ISOLATIONS, worksByChroot } from "../runtime/isolation.ts";
 import { outsideLinux } from "../runtime/rootless/outsideLinux.ts";
 import { defaultRoot, type OpenStoreOptions, openStore } from "../store/openStore.ts";
 import type { CacheSettings } from "./build/cacheLimits.ts";
@@ -95,12 +95,16 @@ export function loadConfig(
   const files = configFiles(env).map(({ file, needed }) => readConfig(file, needed));
   const root = flags.root ?? (env.SLIPWAY_ROOT || undefined) ?? files.findLast((each) => each.root !== undefined)?.root;
   const runtime = flags.runtime ?? files.findLast((each) => each.runtime !== undefined)?.runtime;
-  const storage = storageOf(
+  const storage = oneOf(
+    "storage",
+    STORAGES,
     flags.storage ??
       (env.SLIPWAY_STORAGE || undefined) ??
       files.findLast((each) => each.storage !== undefined)?.storage,
   );
-  const isolation = isolationOf(
+  const isolation = oneOf(
+    "isolation",
+    ISOLATIONS,
     flags.isolation ??
       (env.SLIPWAY_ISOLATION || undefined) ??
       files.findLast((each) => each.isolation !== undefined)?.isolation,
@@ -116,24 +120,13 @@ export function loadConfig(
   };
 }
 
-/** @throws SlipwayError `USAGE` */
-function storageOf(word: string | undefined): StorageWish | undefined {
+/** @throws SlipwayError `USAGE` for a word that is none of them */
+function oneOf<Word extends string>(what: string, words: readonly Word[], word: string | undefined): Word | undefined {
   if (word === undefined) return undefined;
-  const found = STORAGES.find((each) => each === word);
+  const found = words.find((each) => each === word);
   if (found !== undefined) return found;
-  throw new SlipwayError("USAGE", `there is no storage ${JSON.stringify(word)}`, {
-    hint: `Take one of ${STORAGES.join(", ")}.`,
-    exitCode: 125,
-  });
-}
-
-/** @throws SlipwayError `USAGE` */
-function isolationOf(word: string | undefined): IsolationWish | undefined {
-  if (word === undefined) return undefined;
-  const found = ISOLATIONS.find((each) => each === word);
-  if (found !== undefined) return found;
-  throw new SlipwayError("USAGE", `there is no isolation ${JSON.stringify(word)}`, {
-    hint: `Take one of ${ISOLATIONS.join(", ")}.`,
+  throw new SlipwayError("USAGE", `there is no ${what} ${JSON.stringify(word)}`, {
+    hint: `Take one of ${words.join(", ")}.`,
     exitCode: 125,
   });
 }

@@ -1,19 +1,26 @@
 import { readFileSync } from "node:fs";
 
 /**
- * When the process began, in clock ticks since boot (proc(5), /proc/PID/stat field 22): with the pid it names the process for
- * ever. Undefined where there is none, or where only its zombie is left.
+ * What /proc/PID/stat says, from its field 3 (the state) on, proc(5). Undefined where there is no such process.
  */
-export function processStart(pid: number): number | undefined {
+export function processStat(pid: number): string[] | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, "latin1");
   } catch {
-    return undefined; // no such process
+    return undefined;
   }
   // The name, in parentheses, may hold anything; what follows its last parenthesis is plain.
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  if (fields[0] === "Z" || fields[0] === "X") return undefined;
+  return text.slice(text.lastIndexOf(")") + 2).split(" ");
+}
+
+/**
+ * When the process began, in clock ticks since boot (proc(5), /proc/PID/stat field 22): with the pid it names the process for
+ * ever. Undefined where there is none, or where only its zombie is left.
+ */
+export function processStart(pid: number): number | undefined {
+  const fields = processStat(pid);
+  if (fields === undefined || fields[0] === "Z" || fields[0] === "X") return undefined;
   return Number(fields[19]);
 }
 

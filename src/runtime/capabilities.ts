@@ -59,7 +59,8 @@ export function ownCapabilities(status: string = readFileSync("/proc/self/status
   return mask === undefined ? CAPABILITIES : capabilitiesOfMask(mask);
 }
 
-function capabilityName(given: string): string {
+/** `CAP_CHOWN` of `chown`; `ALL` is one, too. @throws SlipwayError `INVALID_CAPABILITY` */
+export function capabilityName(given: string): string {
   const upper = given.toUpperCase();
   if (upper === "ALL") return upper;
   const name = upper.startsWith("CAP_") ? upper : `CAP_${upper}`;

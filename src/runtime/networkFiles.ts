@@ -1,5 +1,7 @@
+import { writeFileSync } from "node:fs";
 import { hostHostname } from "./hostHostname.ts";
 import { readOr } from "./readOr.ts";
+import type { SpecMount } from "./spec.ts";
 
 /** The files that a container gets for its network, in Docker's form. */
 export interface NetworkFiles {
@@ -48,6 +50,23 @@ export function networkFiles(options: NetworkFilesOptions): NetworkFiles {
   // A name of its own has to resolve, or sudo and friends complain.
   if (addresses.length === 0 && options.hostname !== hostHostname()) hosts += `127.0.1.1\t${options.hostname}\n`;
   return { hosts, hostname: `${options.hostname}\n`, resolvConf: resolvConf(options.dns, options.ownHosts) };
+}
+
+/** Into a directory, for `networkFileMounts` of it. */
+export function writeNetworkFiles(directory: string, { hosts, hostname, resolvConf }: NetworkFiles): void {
+  writeFileSync(`${directory}/hosts`, hosts);
+  writeFileSync(`${directory}/hostname`, hostname);
+  writeFileSync(`${directory}/resolv.conf`, resolvConf);
+}
+
+/** How the files of the directory come to be a container's own. */
+export function networkFileMounts(directory: string): SpecMount[] {
+  return ["resolv.conf", "hostname", "hosts"].map((name) => ({
+    target: `/etc/${name}`,
+    type: "bind",
+    source: `${directory}/${name}`,
+    readOnly: false,
+  }));
 }
 
 /** The line by which a container's own name leads to one of its addresses. */

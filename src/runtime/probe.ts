@@ -1,8 +1,9 @@
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { AT_FDCWD, CLONE_FS, CLONE_NEWNS, MNT_DETACH, O_RDONLY } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
 import { inUserNamespace, mappedIds } from "../linux/userNamespace.ts";
+import { readBootId } from "../store/leases.ts";
 import { SlipwayError } from "../oci/SlipwayError.ts";
 import type { Settings } from "../store/Store.ts";
 import { containerCapabilities, ownCapabilities } from "./capabilities.ts";
@@ -86,7 +87,7 @@ function probeKey(candidates: string[]): string {
     const stat = statSync(path);
     return `${path} ${stat.mtimeMs} ${stat.size}`;
   });
-  const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  const boot = readBootId();
   const user = inUserNamespace() ? mappedIds().map(({ outside, length }) => `${outside}+${length}`) : [];
   return ["runtime 5", boot, String(process.getuid?.()), ...user, ...programs].join(" "); // 5: form of the record, and what is asked
 }

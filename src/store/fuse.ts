@@ -1,5 +1,5 @@
 import { existsSync, unlinkSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { fromFuseForm } from "../layer/fromFuseForm.ts";
 import { AT_FDCWD, MNT_DETACH } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
@@ -8,7 +8,7 @@ import { fuseProgram } from "./fuseProgram.ts";
 import { removeTree } from "./removeTree.ts";
 import type { Snapshotter } from "./Snapshotter.ts";
 import type { Store } from "./Store.ts";
-import { createUpperSnapshotter, within } from "./upperSnapshotter.ts";
+import { createUpperSnapshotter, stackOptions, within } from "./upperSnapshotter.ts";
 
 /** Beside an upper directory that may have marks of fuse-overlayfs. */
 const MARK = "fuse";
@@ -22,21 +22,8 @@ export function createFuseSnapshotter(store: Store): Snapshotter {
   return createUpperSnapshotter(store, {
     name: "fuse",
     mount(stack, writable) {
-      const options = [
-        `lowerdir=${stack
-          .toReversed()
-          .map((layer) => layer.shortPath())
-          .join(":")}`,
-      ];
-      if (writable !== undefined) {
-        const { upper, work, volatile } = writable;
-        options.push(
-          `upperdir=${escapeOption(relative(root, upper))}`,
-          `workdir=${escapeOption(relative(root, work))}`,
-        );
-        options.push("writeback=0"); // so that all is written when the last process has ended
-        if (volatile) options.push("volatile");
-      }
+      const options = stackOptions(root, stack, writable);
+      if (writable !== undefined) options.push("writeback=0"); // so that all is written when the last process has ended
       return mountDetached(store, options);
     },
     prepared: (directory) => writeFileSync(join(directory, MARK), ""),
@@ -75,10 +62,6 @@ function mountDetached(store: Store, options: string[]): number {
     removeTree(linux, target);
     lease.release();
   }
-}
-
-function escapeOption(path: string): string {
-  return path.replace(/[\\,:]/g, "\\$&");
 }
 
 function failure(why: string, hint?: string): SlipwayError {

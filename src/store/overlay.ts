@@ -1,4 +1,3 @@
-import { relative } from "node:path";
 import type { Linux } from "../linux/Linux.ts";
 import {
   AT_FDCWD,
@@ -15,7 +14,7 @@ import type { StackedLayer } from "./impliedDirs.ts";
 import { removeTree } from "./removeTree.ts";
 import type { Snapshotter } from "./Snapshotter.ts";
 import type { Store } from "./Store.ts";
-import { createUpperSnapshotter, type Writable } from "./upperSnapshotter.ts";
+import { createUpperSnapshotter, stackOptions, type Writable } from "./upperSnapshotter.ts";
 
 /** `fsconfig`: one `lowerdir+` a layer (Linux 6.7). `mount`: mount(2) with paths relative to the store's root, for older kernels. */
 export type OverlayWay = "fsconfig" | "mount";
@@ -129,19 +128,7 @@ function takesAnything(linux: Linux, fsfd: number): boolean {
 
 function mountByMount(store: Store, stack: StackedLayer[], writable: Writable | undefined): number {
   const { linux, root } = store;
-  const options = [
-    `lowerdir=${stack
-      .toReversed()
-      .map((layer) => layer.shortPath())
-      .join(":")}`,
-  ];
-  if (writable !== undefined) {
-    options.push(
-      `upperdir=${escapeOption(relative(root, writable.upper))}`,
-      `workdir=${escapeOption(relative(root, writable.work))}`,
-    );
-    if (writable.volatile) options.push("volatile");
-  }
+  const options = stackOptions(root, stack, writable);
   for (const [key, value] of featureOptions(linux)) options.push(value === undefined ? key : `${key}=${value}`);
   const lease = store.lease("mount");
   const target = lease.directory();
@@ -161,10 +148,6 @@ function mountByMount(store: Store, stack: StackedLayer[], writable: Writable | 
     removeTree(linux, target);
     lease.release();
   }
-}
-
-function escapeOption(path: string): string {
-  return path.replace(/[\\,:]/g, "\\$&");
 }
 
 /** @returns SlipwayError `MOUNT_FAILED` */

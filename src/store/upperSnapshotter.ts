@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../linux/constants.ts";
 import type { Linux } from "../linux/Linux.ts";
 import { isErrno } from "../linux/LinuxError.ts";
@@ -23,6 +23,21 @@ export interface UpperStorage {
   prepared?(directory: string): void;
   /** Brings an upper directory, on which nothing is mounted, into kernel overlayfs's form. */
   normalise?(upper: number): void;
+}
+
+/** The stack and what is written to it as options of one line, their paths relative to the store's root. */
+export function stackOptions(root: string, stack: StackedLayer[], writable: Writable | undefined): string[] {
+  const lower = stack.toReversed().map((layer) => layer.shortPath());
+  const options = [`lowerdir=${lower.join(":")}`];
+  if (writable === undefined) return options;
+  const { upper, work, volatile } = writable;
+  options.push(`upperdir=${escapeOption(relative(root, upper))}`, `workdir=${escapeOption(relative(root, work))}`);
+  if (volatile) options.push("volatile");
+  return options;
+}
+
+function escapeOption(path: string): string {
+  return path.replace(/[\\,:]/g, "\\$&");
 }
 
 /** Loaded where something was written: a start of a container needs none of it. */

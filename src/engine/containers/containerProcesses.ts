@@ -1,3 +1,4 @@
+import { processStat } from "../../linux/processStart.ts";
 import { readdirSync, readlinkSync } from "node:fs";
 import { cgroupPids } from "../../runtime/cgroup.ts";
 import { cgroupUsage } from "../../runtime/cgroupUsage.ts";
@@ -55,12 +56,8 @@ export function usageOf(engine: Engine, record: ContainerRecord): Usage {
   const usage: Usage = { cpuTicks: 0, memory: 0, pids: 0, netIn: 0, netOut: 0, blockIn: 0, blockOut: 0 };
   const group = cgroupUsage(containerCgroups(engine.store.containers.directory(record.id)));
   for (const pid of containerProcesses(engine, record)) {
-    const stat = readOr(`/proc/${pid}/stat`);
-    if (stat === "") continue;
-    const fields = stat
-      .slice(stat.lastIndexOf(")") + 2)
-      .split(" ")
-      .map(Number);
+    const fields = processStat(pid)?.map(Number);
+    if (fields === undefined) continue;
     // proc(5): 14 utime, 15 stime, 16 cutime, 17 cstime, 20 num_threads; ours begin at field 3.
     usage.cpuTicks += (fields[11] ?? 0) + (fields[12] ?? 0) + (fields[13] ?? 0) + (fields[14] ?? 0);
     usage.pids += fields[17] ?? 1;

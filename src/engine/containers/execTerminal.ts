@@ -1,7 +1,7 @@
-import { read, readFileSync } from "node:fs";
-import { promisify } from "node:util";
+import { readFileSync } from "node:fs";
 import type { Linux } from "../../linux/Linux.ts";
 import { followWindowSize } from "../../runtime/followWindowSize.ts";
+import { readSome } from "../../runtime/readSome.ts";
 import { createDetachWatcher } from "./detachKeys.ts";
 import { enterRawMode } from "./rawMode.ts";
 
@@ -65,7 +65,7 @@ async function show(own: number, stdout: (bytes: Uint8Array) => void): Promise<v
   const chunk = new Uint8Array(65_536);
   for (;;) {
     try {
-      const { bytesRead } = await promisify(read)(own, chunk, 0, chunk.length, null);
+      const bytesRead = await readSome(own, chunk);
       if (bytesRead === 0) return;
       stdout(chunk.subarray(0, bytesRead));
     } catch (error) {

@@ -11,7 +11,7 @@ import { findProgram } from "../../runtime/findProgram.ts";
 import { makeDirectories, makeMountStubs, mountTargets } from "../../runtime/mountStubs.ts";
 import { type ContainerNetwork, openContainerNetwork } from "../networks/containerNetwork.ts";
 import { releaseNetworkOf } from "../networks/networkRelease.ts";
-import { networkFiles } from "../../runtime/networkFiles.ts";
+import { networkFileMounts, networkFiles, writeNetworkFiles } from "../../runtime/networkFiles.ts";
 import type { Seccomp } from "../../runtime/OciSpec.ts";
 import { probeRuntime } from "../../runtime/probe.ts";
 import { processStart } from "../../linux/processStart.ts";
@@ -169,20 +169,10 @@ function writeBundle(
     if (filesFrom === directory) {
       const { domainname } = options;
       const names = { hostname, ...(domainname === undefined ? {} : { domainname }), addHosts: options.addHosts };
-      const content = networkFiles({ ...names, ...network.files });
-      writeFileSync(`${directory}/hosts`, content.hosts);
-      writeFileSync(`${directory}/hostname`, content.hostname);
-      writeFileSync(`${directory}/resolv.conf`, content.resolvConf);
+      writeNetworkFiles(directory, networkFiles({ ...names, ...network.files }));
     }
     const mounts: SpecMount[] = [
-      ...["resolv.conf", "hostname", "hosts"].map(
-        (name): SpecMount => ({
-          target: `/etc/${name}`,
-          type: "bind",
-          source: `${filesFrom}/${name}`,
-          readOnly: false,
-        }),
-      ),
+      ...networkFileMounts(filesFrom),
       ...stageMounts(engine, options.mounts, { directory, namespace, staged }),
       ...options.tmpfs.map(tmpfsMount),
     ];

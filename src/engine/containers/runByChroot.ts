@@ -1,12 +1,12 @@
-import { writeFileSync } from "node:fs";
-import { hostname } from "node:os";
 import { unmappedOwner } from "../../layer/unmappedOwner.ts";
 import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../linux/constants.ts";
 import { rootCapabilities, runInRoot } from "../../runtime/chroot/runInRoot.ts";
+import { capabilityName } from "../../runtime/capabilities.ts";
 import { unavailable } from "../../runtime/chroot/unavailable.ts";
 import { containerEnvironment } from "../../runtime/containerEnvironment.ts";
+import { hostHostname } from "../../runtime/hostHostname.ts";
 import { makeDirectories } from "../../runtime/mountStubs.ts";
-import { networkFiles } from "../../runtime/networkFiles.ts";
+import { type NetworkFiles, networkFileMounts, networkFiles, writeNetworkFiles } from "../../runtime/networkFiles.ts";
 import { resolveUser } from "../../runtime/resolveUser.ts";
 import type { SpecMount } from "../../runtime/spec.ts";
 import type { CreateOptions, Engine, Streams } from "../Engine.ts";
@@ -49,17 +49,21 @@ export async function runByChroot(
     const terminal = options.tty && streams.terminal !== undefined;
     const env = containerEnvironment({
       env: config.Env ?? [],
-      hostname: hostname(),
+      hostname: hostHostname(),
       terminal: options.tty,
       home: user.home,
     });
+    writeNetworkFiles(directory, hostNetworkFiles(options));
     return await runInRoot({
       linux,
       directory,
       root: path,
       process: { args, env, cwd },
       user,
-      mounts: [...writeNetworkFiles(directory, options), ...options.tmpfs.map(memory)],
+      mounts: [
+        ...networkFileMounts(directory).map((mount): SpecMount => ({ ...mount, own: "given" })),
+        ...options.tmpfs.map(memory),
+      ],
       capabilities: rootCapabilities({ add: options.capAdd, drop: options.capDrop }),
       rlimits: options.rlimits ?? [],
       logs: (stream, bytes) => (stream === 1 ? streams.stdout(bytes) : streams.stderr(bytes)),
@@ -76,7 +80,7 @@ export async function runByChroot(
 function needingMore(options: CreateOptions): Record<string, boolean> {
   const { networks = [], resources = {} } = options;
   const withhold = options.capAdd.filter(
-    (name) => !rootCapabilities({ add: [name], drop: [] }).includes(capability(name)),
+    (name) => !rootCapabilities({ add: [name], drop: [] }).includes(capabilityName(name)),
   );
   return {
     "a container that stays (run without --rm)": !options.autoRemove,
@@ -103,23 +107,12 @@ function needingMore(options: CreateOptions): Record<string, boolean> {
   };
 }
 
-function capability(name: string): string {
-  const upper = name.toUpperCase();
-  return upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
-}
-
-function writeNetworkFiles(directory: string, options: CreateOptions): SpecMount[] {
-  const { dns = [], dnsSearch = [], dnsOptions = [] } = options;
-  const content = networkFiles({
-    hostname: hostname(),
-    addHosts: options.addHosts,
+function hostNetworkFiles({ addHosts, dns = [], dnsSearch = [], dnsOptions = [] }: CreateOptions): NetworkFiles {
+  return networkFiles({
+    hostname: hostHostname(),
+    addHosts,
     ownHosts: true,
     dns: { servers: dns, search: dnsSearch, options: dnsOptions },
-  });
-  const files = { "resolv.conf": content.resolvConf, hostname: content.hostname, hosts: content.hosts };
-  return Object.entries(files).map(([name, text]) => {
-    writeFileSync(`${directory}/${name}`, text);
-    return { target: `/etc/${name}`, type: "bind", source: `${directory}/${name}`, readOnly: false, own: "given" };
   });
 }
 

@@ -1,4 +1,5 @@
-import { mkdirSync, read, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
+import { processStat } from "../../linux/processStart.ts";
 import { SlipwayError } from "../../oci/SlipwayError.ts";
 import type { Runtime } from "../../runtime/Runtime.ts";
 import { runtimeGlobals } from "../../runtime/runtimeCommand.ts";
@@ -13,6 +14,7 @@ import type { ContainerNetwork } from "../networks/containerNetwork.ts";
 import { hasToBeReleased } from "../networks/networkRelease.ts";
 import { selfCommand, selfEnvironment } from "../../runtime/selfCommand.ts";
 import { readOr } from "../../runtime/readOr.ts";
+import { readSome } from "../../runtime/readSome.ts";
 
 export interface Monitor {
   /**
@@ -136,8 +138,7 @@ function watchRuntime(id: string, conmonPidFile: string): ReturnType<typeof setI
 }
 
 function parentOf(pid: number): number {
-  const stat = readOr(`/proc/${pid}/stat`);
-  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? 0);
+  return Number(processStat(pid)?.[1] ?? 0);
 }
 
 function logArguments({ log }: ContainerOptions, path: string): string[] {
@@ -157,11 +158,4 @@ async function readLine(fd: number): Promise<string> {
     text += Buffer.from(chunk.buffer, 0, bytesRead).toString();
     if (bytesRead === 0 || text.includes("\n")) return text;
   }
-}
-
-/** Not by `promisify`, which comes with a library that takes as long to load as a database to open. */
-function readSome(fd: number, chunk: Uint8Array): Promise<number> {
-  return new Promise((resolve, reject) =>
-    read(fd, chunk, 0, chunk.length, null, (error, bytesRead) => (error === null ? resolve(bytesRead) : reject(error))),
-  );
 }

@@ -79,8 +79,8 @@ export function platformOf({ os, architecture, variant }: ImageConfig): Platform
   return { os, architecture, ...(variant === undefined ? {} : { variant }) };
 }
 
-/** Undefined where the text is no name. */
-function canonicalOf(name: string): string | undefined {
+/** The whole name; undefined where the text is none. */
+export function canonicalOf(name: string): string | undefined {
   try {
     return parseReference(name).canonical;
   } catch (error) {

@@ -4,11 +4,11 @@ import type { Digest } from "../../oci/digest.ts";
 import { normalizePlatform, parsePlatform } from "../../oci/platform.ts";
 import { matchesPlatform } from "../../oci/platformMatch.ts";
 import { familiarName, parseReference, readImageID } from "../../oci/reference.ts";
-import { isSlipwayError, SlipwayError } from "../../oci/SlipwayError.ts";
+import { SlipwayError } from "../../oci/SlipwayError.ts";
 import { documentsSource } from "../../store/documents.ts";
 import type { Engine } from "../Engine.ts";
 import { namedImages } from "./namedImages.ts";
-import { cameAs, imagesOf, ofPlatform, resolveImage } from "./resolveImage.ts";
+import { cameAs, canonicalOf, imagesOf, ofPlatform, resolveImage } from "./resolveImage.ts";
 
 export interface SaveOptions {
   /** File; "-" is standard output. */
@@ -86,15 +86,6 @@ function select(engine: Engine, image: string): { id: Digest; name?: string }[] 
   if (readImageID(image) !== undefined) return [{ id }];
   const tag = canonicalOf(image);
   return tag !== undefined && engine.store.images.byTag(tag)?.id === id ? [{ id, name: tag }] : [{ id }];
-}
-
-function canonicalOf(image: string): string | undefined {
-  try {
-    return parseReference(image).canonical;
-  } catch (error) {
-    if (isSlipwayError(error, "INVALID_REFERENCE")) return undefined;
-    throw error;
-  }
 }
 
 /** Undefined where a tag or a digest was said, or the text is no name. */

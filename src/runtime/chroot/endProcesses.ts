@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
+import { processStart } from "../../linux/processStart.ts";
 
 const PATIENCE_MS = 10_000; // a killed process is gone in milliseconds, unless it waits for a disk
 
@@ -21,17 +22,11 @@ function processesOf(dev: number, ino: number): number[] {
     if (!/^[0-9]+$/.test(name)) return [];
     try {
       const root = statSync(`/proc/${name}/root`);
-      return root.ino === ino && root.dev === dev && !isZombie(name) ? [Number(name)] : [];
+      return root.ino === ino && root.dev === dev && processStart(Number(name)) !== undefined ? [Number(name)] : [];
     } catch {
       return []; // it has ended, or is none of ours
     }
   });
-}
-
-/** It holds nothing any more; its parent has not looked. */
-function isZombie(pid: string): boolean {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  return /^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
 }
 
 function killQuietly(pid: number): void {

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Linux } from "../../linux/Linux.ts";
 import { bridgeNamespacePath, hasOwnBridgeNamespace } from "./bridgeNamespace.ts";
 import { networkDirectory } from "./hostState.ts";
+import { readBootId } from "../../store/leases.ts";
 
 /**
  * Why this host cannot have bridge networks; undefined where it can. Tried once a boot; what it takes is
@@ -9,7 +10,7 @@ import { networkDirectory } from "./hostState.ts";
  */
 export async function bridgeRefusal(linux: Linux): Promise<string | undefined> {
   const path = `${networkDirectory()}/probe`;
-  const key = `2 ${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${process.getuid?.()}`; // 1: form of the answer
+  const key = `2 ${readBootId()} ${process.getuid?.()}`; // 1: form of the answer
   try {
     const [known, ...answer] = readFileSync(path, "utf8").split("\n");
     if (known === key) return answer.join("\n") || undefined;
